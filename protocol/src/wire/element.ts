@@ -1,0 +1,147 @@
+/**
+ * Agent <-> element process, over standard input and output: 4-byte big-endian length + JSON.
+ * The agent carries APDUs and TLS records; it decides nothing.
+ */
+import type { ErrorBody } from '../bytes/index.ts';
+import type { HopRecord } from './hop.ts';
+
+/** Longest frame accepted, in bytes. */
+export const ELEMENT_FRAME_BYTES_MAX = 262_144;
+
+/** Agent -> element. */
+export type ElementCommand =
+  | { readonly type: 'status'; readonly id: number }
+  /** Makes the client key pair and the transport key; answers `enrolmentRequest`. */
+  | { readonly type: 'beginEnrolment'; readonly id: number; readonly pairingCode: string }
+  | { readonly type: 'finishEnrolment'; readonly id: number; readonly grant: EnrolmentGrant }
+  | {
+      readonly type: 'pay';
+      readonly id: number;
+      readonly orderId: string;
+      readonly interface: 'contact';
+      readonly serverName: string;
+    }
+  | { readonly type: 'channelOpened' }
+  | { readonly type: 'channelData'; readonly base64: string }
+  | { readonly type: 'channelClosed' }
+  /** Answer of the card, or the fault that ended the tap (`ERR_CARD_REMOVED`). */
+  | { readonly type: 'apduAnswer'; readonly response: string }
+  | { readonly type: 'apduFault'; readonly error: ErrorBody }
+  /** PIN sealed (RSA-OAEP SHA-256) to the per-payment key of `pinRequest`; null = cancelled. */
+  | { readonly type: 'pinAnswer'; readonly sealedPin: string | null };
+
+/** Element -> agent. */
+export type ElementEvent =
+  | { readonly type: 'ready'; readonly elementId: string | null; readonly state: ElementState }
+  | {
+      readonly type: 'answer';
+      readonly id: number;
+      readonly result?: unknown;
+      readonly error?: ErrorBody;
+    }
+  | { readonly type: 'openChannel' }
+  | { readonly type: 'channelData'; readonly base64: string }
+  | { readonly type: 'channelEnd' }
+  | { readonly type: 'apdu'; readonly command: string }
+  | {
+      readonly type: 'pinRequest';
+      readonly publicKeySpki: string;
+      readonly amountMinor: string;
+      readonly currency: string;
+      readonly merchantName: string;
+      readonly origin: string;
+    }
+  | { readonly type: 'hop'; readonly record: HopRecord };
+
+export type ElementState = 'notEnrolled' | 'operable' | 'locked';
+
+/** What the element asks a gateway to certify. */
+export type EnrolmentRequest = {
+  readonly elementId: string;
+  /** Client key, ECDSA P-256, SPKI hex. */
+  readonly publicKeySpki: string;
+  /** RSA-2048 key that the DUKPT initial key is sent under, SPKI hex. */
+  readonly transportKeySpki: string;
+  /** HMAC-SHA256(pairing code, elementId ‖ SPKI ‖ transport SPKI as UTF-8 JSON array), hex. */
+  readonly pairingProof: string;
+  /** Client key's signature over the same bytes: proof of possession. */
+  readonly signature: string;
+};
+
+/** What the gateway answers. */
+export type EnrolmentGrant = {
+  readonly certificatePem: string;
+  readonly caPem: string;
+  readonly orderPublicKeySpki: string;
+  readonly initialKeyId: string;
+  readonly encipheredInitialKey: string;
+  readonly initialKeyKcv: string;
+  readonly parameters: TerminalParametersJson;
+};
+
+/** Acceptance parameters the gateway manages for the payment application; hex values. */
+export type TerminalParametersJson = {
+  readonly countryCode: string;
+  readonly terminalType: string;
+  readonly terminalCapabilities: string;
+  readonly additionalTerminalCapabilities: string;
+  readonly aids: readonly {
+    readonly aid: string;
+    readonly applicationVersion: string;
+    readonly tacDefault: string;
+    readonly tacDenial: string;
+    readonly tacOnline: string;
+    readonly floorLimitMinor: string;
+    readonly defaultDdol: string;
+  }[];
+  readonly caPublicKeys: readonly {
+    readonly rid: string;
+    readonly index: string;
+    readonly modulus: string;
+    readonly exponent: string;
+    readonly sha1: string;
+    readonly expiryYymmdd: string;
+  }[];
+};
+
+/** The document of `enrolment` proofs: what is MACed and signed. */
+export function enrolmentInput(
+  facts: Pick<EnrolmentRequest, 'elementId' | 'publicKeySpki' | 'transportKeySpki'>,
+): string {
+  return JSON.stringify([
+    'tapnpay-enrol-1',
+    facts.elementId,
+    facts.publicKeySpki,
+    facts.transportKeySpki,
+  ]);
+}
+
+/** Outcome of `pay`, the element's `answer.result`. Hex values; no secrets. */
+export type ElementPayResult = {
+  readonly outcome: 'approved' | 'declined' | 'unknown' | 'cancelled';
+  /** Who refused and why, e.g. `issuer:55`, `card:AAC`, `terminal:TAC`, `ERR_CARD_REMOVED`. */
+  readonly reason: string | null;
+  readonly charged: 'no' | 'unknown' | 'yes';
+  readonly paymentId: string | null;
+  readonly responseCode: string | null;
+  readonly card: {
+    readonly label: string;
+    readonly panMasked: string;
+    readonly aid: string;
+  } | null;
+  readonly cryptogram: {
+    readonly arqc: string | null;
+    readonly arpc: string | null;
+    readonly second: string | null;
+    readonly secondType: 'TC' | 'AAC' | null;
+  };
+  readonly tvr: string;
+  readonly tsi: string;
+  readonly cvmResults: string;
+  readonly dataAuthentication: 'none' | 'SDA' | 'DDA' | 'failed';
+  readonly channel: {
+    readonly protocol: string;
+    readonly mutual: boolean;
+    readonly resumed: boolean;
+  } | null;
+};
