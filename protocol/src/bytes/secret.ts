@@ -1,8 +1,6 @@
 /** `Secret<T>`: PAN, track, PIN, key and field 55 values that mask themselves wherever they print. */
 import { equalBytes } from './bytes.ts';
 
-const inspectSymbol: unique symbol = Symbol.for('nodejs.util.inspect.custom');
-
 /** Holds a value that must not reach a log; `.expose()` is the only way out and is reviewed. */
 export class Secret<T> {
   readonly #value: T;
@@ -34,7 +32,12 @@ export class Secret<T> {
     return this.#mask;
   }
 
-  [inspectSymbol](): string {
-    return this.#mask;
+  static {
+    // `util.inspect` and `console.log` of Node ask for this method by its registered symbol.
+    Object.defineProperty(Secret.prototype, Symbol.for('nodejs.util.inspect.custom'), {
+      value(this: Secret<unknown>): string {
+        return this.toString();
+      },
+    });
   }
 }
