@@ -5,7 +5,8 @@ import { type Finding, lineAt, sources, type Tree } from './tree.ts';
 export function checkHandles(tree: Tree): readonly Finding[] {
   const specs = tree.files.find((file) => file.path === 'docs/specs.md')?.text ?? '';
   const handles = [...specs.matchAll(/^\| `([^`]+)`/gm)].map((match) => match[1] ?? '');
-  return sources(tree).flatMap((file) =>
+  const judged = sources(tree).filter((file) => !file.path.startsWith('tools/'));
+  return judged.flatMap((file) =>
     [...file.text.matchAll(/@see ([^\n*]+)/g)]
       .filter((match) => !isKnown(match[1] ?? '', handles))
       .map((match) => ({

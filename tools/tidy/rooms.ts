@@ -21,7 +21,6 @@ const PACKAGE_ARROWS: Readonly<Record<string, readonly string[]>> = {
   cli: ['protocol', 'agent', 'online'],
   tests: ['protocol', 'applet', 'element', 'agent', 'online', 'cli'],
   bench: ['protocol', 'applet', 'element', 'agent', 'online', 'cli'],
-  tools: [],
 };
 
 /** Walls inside `protocol/src`: folder -> folders it may import. */

@@ -1,4 +1,4 @@
-/** Binary coded decimal: numeric (n, right-justified, zero-filled) and compressed (cn, F-filled). */
+/** Binary coded decimal: n (right-justified, zero-filled) and cn (compressed, F-filled). */
 import { BytesError, fromHex, toHex } from './bytes.ts';
 
 /** EMV format n: decimal digits, right-justified, leading zeros. @see EMV 4.3 B3 §4.3 */

@@ -1,4 +1,4 @@
-/** `Secret<T>`: PAN, track, PIN, key and field 55 values that mask themselves wherever they print. */
+/** `Secret<T>`: PAN, track, PIN, key and field 55 values that mask themselves when printed. */
 import { equalBytes } from './bytes.ts';
 
 /** Holds a value that must not reach a log; `.expose()` is the only way out and is reviewed. */

@@ -5,7 +5,7 @@ declare const brand: unique symbol;
 /** A base type that only its constructor can make. */
 export type Branded<Base, Name extends string> = Base & { readonly [brand]: Name };
 
-/** Primary account number: 12 to 19 digits with a valid Luhn check digit. @see ISO/IEC 7812-1 */
+/** Primary account number: 12 to 19 digits with a valid Luhn check digit. @see ISO 7812 */
 export type Pan = Branded<string, 'Pan'>;
 /** @throws BytesError `ERR_VALUE`; the message never holds the number. */
 export function Pan(digits: string): Pan {

@@ -37,7 +37,7 @@ export type SealedPayment = {
   readonly field55: string;
   /** ISO 9564 format 4 block under the element's DUKPT key, or null without online PIN. */
   readonly pin: { readonly block: string; readonly ksn: string } | null;
-  /** Element's signature over `paymentSignatureInput` (order, amount, origin, exporter, field 55). */
+  /** Signature over `paymentSignatureInput` (order, amount, origin, exporter, field 55). */
   readonly signature: string;
 };
 

@@ -98,7 +98,7 @@ export type HsmRequest =
       readonly header: string;
       readonly data: string;
     }
-  /** The element's DUKPT initial key, RSA-OAEP(SHA-256) under the element's public key (SPKI hex). */
+  /** The DUKPT initial key, RSA-OAEP(SHA-256) under the element's public key (SPKI hex). */
   | {
       readonly command: 'exportInitialKey';
       readonly baseKey: KeyBlock;
