@@ -1,5 +1,10 @@
-/** Messages of our own wires and the `Hop` table. */
+/** Messages of our own wires, their frames and shapes, and the `Hop` table. */
 export * from './channel.ts';
+export * from './channel-shapes.ts';
 export * from './element.ts';
+export * from './element-shapes.ts';
+export * from './frames.ts';
 export * from './hop.ts';
 export * from './hsm.ts';
+export * from './shape.ts';
+export * from './utf8.ts';
