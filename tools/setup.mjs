@@ -66,8 +66,7 @@ if (!script) {
   process.exit(2);
 }
 if (!isInstalled()) install();
-const child = spawn(findNode(), [...script, ...rest], {
-  cwd: root,
+const child = spawn(findNode(), [...script.map((path) => join(root, path)), ...rest], {
   stdio: 'inherit',
   env: {
     ...process.env,

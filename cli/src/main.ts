@@ -1,0 +1,57 @@
+/** The command `tapnpay`: finds the command, parses its options, turns its outcome into an exit. */
+import { errorBody } from '@tapnpay/protocol/bytes';
+import { type Command, parseOptions, UsageError } from './command.ts';
+import { cards } from './commands/cards.ts';
+import { serve } from './commands/serve.ts';
+import { tap } from './commands/tap.ts';
+import { up } from './commands/up.ts';
+import { verifyVectors } from './commands/verify-vectors.ts';
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  up,
+  serve,
+  tap,
+  cards,
+  'verify-vectors': verifyVectors,
+};
+
+function help(): string {
+  const rows = Object.entries(COMMANDS).map(
+    ([name, { summary }]) => `  ${name.padEnd(16)}${summary.en}\n  ${''.padEnd(16)}${summary.zh}`,
+  );
+  return [
+    'tapnpay: card-present payments on the Internet (互联网有卡支付)',
+    'A laboratory system. It is not certified by EMVCo, PCI or UnionPay.',
+    '',
+    'usage: tapnpay COMMAND [--help] [--json] ...',
+    '',
+    ...rows,
+  ].join('\n');
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === '--help' || name === 'help') {
+    process.stdout.write(`${help()}\n`);
+    return name === undefined ? 2 : 0;
+  }
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!command) {
+    throw new UsageError(`no command ${name}; there are ${Object.keys(COMMANDS).join(', ')}`);
+  }
+  const { values, positionals } = parseOptions(command, rest);
+  if (values['help']) {
+    process.stdout.write(`${command.summary.en}\n${command.summary.zh}\n\n${command.usage}\n`);
+    return 0;
+  }
+  return command.run(values, positionals);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (thrown) {
+  const error = errorBody(thrown);
+  if (process.argv.includes('--json')) process.stdout.write(`${JSON.stringify({ error })}\n`);
+  process.stderr.write(`tapnpay: ${error.message} (${error.code})\n`);
+  process.exitCode = thrown instanceof UsageError ? 2 : 1;
+}

@@ -1,0 +1,102 @@
+/** Where a system keeps its files and which ports its parties use. */
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join, resolve } from 'node:path';
+import { TapError } from '@tapnpay/protocol/bytes';
+
+/** The checkout that this file belongs to. */
+export const projectRoot: string = resolve(import.meta.dirname, '../../..');
+
+/** Folder of a system when the user names none: in the checkout, so that two never meet. */
+export const defaultDataDir: string = join(projectRoot, '.tapnpay');
+
+/** Lowest port of a system when the user names none. */
+export const DEFAULT_PORT = 8420;
+
+/** Ports of the parties, all on 127.0.0.1. */
+export type Ports = {
+  readonly gatewayHttp: number;
+  readonly gatewayTls: number;
+  readonly switch: number;
+  readonly hsmGateway: number;
+  readonly hsmSwitch: number;
+  readonly hsmIssuer: number;
+};
+const PORT_NAMES = [
+  'gatewayHttp',
+  'gatewayTls',
+  'switch',
+  'hsmGateway',
+  'hsmSwitch',
+  'hsmIssuer',
+] as const satisfies readonly (keyof Ports)[];
+
+/** What every role of one system reads at its start. */
+export type SystemConfig = {
+  readonly dataDir: string;
+  readonly ports: Ports;
+  readonly databaseUrl: string;
+  /** Lab mode: faults may be asked for. */
+  readonly lab: boolean;
+};
+
+/** Ports from `base` on, or free ones when it is 0. */
+export async function choosePorts(base: number): Promise<Ports> {
+  const numbers = base === 0 ? await freePorts(PORT_NAMES.length) : undefined;
+  const pairs = PORT_NAMES.map((name, index) => [name, numbers?.[index] ?? base + index] as const);
+  return Object.fromEntries(pairs) as Ports;
+}
+
+/** Ports that were free a moment ago, held together so that all differ. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((done, fail) => {
+        server.once('error', fail);
+        server.listen(0, '127.0.0.1', done);
+      });
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => {
+    const address = server.address();
+    return typeof address === 'object' && address ? address.port : 0;
+  });
+  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+  return ports;
+}
+
+/** Refuses at once, with a clear text, when a wanted port is taken. */
+export async function assertPortsFree(ports: Ports): Promise<void> {
+  for (const [name, port] of Object.entries(ports)) {
+    await new Promise<void>((done, fail) => {
+      const server = createServer();
+      server.once('error', () => {
+        const text = `port ${port} (${name}) is in use; choose others with --port N`;
+        fail(new TapError('ERR_PORT_IN_USE', text, { port }));
+      });
+      server.listen(port, '127.0.0.1', () => server.close(() => done()));
+    });
+  }
+}
+
+const CONFIG_FILE = 'system.json';
+
+/** Writes the configuration that roles and commands find. */
+export function writeSystemConfig(config: SystemConfig): void {
+  mkdirSync(config.dataDir, { recursive: true });
+  const path = join(config.dataDir, CONFIG_FILE);
+  writeFileSync(`${path}.new`, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+/** The configuration of the system in `dataDir`. @throws TapError `ERR_NO_SYSTEM`. */
+export function readSystemConfig(dataDir: string): SystemConfig {
+  try {
+    return JSON.parse(readFileSync(join(dataDir, CONFIG_FILE), 'utf8')) as SystemConfig;
+  } catch (cause) {
+    const text = `no system in ${dataDir}; start one with: npm start`;
+    throw new TapError('ERR_NO_SYSTEM', text, { dataDir }, cause);
+  }
+}
