@@ -5,6 +5,7 @@ export * from './element.ts';
 export * from './element-shapes.ts';
 export * from './frames.ts';
 export * from './hop.ts';
+export * from './host-call.ts';
 export * from './hsm.ts';
 export * from './shape.ts';
 export * from './utf8.ts';

@@ -1,0 +1,102 @@
+/**
+ * What an application inside the secure element asks of it. The application is a generator that
+ * yields calls; the element answers, or throws a coded fault at the call. Keys are handles only.
+ */
+import type { Secret } from '../bytes/index.ts';
+import type { ElementPayResult, TerminalParametersJson } from './element.ts';
+import type { HopName, HopRecord } from './hop.ts';
+
+/** Keys an application may use without seeing them. */
+export const KeyHandle = {
+  /** The element's ECDSA P-256 client key. */
+  client: 'client',
+  /** The gateway's public key for orders. */
+  order: 'order',
+} as const;
+export type KeyHandle = (typeof KeyHandle)[keyof typeof KeyHandle];
+
+/** One question of an application to the element. */
+export type HostCall =
+  /** Faults: `ERR_CARD_REMOVED`, `ERR_CARD_TRANSPORT`. */
+  | { readonly call: 'cardTransmit'; readonly command: Uint8Array }
+  /** TLS 1.3 to the gateway of the enrolment. Faults: `ERR_CHANNEL_TLS`, `ERR_CHANNEL_CLOSED`. */
+  | { readonly call: 'channelOpen'; readonly serverName: string }
+  | { readonly call: 'channelSend'; readonly data: Uint8Array }
+  /** The next bytes. Faults: `ERR_CHANNEL_CLOSED`, `ERR_CHANNEL_TIMEOUT`, `ERR_CHANNEL_TLS`. */
+  | { readonly call: 'channelReceive'; readonly timeoutMs: number }
+  | { readonly call: 'channelClose' }
+  /** Keying material of the open channel. @see RFC 8446 §7.5 */
+  | { readonly call: 'exporter'; readonly label: string; readonly lengthBytes: number }
+  /** ECDSA P-256 with SHA-256, IEEE P1363 form. */
+  | { readonly call: 'sign'; readonly key: 'client'; readonly data: Uint8Array }
+  | {
+      readonly call: 'verifySignature';
+      readonly key: 'order';
+      readonly data: Uint8Array;
+      readonly signature: Uint8Array;
+    }
+  /** Asks the person for the PIN; null when it is not given. Once in a payment. */
+  | {
+      readonly call: 'sealPin';
+      readonly pan: Secret<string>;
+      readonly amountMinor: string;
+      readonly currency: string;
+      readonly merchantName: string;
+      readonly origin: string;
+    }
+  | { readonly call: 'random'; readonly lengthBytes: number }
+  | { readonly call: 'clock' }
+  | { readonly call: 'hop'; readonly name: HopName; readonly facts: HopRecord['facts'] };
+
+/** What is known of an open channel. */
+export type ChannelFacts = {
+  readonly protocol: string;
+  readonly mutual: boolean;
+  readonly resumed: boolean;
+};
+
+/** An enciphered PIN: ISO 9564-1 format 4 under AES DUKPT, and its key serial number. */
+export type EncipheredPin = { readonly block: Uint8Array; readonly ksn: Uint8Array };
+
+/** The element's answer to each call. */
+export type HostAnswers = {
+  cardTransmit: Uint8Array;
+  channelOpen: ChannelFacts;
+  channelSend: null;
+  channelReceive: Uint8Array;
+  channelClose: null;
+  exporter: Uint8Array;
+  sign: Uint8Array;
+  verifySignature: boolean;
+  sealPin: EncipheredPin | null;
+  random: Uint8Array;
+  clock: number;
+  hop: null;
+};
+
+/** A conversation of an application with the element that ends with `Result`. */
+export type HostConversation<Result> = Generator<HostCall, Result, unknown>;
+
+/** What the element gives an application when it is made; `Ciphers` is the CipherProvider. */
+export type ApplicationContext<Ciphers> = {
+  readonly elementId: string;
+  readonly parameters: TerminalParametersJson;
+  readonly ciphers: Ciphers;
+};
+
+/** The intent of a payment; amount, merchant and origin come from the gateway's signed order. */
+export type PayIntent = {
+  readonly orderId: string;
+  readonly interface: 'contact';
+  readonly serverName: string;
+};
+
+/** The payment application. */
+export interface PaymentApplication {
+  pay(intent: PayIntent): HostConversation<ElementPayResult>;
+}
+
+/** What the payment application's entry file exports. */
+export type PaymentApplicationModule<Ciphers> = {
+  readonly createPaymentApplication: (context: ApplicationContext<Ciphers>) => PaymentApplication;
+};
