@@ -1,0 +1,217 @@
+/**
+ * The TLS engine: the secure channel ends here, over records that the agent relays.
+ * TLS 1.3 only, certificates on both sides, the authority of the enrolment pinned.
+ */
+import { Duplex } from 'node:stream';
+import { connect, type TLSSocket } from 'node:tls';
+import type { Clock } from '@tapnpay/protocol/bytes';
+import type { ChannelFacts } from '@tapnpay/protocol/wire';
+import { ElementError } from './errors.ts';
+
+/** Most received bytes kept for the application; a gateway that sends more loses the channel. */
+export const CHANNEL_HELD_BYTES_MAX = 262_144;
+/** Time for the connection and the handshake. */
+export const CHANNEL_OPEN_TIMEOUT_MS = 15_000;
+
+/** The agent's side of the relay. */
+export type RecordRelay = {
+  readonly open: () => void;
+  readonly send: (records: Uint8Array) => void;
+  readonly end: () => void;
+};
+
+/** What the handshake needs. */
+export type ChannelIdentity = {
+  readonly caPem: string;
+  readonly certificatePem: string;
+  readonly clientKeyPem: string;
+  readonly serverName: string;
+};
+
+type Waiter = { readonly resolve: (data: Uint8Array) => void; readonly reject: (e: Error) => void };
+
+/** One channel of one payment. */
+export class SecureChannel {
+  readonly #relay: RecordRelay;
+  readonly #clock: Clock;
+  readonly #wire: Duplex;
+  #socket: TLSSocket | null = null;
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
+  #fault: ElementError | null = null;
+  #waiter: Waiter | null = null;
+  #ended = false;
+  #connected: (() => void) | null = null;
+  readonly #losers: Set<(fault: ElementError) => void> = new Set();
+
+  constructor(relay: RecordRelay, clock: Clock) {
+    this.#relay = relay;
+    this.#clock = clock;
+    this.#wire = new Duplex({
+      read() {},
+      write: (chunk: Buffer, _encoding, done) => {
+        if (!this.#ended) relay.send(chunk);
+        done();
+      },
+      final: (done) => {
+        this.#endRelay();
+        done();
+      },
+    });
+    this.#wire.on('error', () => this.#fail('ERR_CHANNEL_CLOSED', 'the relay is gone'));
+  }
+
+  /** Connects and shakes hands. @throws ElementError `ERR_CHANNEL_TLS`, `..._CLOSED`, `..._TIMEOUT`. */
+  async open(identity: ChannelIdentity): Promise<ChannelFacts> {
+    const connected = new Promise<void>((resolve) => {
+      this.#connected = resolve;
+    });
+    this.#relay.open();
+    await this.#unlessLost(connected, CHANNEL_OPEN_TIMEOUT_MS);
+    const socket = connect({
+      socket: this.#wire,
+      ca: identity.caPem,
+      cert: identity.certificatePem,
+      key: identity.clientKeyPem,
+      servername: identity.serverName,
+      minVersion: 'TLSv1.3',
+      maxVersion: 'TLSv1.3',
+    });
+    this.#socket = socket;
+    socket.on('data', (data: Buffer) => this.#keep(data));
+    socket.on('end', () => this.#fail('ERR_CHANNEL_CLOSED', 'the gateway closed the channel'));
+    socket.on('close', () => this.#fail('ERR_CHANNEL_CLOSED', 'the channel is closed'));
+    socket.on('error', (cause: NodeJS.ErrnoException) => {
+      this.#fail('ERR_CHANNEL_TLS', `TLS failed: ${cause.code ?? cause.message}`, cause);
+    });
+    const secure = new Promise<void>((resolve) => socket.once('secureConnect', resolve));
+    await this.#unlessLost(secure, CHANNEL_OPEN_TIMEOUT_MS);
+    return {
+      protocol: socket.getProtocol() ?? 'none',
+      // The server's CertificateRequest brings its signature algorithms; without one there are none.
+      mutual: socket.authorized && socket.getSharedSigalgs().length > 0,
+      resumed: socket.isSessionReused(),
+    };
+  }
+
+  /** @see RFC 8446 §7.5 */
+  exporter(label: string, lengthBytes: number): Uint8Array {
+    const value = this.#open().exportKeyingMaterial(lengthBytes, label, Buffer.alloc(0));
+    return new Uint8Array(value);
+  }
+
+  /** Resolves when TLS has taken the data. */
+  async send(data: Uint8Array): Promise<void> {
+    const socket = this.#open();
+    const written = new Promise<void>((resolve) => {
+      socket.write(data, () => resolve());
+    });
+    await this.#unlessLost(written, CHANNEL_OPEN_TIMEOUT_MS);
+  }
+
+  /** The next received bytes. Held bytes come before the fault that ended the channel. */
+  async receive(timeoutMs: number): Promise<Uint8Array> {
+    const first = this.#held.shift();
+    if (first !== undefined) {
+      this.#heldBytes -= first.length;
+      return first;
+    }
+    this.#open();
+    const received = new Promise<Uint8Array>((resolve, reject) => {
+      this.#waiter = { resolve, reject };
+    });
+    try {
+      return await this.#withTimeout(received, timeoutMs);
+    } finally {
+      this.#waiter = null;
+    }
+  }
+
+  /** Says goodbye and lets the relay go; never throws. */
+  close(): void {
+    this.#socket?.end();
+    this.#fail('ERR_CHANNEL_CLOSED', 'the application closed the channel');
+    // TLS writes its close_notify in this turn; the relay ends after it in any case.
+    setImmediate(() => this.#endRelay());
+  }
+
+  /** The agent has a connection to the gateway. */
+  onOpened(): void {
+    this.#connected?.();
+  }
+
+  /** Records from the gateway. */
+  onRecords(records: Uint8Array): void {
+    if (!this.#ended) this.#wire.push(records);
+  }
+
+  /** The agent lost the gateway, or never reached it. */
+  onClosed(): void {
+    if (this.#ended) return;
+    this.#wire.push(null);
+    if (this.#socket === null) this.#fail('ERR_CHANNEL_CLOSED', 'the gateway is not reachable');
+  }
+
+  #open(): TLSSocket {
+    if (this.#fault !== null) throw this.#fault;
+    if (this.#socket === null) throw new ElementError('ERR_CHANNEL_CLOSED', 'no channel is open');
+    return this.#socket;
+  }
+
+  #keep(data: Buffer): void {
+    const bytes = new Uint8Array(data);
+    if (this.#waiter !== null) {
+      this.#waiter.resolve(bytes);
+      this.#waiter = null;
+      return;
+    }
+    this.#held.push(bytes);
+    this.#heldBytes += bytes.length;
+    if (this.#heldBytes > CHANNEL_HELD_BYTES_MAX) {
+      this.#fail('ERR_CHANNEL_TLS', 'the gateway sends more than the application reads');
+      this.#socket?.destroy();
+    }
+  }
+
+  #fail(code: ElementError['code'], message: string, cause?: unknown): void {
+    this.#fault ??= new ElementError(code, message, {}, cause);
+    this.#waiter?.reject(this.#fault);
+    this.#waiter = null;
+    for (const lose of this.#losers) lose(this.#fault);
+    this.#losers.clear();
+  }
+
+  async #unlessLost<T>(wanted: Promise<T>, timeoutMs: number): Promise<T> {
+    if (this.#fault !== null) throw this.#fault;
+    let lose: (fault: ElementError) => void = () => {};
+    const lost = new Promise<never>((_, reject) => {
+      lose = reject;
+      this.#losers.add(lose);
+    });
+    try {
+      return await this.#withTimeout(Promise.race([wanted, lost]), timeoutMs);
+    } finally {
+      this.#losers.delete(lose);
+    }
+  }
+
+  async #withTimeout<T>(wanted: Promise<T>, timeoutMs: number): Promise<T> {
+    let cancel: () => void = () => {};
+    const late = new Promise<never>((_, reject) => {
+      cancel = this.#clock.startTimer(timeoutMs, () =>
+        reject(new ElementError('ERR_CHANNEL_TIMEOUT', `no answer in ${timeoutMs} ms`)),
+      );
+    });
+    try {
+      return await Promise.race([wanted, late]);
+    } finally {
+      cancel();
+    }
+  }
+
+  #endRelay(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#relay.end();
+  }
+}

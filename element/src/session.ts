@@ -1,0 +1,138 @@
+/** The conversation with the agent: commands in, events out, one payment at a time. */
+import { type Clock, errorBody, fromHex, type RandomSource } from '@tapnpay/protocol/bytes';
+import type { CipherProvider } from '@tapnpay/protocol/crypto';
+import type {
+  ElementCommand,
+  ElementEvent,
+  ElementPayResult,
+  ElementState as LifeState,
+  PayIntent,
+  PaymentApplicationModule,
+} from '@tapnpay/protocol/wire';
+import { beginEnrolment, finishEnrolment } from './enrolment.ts';
+import { ElementError } from './errors.ts';
+import { Host } from './host.ts';
+import type { ElementState } from './state.ts';
+
+/** What the session stands on. */
+export type SessionPorts = {
+  readonly state: ElementState;
+  readonly ciphers: CipherProvider;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly application: PaymentApplicationModule<CipherProvider>;
+  readonly emit: (event: ElementEvent) => void;
+};
+
+/** Takes checked commands in order. A command out of sequence throws and ends the process. */
+export class ElementSession {
+  readonly #ports: SessionPorts;
+  #host: Host | null = null;
+  #busy = false;
+
+  constructor(ports: SessionPorts) {
+    this.#ports = ports;
+  }
+
+  /** The first event of the process. */
+  announce(): void {
+    this.#ports.emit({ type: 'ready', ...this.#status() });
+  }
+
+  /** @throws ElementError `ERR_ELEMENT_SEQUENCE`. */
+  handle(command: ElementCommand): void {
+    switch (command.type) {
+      case 'status':
+        this.#reply(command.id, { result: this.#status() });
+        break;
+      case 'beginEnrolment': {
+        const { state, random } = this.#ports;
+        const { id, pairingCode } = command;
+        this.#perform(id, () => beginEnrolment({ state, random, pairingCode }));
+        break;
+      }
+      case 'finishEnrolment': {
+        const { state, clock, ciphers } = this.#ports;
+        const { id, grant } = command;
+        this.#perform(id, async () => finishEnrolment({ state, clock, ciphers, grant }));
+        break;
+      }
+      case 'pay':
+        this.#perform(command.id, () => this.#pay(command));
+        break;
+      case 'channelOpened':
+        this.#host?.channel.onOpened();
+        break;
+      case 'channelData':
+        this.#host?.channel.onRecords(Buffer.from(command.base64, 'base64'));
+        break;
+      case 'channelClosed':
+        this.#host?.channel.onClosed();
+        break;
+      case 'apduAnswer':
+        this.#needHost().onCard(fromHex(command.response));
+        break;
+      case 'apduFault':
+        this.#needHost().onCard(command.error);
+        break;
+      case 'pinAnswer': {
+        const { sealedPin } = command;
+        this.#needHost().onPin(sealedPin === null ? null : fromHex(sealedPin));
+        break;
+      }
+    }
+  }
+
+  #status(): { readonly elementId: string | null; readonly state: LifeState } {
+    const { identity, locked } = this.#ports.state.record;
+    if (identity === null) return { elementId: null, state: 'notEnrolled' };
+    return { elementId: identity.elementId, state: locked ? 'locked' : 'operable' };
+  }
+
+  async #pay(intent: PayIntent): Promise<ElementPayResult> {
+    const { state, ciphers, clock, random, application, emit } = this.#ports;
+    const { identity, locked } = state.record;
+    if (identity === null) {
+      throw new ElementError('ERR_ELEMENT_NOT_ENROLLED', 'enrol this element first');
+    }
+    if (locked) throw new ElementError('ERR_ELEMENT_LOCKED', 'this element is locked');
+    const host = new Host({ state, identity, ciphers, clock, random, emit });
+    this.#host = host;
+    try {
+      const { elementId, parameters } = identity;
+      const payments = application.createPaymentApplication({ elementId, parameters, ciphers });
+      const { orderId, serverName } = intent;
+      return await host.run(payments.pay({ orderId, interface: intent.interface, serverName }));
+    } finally {
+      host.close();
+      this.#host = null;
+    }
+  }
+
+  #perform(id: number, action: () => Promise<unknown>): void {
+    if (this.#busy) {
+      const error = errorBody(new ElementError('ERR_ELEMENT_BUSY', 'one command at a time'));
+      this.#reply(id, { error });
+      return;
+    }
+    this.#busy = true;
+    action()
+      .then(
+        (result) => ({ result }),
+        (fault: unknown) => ({ error: errorBody(fault) }),
+      )
+      .then((answer) => {
+        this.#busy = false;
+        this.#reply(id, answer);
+      });
+  }
+
+  #reply(id: number, answer: Omit<Extract<ElementEvent, { type: 'answer' }>, 'type' | 'id'>): void {
+    this.#ports.emit({ type: 'answer', id, ...answer });
+  }
+
+  #needHost(): Host {
+    if (this.#host !== null) return this.#host;
+    throw new ElementError('ERR_ELEMENT_SEQUENCE', 'the agent answers outside a payment');
+  }
+}
