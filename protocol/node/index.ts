@@ -1,0 +1,3 @@
+/** What Node gives to `protocol`: ciphers, clock and randomness. */
+export * from './ciphers.ts';
+export * from './system.ts';

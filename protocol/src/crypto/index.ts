@@ -1,0 +1,21 @@
+/** Ciphers, MACs, PIN blocks, key derivations, cryptograms and key blocks of cards and lines. */
+export * from './cmac.ts';
+export * from './derivation.ts';
+export {
+  DES_BLOCK_BYTES,
+  desDecrypt,
+  desEncrypt,
+  forgetKeySchedules,
+  tdesCbcDecrypt,
+  tdesCbcEncrypt,
+  tdesDecrypt,
+  tdesEncrypt,
+} from './des.ts';
+export * from './dukpt.ts';
+export { CryptoError, type CryptoErrorCode } from './errors.ts';
+export * from './kcv.ts';
+export * from './mac.ts';
+export * from './pin-block.ts';
+export type { CipherProvider } from './provider.ts';
+export * from './pvv.ts';
+export * from './rsa.ts';

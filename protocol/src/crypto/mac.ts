@@ -1,0 +1,84 @@
+/** Message authentication codes of cards and lines. @see ISO 9797-1, ANSI X9.9, ANSI X9.19 */
+import { asciiToBytes, toHex } from '../bytes/index.ts';
+import { cryptDesBlock, DES_BLOCK_BYTES, desScheduleOf } from './des.ts';
+import { assertKeyLength } from './errors.ts';
+
+/** Padding of ISO 9797-1 §6.3: 1 = zeros up to whole blocks, 2 = `80` and then zeros. */
+export type MacPadding = 1 | 2;
+
+/** Data ‖ `80` ‖ zeros up to whole blocks. @see ISO 9797-1 §6.3.3, padding method 2 */
+export function padIso9797Method2(
+  data: Uint8Array,
+  blockBytes: number = DES_BLOCK_BYTES,
+): Uint8Array {
+  const padded = new Uint8Array((Math.floor(data.length / blockBytes) + 1) * blockBytes);
+  padded.set(data);
+  padded[data.length] = 0x80;
+  return padded;
+}
+
+/** Data ‖ zeros up to whole blocks, at least one. @see ISO 9797-1 §6.3.2, padding method 1 */
+export function padIso9797Method1(
+  data: Uint8Array,
+  blockBytes: number = DES_BLOCK_BYTES,
+): Uint8Array {
+  const padded = new Uint8Array(Math.max(1, Math.ceil(data.length / blockBytes)) * blockBytes);
+  padded.set(data);
+  return padded;
+}
+
+/**
+ * Retail MAC: DES-CBC under the left key half, last block through the right and the left half.
+ * All 8 bytes; callers cut. Padding 2 for cards (CVN 01, scripts), 1 for X9.19 lines.
+ * @see ISO 9797-1 §7.4 (MAC algorithm 3), ANSI X9.19, EMV 4.3 B2 A1.2.1
+ * @throws CryptoError `ERR_CRYPTO_KEY_LENGTH`.
+ */
+export function retailMac(
+  key: Uint8Array,
+  data: Uint8Array,
+  options: { readonly padding: MacPadding },
+): Uint8Array {
+  assertKeyLength(key, [16]);
+  const left = desScheduleOf(key.subarray(0, 8));
+  const right = desScheduleOf(key.subarray(8, 16));
+  const padded = options.padding === 1 ? padIso9797Method1(data) : padIso9797Method2(data);
+  const chain = cbcMac(left.encrypt, padded);
+  cryptDesBlock(right.decrypt, chain, 0, chain, 0);
+  cryptDesBlock(left.encrypt, chain, 0, chain, 0);
+  return chain;
+}
+
+/**
+ * CBC-MAC with zero padding: DES under a single key (X9.9), 3DES under a longer one (field 128 of
+ * CUPS). All 8 bytes; X9.9 sends the left four.
+ * @see ISO 9797-1 §7.2 (MAC algorithm 1), ANSI X9.9, FIPS 113
+ * @throws CryptoError `ERR_CRYPTO_KEY_LENGTH`.
+ */
+export function x99Mac(key: Uint8Array, data: Uint8Array): Uint8Array {
+  return cbcMac(desScheduleOf(key).encrypt, padIso9797Method1(data));
+}
+
+/**
+ * UnionPay POS MAC (field 64): XOR of all blocks, written as 16 hex characters, whose first half is
+ * enciphered, XORed with the second and enciphered again; the answer's first 8 hex characters.
+ * Input is MTI to field 63, without TPDU and header. @see Q/CUP 009 POS, "ECB" MAC
+ * @throws CryptoError `ERR_CRYPTO_KEY_LENGTH`; key of 8 (DES) or 16 bytes (3DES).
+ */
+export function unionPayPosMac(key: Uint8Array, data: Uint8Array): Uint8Array {
+  assertKeyLength(key, [8, 16]);
+  const folded = new Uint8Array(DES_BLOCK_BYTES);
+  for (let index = 0; index < data.length; index++) {
+    folded[index % DES_BLOCK_BYTES]! ^= data[index]!;
+  }
+  const chain = cbcMac(desScheduleOf(key).encrypt, asciiToBytes(toHex(folded)));
+  return asciiToBytes(toHex(chain.subarray(0, 4)));
+}
+
+function cbcMac(words: Int32Array, padded: Uint8Array): Uint8Array {
+  const chain = new Uint8Array(DES_BLOCK_BYTES);
+  for (let offset = 0; offset < padded.length; offset += DES_BLOCK_BYTES) {
+    for (let index = 0; index < DES_BLOCK_BYTES; index++) chain[index]! ^= padded[offset + index]!;
+    cryptDesBlock(words, chain, 0, chain, 0);
+  }
+  return chain;
+}
