@@ -19,3 +19,4 @@ export * from './pin-block.ts';
 export type { CipherProvider } from './provider.ts';
 export * from './pvv.ts';
 export * from './rsa.ts';
+export * from './tr31.ts';
