@@ -1,6 +1,8 @@
 /** Cryptogram types (9F27), issuer application data (9F10) and authorisation response codes (8A). */
 import { byteAt, concatBytes } from '../../bytes/index.ts';
+import type { DolEntry } from '../../iso7816/index.ts';
 import { EmvDataError } from './errors.ts';
+import * as tags from './tags.ts';
 
 /** Kinds of application cryptogram; the value is the type in bits 8-7 of P1 and of the CID. */
 export const CRYPTOGRAM_AAC = 0x00;
@@ -38,6 +40,25 @@ export const ARC_UNABLE_ONLINE_DECLINED = 'Z3';
 export const CRYPTOGRAM_VERSION_01 = 0x01;
 /** Cryptogram version 17 (hex) of PBOC: qPBOC. */
 export const CRYPTOGRAM_VERSION_17 = 0x17;
+/**
+ * What a CVN 01 cryptogram covers, in order, before the four bytes of the CVR: 33 bytes.
+ * @see PBOC3 P5 (CVN 01)
+ */
+export const AC_INPUT_CVN_01: readonly DolEntry[] = [
+  { tag: tags.TAG_9F02_AMOUNT_AUTHORISED, lengthBytes: 6 },
+  { tag: tags.TAG_9F03_AMOUNT_OTHER, lengthBytes: 6 },
+  { tag: tags.TAG_9F1A_TERMINAL_COUNTRY_CODE, lengthBytes: 2 },
+  { tag: tags.TAG_95_TERMINAL_VERIFICATION_RESULTS, lengthBytes: 5 },
+  { tag: tags.TAG_5F2A_TRANSACTION_CURRENCY_CODE, lengthBytes: 2 },
+  { tag: tags.TAG_9A_TRANSACTION_DATE, lengthBytes: 3 },
+  { tag: tags.TAG_9C_TRANSACTION_TYPE, lengthBytes: 1 },
+  { tag: tags.TAG_9F37_UNPREDICTABLE_NUMBER, lengthBytes: 4 },
+  { tag: tags.TAG_82_APPLICATION_INTERCHANGE_PROFILE, lengthBytes: 2 },
+  { tag: tags.TAG_9F36_APPLICATION_TRANSACTION_COUNTER, lengthBytes: 2 },
+];
+/** Bytes of the whole CVN 01 input, CVR included. */
+export const AC_INPUT_CVN_01_BYTES = 37;
+
 /** Algorithm byte of issuer application data. */
 export const IAD_ALGORITHM_3DES = 0x01;
 export const IAD_ALGORITHM_SM4 = 0x04;

@@ -40,8 +40,6 @@ export type IccState = {
   readonly lastScriptFailed: boolean;
   /** Secured script commands processed after the second GENERATE AC, 0 to 15. */
   readonly scriptCounter: number;
-  /** Reference PIN digits, written by a PIN CHANGE script only. */
-  readonly offlinePin: string | null;
   /** Newest first, each in the log format (9F4F), hex. */
   readonly log: readonly string[];
 };
@@ -198,11 +196,12 @@ function hexTlv(tag: string, hex: string): Uint8Array {
   return encodeTlv(tag, fromHex(hex));
 }
 
-/** The last day of a month YYMM as two digits; 5F24 ends with it. */
+/** The last day of a month YYMM as two digits; 5F24 ends with it. Years are 2000 to 2099. */
 function lastDay(yymm: string): string {
-  const year = 2000 + Number(yymm.slice(0, 2));
+  const year = Number(yymm.slice(0, 2));
   const month = Number(yymm.slice(2, 4));
-  return String(new Date(Date.UTC(year, month, 0)).getUTCDate()).padStart(2, '0');
+  if (month === 2) return year % 4 === 0 ? '29' : '28';
+  return [4, 6, 9, 11].includes(month) ? '30' : '31';
 }
 
 /**

@@ -4,6 +4,7 @@ export * from './afl.ts';
 export * from './aip.ts';
 export * from './auc.ts';
 export * from './bits.ts';
+export * from './ca-key.ts';
 export * from './cryptogram.ts';
 export * from './cvm.ts';
 export * from './cvr.ts';

@@ -1,0 +1,7 @@
+/** The issuer's side of EMV: cryptogram input, checks of field 55, ATC rules, card making. */
+export * from './ac-input.ts';
+export * from './atc.ts';
+export * from './certificates.ts';
+export * from './envelope.ts';
+export * from './errors.ts';
+export * from './personalisation.ts';
