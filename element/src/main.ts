@@ -18,7 +18,7 @@ import { ElementError } from './errors.ts';
 import { ElementSession } from './session.ts';
 import { ElementState } from './state.ts';
 import { ElementStore } from './store.ts';
-import { nodeCiphers, systemClock, systemRandom } from './system.ts';
+import { elementCiphers, systemClock, systemRandom } from './system.ts';
 
 /** Exit status after a frame, command or store that the element does not accept. */
 const EXIT_FAULT = 3;
@@ -56,7 +56,7 @@ async function main(): Promise<void> {
   }
   const application = await loadApplication(applicationPath);
   const state = new ElementState(new ElementStore(storeDirectory, systemRandom));
-  const ports = { state, ciphers: nodeCiphers, clock: systemClock, random: systemRandom };
+  const ports = { state, ciphers: elementCiphers, clock: systemClock, random: systemRandom };
   const session = new ElementSession({ ...ports, application, emit });
   const decoder = new JsonFrameDecoder(ELEMENT_FRAME_BYTES_MAX);
   process.stdin.on('data', (chunk: Buffer) => {

@@ -10,11 +10,13 @@ import {
   privateDecrypt,
 } from 'node:crypto';
 import { promisify } from 'node:util';
-import { concatBytes, fromHex, type Secret, toHex, uintToBytes } from '@tapnpay/protocol/bytes';
+import { fromHex, type Secret, toHex } from '@tapnpay/protocol/bytes';
 import {
+  aesDukptKsn,
   aesDukptWorkingKey,
   type CipherProvider,
   encipherPinBlockFormat4,
+  nextAesDukptCounter,
 } from '@tapnpay/protocol/crypto';
 import type { EncipheredPin } from '@tapnpay/protocol/wire';
 import { ElementError } from './errors.ts';
@@ -22,10 +24,6 @@ import type { ElementState } from './state.ts';
 
 const generate = promisify(generateKeyPair);
 const PIN_KEY_BITS = 2048;
-const COUNTER_BYTES = 4;
-/** Most one bits of a counter. @see ANSI X9.24-3 §6.3 (transaction counter) */
-const COUNTER_ONES_MAX = 16;
-const COUNTER_MAX = 0xffff_ffff;
 const RANDOM_BYTES = 8;
 
 /** A key pair for one payment; the window seals the PIN to its public half. */
@@ -36,29 +34,6 @@ export async function createPinKey(): Promise<PinKey> {
   const { publicKey, privateKey } = await generate('rsa', { modulusLength: PIN_KEY_BITS });
   const spki = createPublicKey(publicKey).export({ type: 'spki', format: 'der' });
   return { publicKeySpki: toHex(spki), privateKey };
-}
-
-/** The counter after `counter`: more than 16 one bits are skipped. @see ANSI X9.24-3 §6.3 */
-export function nextDukptCounter(counter: number): number {
-  let next = counter + 1;
-  // Adding the lowest one bit is the shortest way to a counter with fewer ones.
-  while (next <= COUNTER_MAX && countOnes(next) > COUNTER_ONES_MAX) next += lowestOne(next);
-  if (next > COUNTER_MAX) {
-    throw new ElementError('ERR_DUKPT_EXHAUSTED', 'the PIN key has no counter left; enrol again');
-  }
-  return next;
-}
-
-function countOnes(value: number): number {
-  let ones = 0;
-  for (let rest = value; rest > 0; rest = Math.floor(rest / 2)) ones += rest % 2;
-  return ones;
-}
-
-function lowestOne(value: number): number {
-  let bit = 1;
-  while (Math.floor(value / bit) % 2 === 0) bit *= 2;
-  return bit;
 }
 
 /**
@@ -87,7 +62,7 @@ export function encipherPin(facts: {
     const block = encipherPinBlockFormat4(ciphers, key, { pin, pan: pan.expose(), random8 });
     key.fill(0);
     keyBytes.fill(0);
-    return { block, ksn: concatBytes(keyId, uintToBytes(counter, COUNTER_BYTES)) };
+    return { block, ksn: aesDukptKsn(keyId, counter) };
   } finally {
     digits.fill(0);
   }
@@ -104,9 +79,17 @@ function takeCounter(state: ElementState): {
     throw new ElementError('ERR_ELEMENT_NOT_ENROLLED', 'the element has no PIN key');
   }
   const { initialKey, initialKeyId } = identity;
-  const counter = nextDukptCounter(pinCounters[initialKeyId] ?? 0);
+  const counter = counterAfter(pinCounters[initialKeyId] ?? 0);
   state.update({ pinCounters: { ...pinCounters, [initialKeyId]: counter } });
   return { initialKey, initialKeyId, counter };
+}
+
+function counterAfter(counter: number): number {
+  try {
+    return nextAesDukptCounter(counter);
+  } catch (cause) {
+    throw new ElementError('ERR_DUKPT_EXHAUSTED', 'the PIN key is used up; enrol again', {}, cause);
+  }
 }
 
 /** PIN digits in ASCII; 4 to 12 of them. @see ISO 9564-1 §8.1 */

@@ -1,0 +1,8 @@
+/** The program on the laptop: secure element, virtual cards, payments and enrolment. */
+export * from './apdu-trace.ts';
+export * from './card-faults.ts';
+export * from './element-process.ts';
+export * from './enrolment.ts';
+export * from './errors.ts';
+export * from './payment.ts';
+export * from './virtual-cards.ts';

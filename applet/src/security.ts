@@ -1,0 +1,73 @@
+/** Security (安全): the gateway's word on the order, and the element's word on the payment. */
+import { AmountMinor, currencyExponent, fromHex, toHex } from '@tapnpay/protocol/bytes';
+import {
+  CHANNEL_EXPORTER_LABEL,
+  type HostConversation,
+  orderSignatureInput,
+  paymentSignatureInput,
+  type SignedOrder,
+  utf8ToBytes,
+} from '@tapnpay/protocol/wire';
+import { AppletError } from './errors.ts';
+import { ask } from './host.ts';
+
+const EXPORTER_BYTES = 32;
+
+/**
+ * Accepts an order only if the gateway signed it, it is the one asked for, and its amount, date
+ * and origin can be shown to a person and given to a card.
+ * @throws AppletError `ERR_ORDER_SIGNATURE`, `ERR_ORDER_MISMATCH`, `ERR_ORDER_FIELD`.
+ */
+export function* verifyOrder(order: SignedOrder, askedOrderId: string): HostConversation<void> {
+  const isSigned = yield* ask({
+    call: 'verifySignature',
+    key: 'order',
+    data: utf8ToBytes(orderSignatureInput(order)),
+    signature: fromHex(order.signature),
+  });
+  if (!isSigned) throw new AppletError('ERR_ORDER_SIGNATURE', 'the order is not signed');
+  if (order.orderId !== askedOrderId) {
+    throw new AppletError('ERR_ORDER_MISMATCH', 'the gateway sent another order');
+  }
+  checkAmount(order);
+  const day = /^[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])$/;
+  if (!day.test(order.dateYymmdd)) throw wrongField('dateYymmdd');
+  if (!/^(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]$/.test(order.timeHhmmss)) {
+    throw wrongField('timeHhmmss');
+  }
+  if (!/^https?:\/\/[^\s/?#@]+$/.test(order.origin)) throw wrongField('origin');
+}
+
+function checkAmount(order: SignedOrder): void {
+  try {
+    AmountMinor(BigInt(order.amountMinor));
+  } catch (cause) {
+    throw wrongField('amountMinor', cause);
+  }
+  try {
+    currencyExponent(order.currency);
+  } catch (cause) {
+    throw wrongField('currency', cause);
+  }
+}
+
+function wrongField(name: string, cause?: unknown): AppletError {
+  const facts = { fieldPath: `order.${name}` };
+  return new AppletError('ERR_ORDER_FIELD', `order.${name} cannot be paid`, facts, cause);
+}
+
+/** Signs order, amount, origin, this very channel, field 55 and PIN block together. */
+export function* signPayment(facts: {
+  readonly order: SignedOrder;
+  readonly field55: string;
+  readonly pinBlock: string | null;
+}): HostConversation<string> {
+  const exporter = yield* ask({
+    call: 'exporter',
+    label: CHANNEL_EXPORTER_LABEL,
+    lengthBytes: EXPORTER_BYTES,
+  });
+  const input = paymentSignatureInput({ ...facts, exporter: toHex(exporter) });
+  const signature = yield* ask({ call: 'sign', key: 'client', data: utf8ToBytes(input) });
+  return toHex(signature);
+}
