@@ -1,0 +1,149 @@
+/**
+ * The gateway without sockets, files or timers of its own: orders, payments, reversals and
+ * notifications over ports, so that a seeded simulator can run it beside the other parties.
+ */
+import type { Iso8583Message } from '@tapnpay/protocol/iso8583';
+import type { GatewayMessage, SealedCompletion, SealedPayment } from '@tapnpay/protocol/wire';
+import { type Enrolment, enrol, newPairingCode } from './enrolment.ts';
+import { GatewayError } from './errors.ts';
+import type { Order, Payment, Reversal } from './model.ts';
+import { runOutbox } from './notifications.ts';
+import { createOrder, type OrderRequest, payableOrder, signOrder } from './orders.ts';
+import { textField } from './payment/messages.ts';
+import { pay } from './payment/pay.ts';
+import type { ChannelPeer } from './payment/peer.ts';
+import { runReversals } from './payment/reversals.ts';
+import { abandonPayment, complete } from './payment/settle.ts';
+import type { GatewayPorts } from './ports.ts';
+
+/** Payments a sweep or a start-up takes at once. */
+const SWEEP_BATCH = 64;
+
+/** What became of due work in one `tick`. */
+export type TickReport = {
+  readonly overdue: number;
+  readonly expired: number;
+  readonly reversals: number;
+  readonly notifications: number;
+};
+
+/** The party. Every method may be called concurrently; the store decides races. */
+export class GatewayCore {
+  readonly ports: GatewayPorts;
+
+  constructor(ports: GatewayPorts) {
+    this.ports = ports;
+  }
+
+  /** Hop 1. @throws GatewayError as `createOrder` of orders.ts. */
+  createOrder(
+    idempotencyKey: string,
+    request: OrderRequest,
+  ): Promise<{ readonly order: Order; readonly replayed: boolean }> {
+    return createOrder(this.ports, idempotencyKey, request);
+  }
+
+  /** @throws GatewayError `ERR_ORDER_NOT_FOUND`. */
+  async order(orderId: string): Promise<Order> {
+    return found(await this.ports.store.findOrder(orderId), 'ERR_ORDER_NOT_FOUND');
+  }
+
+  /** Closes an open order; others stay as they are. @throws GatewayError `ERR_ORDER_NOT_FOUND`. */
+  async cancelOrder(orderId: string): Promise<Order> {
+    return found(await this.ports.store.cancelOrder(orderId), 'ERR_ORDER_NOT_FOUND');
+  }
+
+  /** @throws GatewayError `ERR_PAYMENT_NOT_FOUND`. */
+  async payment(
+    paymentId: string,
+  ): Promise<{ readonly payment: Payment; readonly reversal: Reversal | null }> {
+    const { store } = this.ports;
+    const payment = found(await store.findPayment(paymentId), 'ERR_PAYMENT_NOT_FOUND');
+    return { payment, reversal: await store.findReversal(paymentId) };
+  }
+
+  /** Gives the application the order it may pay on this channel. @throws GatewayError. */
+  async requestOrder(peer: ChannelPeer, orderId: string): Promise<GatewayMessage> {
+    const order = signOrder(this.ports, await payableOrder(this.ports, orderId));
+    peer.signedOrders.set(orderId, { order, atMs: this.ports.clock.nowMs() });
+    return { type: 'signedOrder', order };
+  }
+
+  /** Hops 7 to 12. @throws GatewayError before the commit point. */
+  pay(peer: ChannelPeer, payment: SealedPayment): Promise<GatewayMessage> {
+    return pay(this.ports, peer, payment);
+  }
+
+  /** Hops 13 and 14. @throws GatewayError. */
+  complete(peer: ChannelPeer, completion: SealedCompletion): Promise<GatewayMessage> {
+    return complete(this.ports, peer, completion);
+  }
+
+  /** A tap that ended before its cryptogram left the element: nothing to undo. */
+  abandon(peer: ChannelPeer, orderId: string, reason: string): void {
+    peer.signedOrders.delete(orderId);
+    this.ports.log({ event: 'paymentAbandoned', elementId: peer.elementId, orderId, reason });
+  }
+
+  /** A single-use code for one element. */
+  newPairingCode(): Promise<{ readonly code: string; readonly expiresAtMs: number }> {
+    return newPairingCode(this.ports);
+  }
+
+  /** Certifies an element's key. @throws GatewayError `ERR_PAIRING_CODE` and others. */
+  enrol(enrolment: Enrolment): ReturnType<typeof enrol> {
+    return enrol(this.ports, enrolment);
+  }
+
+  /** An answer nobody waits for any more: noted, never acted on, for the reversal has begun. */
+  async lateReply(message: Iso8583Message): Promise<void> {
+    const stan = textField(message, 11) ?? '';
+    const transmission = textField(message, 7) ?? '';
+    const payment = await this.ports.store.findPaymentByTrace({ stan, transmission });
+    this.ports.log({
+      event: 'lateAnswerIgnored',
+      mti: message.mti,
+      responseCode: textField(message, 39),
+      paymentId: payment?.paymentId ?? null,
+      state: payment?.state ?? null,
+    });
+  }
+
+  /**
+   * Before traffic: no process waits for these answers any more, so each payment without an end
+   * gets its reversal. Returns how many.
+   */
+  async recover(): Promise<number> {
+    const { store } = this.ports;
+    let count = 0;
+    for (;;) {
+      const states = ['sending', 'authorised'] as const;
+      const left = await store.listPayments({ states, limit: SWEEP_BATCH });
+      if (left.length === 0) return count;
+      for (const payment of left) await abandonPayment(this.ports, payment, 'restart');
+      count += left.length;
+    }
+  }
+
+  /** Does all work that is due now; called by a timer and after `wake`. */
+  async tick(): Promise<TickReport> {
+    const { store, clock } = this.ports;
+    const nowMs = clock.nowMs();
+    const overdue = await store.listPayments({
+      states: ['sending', 'authorised'],
+      deadlineBeforeMs: nowMs,
+      limit: SWEEP_BATCH,
+    });
+    for (const payment of overdue) await abandonPayment(this.ports, payment, 'overdue');
+    const expired = await store.expireOrders(nowMs);
+    const reversals = await runReversals(this.ports);
+    const notifications = await runOutbox(this.ports);
+    return { overdue: overdue.length, expired, reversals, notifications };
+  }
+}
+
+function found<T>(value: T | null, code: 'ERR_ORDER_NOT_FOUND' | 'ERR_PAYMENT_NOT_FOUND'): T {
+  if (value !== null) return value;
+  const what = code === 'ERR_ORDER_NOT_FOUND' ? 'order' : 'payment';
+  throw new GatewayError(code, `there is no such ${what}`);
+}

@@ -1,0 +1,158 @@
+-- The gateway's books. Amounts are minor units, times are milliseconds since 1970.
+
+CREATE TABLE orders (
+  order_id text PRIMARY KEY,
+  merchant_id text NOT NULL,
+  merchant_order_number text NOT NULL,
+  amount_minor bigint NOT NULL CHECK (amount_minor BETWEEN 1 AND 999999999999),
+  currency text NOT NULL CHECK (currency ~ '^[0-9]{3}$'),
+  origin text NOT NULL,
+  notify_url text,
+  status text NOT NULL CHECK
+    (status IN ('open', 'processing', 'paid', 'unknown', 'cancelled', 'expired')),
+  created_at_ms bigint NOT NULL,
+  expires_at_ms bigint NOT NULL,
+  payment_id text,
+  fault text,
+  idempotency_key text NOT NULL,
+  fingerprint text NOT NULL,
+  UNIQUE (merchant_id, idempotency_key)
+);
+CREATE INDEX orders_open ON orders (expires_at_ms) WHERE status = 'open';
+
+CREATE TABLE elements (
+  element_id text PRIMARY KEY,
+  public_key_spki text NOT NULL,
+  certificate_sha256 text NOT NULL,
+  initial_key_id text NOT NULL UNIQUE,
+  state text NOT NULL CHECK (state IN ('operable', 'locked')),
+  last_pin_counter bigint NOT NULL,
+  enrolled_at_ms bigint NOT NULL
+);
+
+CREATE TABLE pairing_codes (
+  code_id text PRIMARY KEY,
+  sealed_code text NOT NULL,
+  expires_at_ms bigint NOT NULL,
+  failures integer NOT NULL
+);
+
+-- Blocks of trace numbers; a process takes a block and counts inside it.
+CREATE SEQUENCE stan_blocks;
+
+CREATE TABLE payments (
+  payment_id text PRIMARY KEY,
+  order_id text NOT NULL REFERENCES orders,
+  element_id text NOT NULL REFERENCES elements,
+  interface text NOT NULL CHECK (interface IN ('contact', 'contactless')),
+  state text NOT NULL CHECK (state IN
+    ('sending', 'authorised', 'captured', 'declined', 'unknown', 'reversing', 'reversed')),
+  amount_minor bigint NOT NULL CHECK (amount_minor > 0),
+  currency text NOT NULL,
+  pan_masked text NOT NULL,
+  stan text NOT NULL,
+  retrieval_reference text NOT NULL,
+  transmission text NOT NULL,
+  sealed_original text NOT NULL,
+  response_code text,
+  approval_code text,
+  issuer jsonb,
+  second text,
+  second_type text,
+  reason text,
+  deadline_ms bigint,
+  sequence integer NOT NULL,
+  hops jsonb NOT NULL,
+  created_at_ms bigint NOT NULL,
+  updated_at_ms bigint NOT NULL,
+  UNIQUE (stan, transmission),
+  UNIQUE (retrieval_reference, transmission)
+);
+-- Never two attempts of one order that may both have moved money.
+CREATE UNIQUE INDEX payments_one_live ON payments (order_id)
+  WHERE state IN ('sending', 'authorised', 'captured', 'unknown', 'reversing');
+CREATE INDEX payments_unfinished ON payments (deadline_ms)
+  WHERE state IN ('sending', 'authorised');
+
+CREATE TABLE reversals (
+  payment_id text PRIMARY KEY REFERENCES payments,
+  stan text NOT NULL,
+  transmission text NOT NULL,
+  reason text NOT NULL,
+  attempts integer NOT NULL DEFAULT 0,
+  next_at_ms bigint NOT NULL,
+  acknowledged_at_ms bigint,
+  response_code text,
+  UNIQUE (stan, transmission)
+);
+CREATE INDEX reversals_due ON reversals (next_at_ms) WHERE acknowledged_at_ms IS NULL;
+
+CREATE TABLE ledger_entries (
+  entry_id text PRIMARY KEY,
+  payment_id text NOT NULL REFERENCES payments,
+  account text NOT NULL,
+  currency text NOT NULL,
+  amount_minor bigint NOT NULL CHECK (amount_minor <> 0)
+);
+CREATE INDEX ledger_entries_payment ON ledger_entries (payment_id);
+
+CREATE TABLE outbox (
+  message_id text PRIMARY KEY,
+  payment_id text NOT NULL REFERENCES payments,
+  url text NOT NULL,
+  body text NOT NULL,
+  created_at_ms bigint NOT NULL,
+  attempts integer NOT NULL DEFAULT 0,
+  next_at_ms bigint NOT NULL,
+  state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'delivered', 'dead'))
+);
+CREATE INDEX outbox_due ON outbox (next_at_ms) WHERE state = 'waiting';
+
+-- Final states are never left, and no move leaves the table of model.ts#PAYMENT_MOVES.
+CREATE FUNCTION check_payment_move() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF OLD.state <> NEW.state AND (OLD.state || '>' || NEW.state) NOT IN (
+    'sending>authorised', 'sending>captured', 'sending>declined', 'sending>unknown',
+    'authorised>captured', 'authorised>reversing', 'authorised>unknown',
+    'unknown>reversed', 'reversing>reversed'
+  ) THEN
+    RAISE EXCEPTION 'a payment cannot go from % to %', OLD.state, NEW.state
+      USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER payment_move BEFORE UPDATE OF state ON payments
+  FOR EACH ROW EXECUTE FUNCTION check_payment_move();
+
+-- A paid order stays paid, whatever arrives late.
+CREATE FUNCTION check_order_move() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF OLD.status = 'paid' AND NEW.status <> 'paid' THEN
+    RAISE EXCEPTION 'a paid order cannot become %', NEW.status USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER order_move BEFORE UPDATE OF status ON orders
+  FOR EACH ROW EXECUTE FUNCTION check_order_move();
+
+-- Double entry: at commit each transaction sums to zero in each currency.
+CREATE FUNCTION check_ledger_balance() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM 1 FROM ledger_entries
+    WHERE payment_id = NEW.payment_id GROUP BY currency HAVING sum(amount_minor) <> 0;
+  IF FOUND THEN
+    RAISE EXCEPTION 'ledger transaction of payment % does not balance', NEW.payment_id
+      USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER ledger_balance AFTER INSERT ON ledger_entries
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION check_ledger_balance();
+
+-- The book is written once.
+CREATE FUNCTION refuse_ledger_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'ledger entries are immutable' USING ERRCODE = 'check_violation';
+END $$;
+CREATE TRIGGER ledger_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_ledger_change();

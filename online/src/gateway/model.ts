@@ -1,0 +1,176 @@
+/**
+ * The gateway's durable facts: orders, payments (attempts), reversals, postings, notifications,
+ * elements; and the legal moves of a payment. Amounts are minor units, times are milliseconds.
+ */
+import type { HopRecord, PaymentOutcome } from '@tapnpay/protocol/wire';
+
+/** What the merchant sees. `unknown`: sent to the switch, no final answer yet. */
+export type OrderStatus = 'open' | 'processing' | 'paid' | 'unknown' | 'cancelled' | 'expired';
+
+/** Faults a lab order may ask for; refused unless the gateway runs in lab mode. */
+export const LAB_FAULTS = ['flip-mac'] as const;
+export type LabFault = (typeof LAB_FAULTS)[number];
+
+/** A merchant's claim that one payment may settle. */
+export type Order = {
+  readonly orderId: string;
+  readonly merchantId: string;
+  readonly merchantOrderNumber: string;
+  readonly amountMinor: bigint;
+  readonly currency: string;
+  readonly origin: string;
+  readonly notifyUrl: string | null;
+  readonly status: OrderStatus;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+  /** The attempt that counts: the last one that passed the commit point. */
+  readonly paymentId: string | null;
+  readonly fault: LabFault | null;
+};
+
+/**
+ * States of one attempt. `sending` is the commit point; `unknown` and `reversing` have a durable
+ * reversal; `captured`, `declined` and `reversed` are final.
+ */
+export type PaymentState =
+  | 'sending'
+  | 'authorised'
+  | 'captured'
+  | 'declined'
+  | 'unknown'
+  | 'reversing'
+  | 'reversed';
+
+/** Legal moves of a payment; the database enforces the same table. */
+export const PAYMENT_MOVES: Readonly<Record<PaymentState, readonly PaymentState[]>> = {
+  sending: ['authorised', 'captured', 'declined', 'unknown'],
+  authorised: ['captured', 'reversing', 'unknown'],
+  unknown: ['reversed'],
+  reversing: ['reversed'],
+  captured: [],
+  declined: [],
+  reversed: [],
+};
+
+/** What the issuer said about the cryptogram and its own books (field 57 of the 0210). */
+export type IssuerFacts = {
+  readonly arqcVerified: boolean | null;
+  readonly ledgerEntryId: string | null;
+};
+
+/** Facts of a payment that later steps fill in. */
+export type PaymentFacts = {
+  readonly responseCode: string | null;
+  readonly approvalCode: string | null;
+  readonly issuer: IssuerFacts | null;
+  readonly second: string | null;
+  readonly secondType: 'TC' | 'AAC' | null;
+  /** Why it did not end approved: `timeout`, `answerMac`, `card:AAC`, `completionMissing`, ... */
+  readonly reason: string | null;
+  /** Without the next event (answer of the switch, completion of the card) by then: reversed. */
+  readonly deadlineMs: number | null;
+};
+
+/** One attempt to pay an order; it exists from the commit point on. */
+export type Payment = PaymentFacts & {
+  readonly paymentId: string;
+  readonly orderId: string;
+  readonly elementId: string;
+  readonly interface: 'contact' | 'contactless';
+  readonly state: PaymentState;
+  readonly amountMinor: bigint;
+  readonly currency: string;
+  readonly panMasked: string;
+  /** Field 11. */
+  readonly stan: string;
+  /** Field 37. */
+  readonly retrievalReference: string;
+  /** Field 7, MMDDhhmmss. */
+  readonly transmission: string;
+  /** Fields of the 0200 that a reversal repeats, sealed by the vault. */
+  readonly sealedOriginal: string;
+  /** Number of changes so far; notifications carry it. */
+  readonly sequence: number;
+  readonly hops: readonly HopRecord[];
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+};
+
+/** A 0420 that is repeated as 0421 until the switch acknowledges it. */
+export type Reversal = {
+  readonly paymentId: string;
+  /** Field 11 and 7 of the reversal itself; the same in each repeat. */
+  readonly stan: string;
+  readonly transmission: string;
+  readonly reason: string;
+  readonly attempts: number;
+  readonly nextAtMs: number;
+  readonly acknowledgedAtMs: number | null;
+  readonly responseCode: string | null;
+};
+
+/** One leg of a ledger transaction; debits are positive, credits negative, the sum is zero. */
+export type Posting = {
+  readonly account: string;
+  readonly currency: string;
+  readonly amountMinor: bigint;
+};
+/** A posting as it stands in the book, for ever. */
+export type LedgerEntry = Posting & { readonly entryId: string; readonly paymentId: string };
+
+/** A notification waiting to be delivered to the merchant. `body` holds masked data only. */
+export type OutboxMessage = {
+  readonly messageId: string;
+  readonly paymentId: string;
+  readonly url: string;
+  readonly body: string;
+  readonly createdAtMs: number;
+  readonly attempts: number;
+  readonly nextAtMs: number;
+};
+
+/** A payment application the gateway has certified. */
+export type ElementRecord = {
+  readonly elementId: string;
+  readonly publicKeySpki: string;
+  readonly certificateSha256: string;
+  readonly initialKeyId: string;
+  readonly state: 'operable' | 'locked';
+  /** DUKPT transaction counter last accepted; a lower or equal one is a replay or a fork. */
+  readonly lastPinCounter: number;
+  readonly enrolledAtMs: number;
+};
+
+/** A single-use code that lets one element enrol; kept sealed by the vault. */
+export type PairingCode = {
+  readonly codeId: string;
+  readonly sealedCode: string;
+  readonly expiresAtMs: number;
+  readonly failures: number;
+};
+
+/** What payer and merchant are told about a state; null while nothing can be said. */
+export function outcomeOf(payment: Pick<Payment, 'state' | 'reason'>): PaymentOutcome | null {
+  switch (payment.state) {
+    case 'captured':
+      return 'approved';
+    case 'declined':
+      return 'declined';
+    case 'reversed':
+      return 'reversed';
+    case 'unknown':
+      return 'unknown';
+    case 'reversing':
+      return payment.reason === 'card:AAC' ? 'declined' : 'unknown';
+    case 'sending':
+    case 'authorised':
+      return null;
+  }
+}
+
+/** Accounts of the gateway's book. */
+export const LEDGER_PAYER_CLEARING = 'payer-clearing';
+/** What the gateway owes a merchant. */
+export function merchantPayable(merchantId: string): string {
+  return `merchant-payable:${merchantId}`;
+}

@@ -1,0 +1,158 @@
+/** Orders: made once per idempotency key, signed for the element, closed by hand or by time. */
+import { createHash } from 'node:crypto';
+import {
+  type AmountMinor,
+  BytesError,
+  currencyExponent,
+  parseAmount,
+} from '@tapnpay/protocol/bytes';
+import { Hop, orderSignatureInput, type SignedOrder } from '@tapnpay/protocol/wire';
+import { GatewayError } from './errors.ts';
+import { localTime, uuidV7 } from './identifiers.ts';
+import type { LabFault, Order, OrderStatus } from './model.ts';
+import { type GatewayPorts, reachHop } from './ports.ts';
+
+/** What a merchant asks for; `amount` is decimal text in the currency's own digits. */
+export type OrderRequest = {
+  readonly merchantOrderNumber: string;
+  readonly amount: string;
+  readonly currency: string;
+  readonly origin: string;
+  readonly notifyUrl?: string | undefined;
+  readonly lab?: { readonly fault: LabFault } | undefined;
+};
+
+/** Longest idempotency key, in characters. */
+export const IDEMPOTENCY_KEY_CHARACTERS_MAX = 255;
+
+/**
+ * Makes an order, or hands back the one this key made before with the same body.
+ * @throws GatewayError `ERR_AMOUNT`, `ERR_CURRENCY`, `ERR_IDEMPOTENCY_KEY`,
+ * `ERR_IDEMPOTENCY_MISMATCH`, `ERR_LAB_ONLY`, `ERR_NOTIFY_URL`.
+ */
+export async function createOrder(
+  ports: GatewayPorts,
+  idempotencyKey: string,
+  request: OrderRequest,
+): Promise<{ readonly order: Order; readonly replayed: boolean }> {
+  const { profile, clock, random } = ports;
+  if (!/^[\x21-\x7e]+$/.test(idempotencyKey) || idempotencyKey.length > 255) {
+    const message = `Idempotency-Key is 1 to ${IDEMPOTENCY_KEY_CHARACTERS_MAX} visible characters`;
+    throw new GatewayError('ERR_IDEMPOTENCY_KEY', message);
+  }
+  if (request.lab && !profile.lab) {
+    throw new GatewayError('ERR_LAB_ONLY', 'faults exist only in lab mode');
+  }
+  const createdAtMs = clock.nowMs();
+  const order: Order = {
+    orderId: uuidV7(clock, random),
+    merchantId: profile.merchant.merchantId,
+    merchantOrderNumber: request.merchantOrderNumber,
+    amountMinor: orderAmount(request.amount, request.currency),
+    currency: request.currency,
+    origin: request.origin,
+    notifyUrl: request.notifyUrl === undefined ? null : notifyUrl(request.notifyUrl),
+    status: 'open',
+    createdAtMs,
+    expiresAtMs: createdAtMs + profile.orderLifetimeMs,
+    paymentId: null,
+    fault: request.lab?.fault ?? null,
+  };
+  const fingerprint = fingerprintOf(request);
+  const facts = { orderId: order.orderId, amountMinor: String(order.amountMinor) };
+  reachHop(ports, { n: Hop.order, name: 'order', facts });
+  const result = await ports.store.createOrder(order, { key: idempotencyKey, fingerprint });
+  if (result.kind === 'conflict') {
+    throw new GatewayError(
+      'ERR_IDEMPOTENCY_MISMATCH',
+      'this Idempotency-Key was used with another body',
+    );
+  }
+  return { order: result.order, replayed: result.kind === 'replayed' };
+}
+
+/** Positive integer minor units of at most 12 digits, never rounded. */
+function orderAmount(amount: string, currency: string): AmountMinor {
+  try {
+    currencyExponent(currency);
+  } catch (cause) {
+    const message = `currency ${JSON.stringify(currency)} is not a known ISO 4217 number`;
+    throw new GatewayError('ERR_CURRENCY', message, {}, cause);
+  }
+  try {
+    return parseAmount(amount, currency);
+  } catch (cause) {
+    if (!(cause instanceof BytesError)) throw cause;
+    throw new GatewayError('ERR_AMOUNT', cause.message, { currency }, cause);
+  }
+}
+
+function notifyUrl(text: string): string {
+  const url = URL.parse(text);
+  if (url && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '') {
+    return url.href;
+  }
+  throw new GatewayError('ERR_NOTIFY_URL', 'notifyUrl is an http or https URL without credentials');
+}
+
+function fingerprintOf(request: OrderRequest): string {
+  const facts = [
+    request.merchantOrderNumber,
+    request.amount,
+    request.currency,
+    request.origin,
+    request.notifyUrl ?? null,
+    request.lab?.fault ?? null,
+  ];
+  return createHash('sha256').update(JSON.stringify(facts)).digest('hex');
+}
+
+/** Why an order of this status takes no payment; an open one gives null. */
+export function refusalOf(status: OrderStatus | null): GatewayError | null {
+  switch (status) {
+    case 'open':
+      return null;
+    case null:
+      return new GatewayError('ERR_ORDER_NOT_FOUND', 'there is no such order');
+    case 'paid':
+      return new GatewayError('ERR_ORDER_PAID', 'the order is already paid');
+    case 'processing':
+      return new GatewayError('ERR_ORDER_BUSY', 'another payment of the order is under way');
+    case 'unknown':
+      return new GatewayError(
+        'ERR_ORDER_UNKNOWN',
+        'the last payment of the order has no final answer yet',
+      );
+    case 'cancelled':
+      return new GatewayError('ERR_ORDER_CANCELLED', 'the order was cancelled');
+    case 'expired':
+      return new GatewayError('ERR_ORDER_EXPIRED', 'the order has expired');
+  }
+}
+
+/** The order if it can take a payment now. @throws GatewayError as `refusalOf`. */
+export async function payableOrder(ports: GatewayPorts, orderId: string): Promise<Order> {
+  const order = await ports.store.findOrder(orderId);
+  const refusal = refusalOf(order?.status ?? null);
+  if (refusal || !order) throw refusal ?? refusalOf(null);
+  if (order.expiresAtMs <= ports.clock.nowMs()) throw refusalOf('expired');
+  return order;
+}
+
+/** What the element may trust: amount, merchant, origin and time under the gateway's key. */
+export function signOrder(ports: GatewayPorts, order: Order): SignedOrder {
+  const { merchant } = ports.profile;
+  const { dateYymmdd, timeHhmmss } = localTime(ports.clock.nowMs());
+  const unsigned = {
+    orderId: order.orderId,
+    merchantId: merchant.merchantId,
+    merchantName: merchant.name,
+    terminalId: merchant.terminalId,
+    amountMinor: String(order.amountMinor),
+    currency: order.currency,
+    origin: order.origin,
+    dateYymmdd,
+    timeHhmmss,
+  };
+  return { ...unsigned, signature: ports.signatures.signOrder(orderSignatureInput(unsigned)) };
+}

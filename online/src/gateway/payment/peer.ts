@@ -1,0 +1,16 @@
+/** The payment application at the other end of a trusted channel. */
+import type { HopRecord, SignedOrder } from '@tapnpay/protocol/wire';
+
+/** Who it is, which channel binds it, and what it was given on this channel. */
+export type ChannelPeer = {
+  readonly elementId: string;
+  readonly publicKeySpki: string;
+  readonly initialKeyId: string;
+  /** The channel's exporter value, hex. @see RFC 8446 §7.5 */
+  readonly exporter: string;
+  readonly channelHop: HopRecord;
+  readonly isOpen: () => boolean;
+  readonly signedOrders: Map<string, { readonly order: SignedOrder; readonly atMs: number }>;
+  /** Hop 12 of each payment, kept until its completion is written. */
+  readonly finishHops: Map<string, HopRecord>;
+};

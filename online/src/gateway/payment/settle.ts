@@ -1,0 +1,259 @@
+/**
+ * The durable consequences of a payment's events: approval, decline, unknown end, completion,
+ * lost completion, acknowledged reversal. Each function is one transaction of the store.
+ */
+import {
+  type GatewayMessage,
+  Hop,
+  type HopRecord,
+  type SealedCompletion,
+} from '@tapnpay/protocol/wire';
+import { GatewayError } from '../errors.ts';
+import { localTime, uuidV7 } from '../identifiers.ts';
+import {
+  LEDGER_PAYER_CLEARING,
+  merchantPayable,
+  type Order,
+  outcomeOf,
+  type Payment,
+  type PaymentFacts,
+  type PaymentState,
+} from '../model.ts';
+import { notificationOf } from '../notifications.ts';
+import { type GatewayPorts, hopRecord, reachHop } from '../ports.ts';
+import type { NewReversal, PaymentChange } from '../store.ts';
+import type { ChannelPeer } from './peer.ts';
+import type { Verdict } from './verdict.ts';
+
+type Move = Pick<PaymentChange, 'to' | 'orderStatus'> & {
+  readonly facts?: Partial<PaymentFacts>;
+  readonly hops?: readonly HopRecord[];
+  readonly reversal?: NewReversal;
+  readonly postings?: NonNullable<PaymentChange['postings']>;
+  readonly acknowledged?: string;
+};
+
+/** One move from the state just read; null when another event was faster. */
+async function move(
+  ports: GatewayPorts,
+  subject: { readonly order: Order; readonly payment: Payment },
+  wanted: Move,
+): Promise<Payment | null> {
+  const { order, payment } = subject;
+  const { to, facts } = wanted;
+  const after = { ...payment, ...facts, state: to, sequence: payment.sequence + 1 };
+  const notification = notificationOf(ports, order, after);
+  const changed = await ports.store.changePayment({
+    ...wanted,
+    paymentId: payment.paymentId,
+    from: [payment.state],
+    atMs: ports.clock.nowMs(),
+    ...(notification && { notification }),
+  });
+  const { paymentId } = payment;
+  const { reason } = after;
+  const moved = changed !== null;
+  ports.log({ event: 'paymentMoved', paymentId, from: payment.state, to, moved, reason });
+  if (changed && (wanted.reversal || notification)) ports.wake();
+  return changed;
+}
+
+/** Writes what the switch said. The verdict comes back as `unknown` when a sweep was faster. */
+export async function settlePayment(
+  ports: GatewayPorts,
+  facts: {
+    readonly order: Order;
+    readonly payment: Payment;
+    readonly verdict: Verdict;
+    readonly hops: readonly HopRecord[];
+  },
+): Promise<Verdict> {
+  const { payment, verdict } = facts;
+  const changed = await settleVerdict(ports, facts);
+  if (changed || verdict.kind === 'unknown') return verdict;
+  ports.log({ event: 'answerTooLate', paymentId: payment.paymentId, verdict: verdict.kind });
+  return { kind: 'unknown', reason: 'answerTooLate', responseCode: null };
+}
+
+async function settleVerdict(
+  ports: GatewayPorts,
+  facts: Parameters<typeof settlePayment>[1],
+): Promise<Payment | null> {
+  const { order, payment, verdict, hops } = facts;
+  if (verdict.kind === 'unknown') {
+    const { reason, responseCode } = verdict;
+    return reverse(ports, { order, payment, to: 'unknown', reason, responseCode, hops });
+  }
+  const { responseCode, approvalCode, issuer } = verdict;
+  const answered = { responseCode, approvalCode, issuer };
+  if (verdict.kind === 'declined') {
+    const declined = { ...answered, reason: `issuer:${responseCode}`, deadlineMs: null };
+    return move(ports, facts, { to: 'declined', orderStatus: 'open', facts: declined, hops });
+  }
+  // A contactless order is paid at the 0210, a contact one at its completion.
+  if (payment.interface === 'contactless') {
+    return capture(ports, { order, payment, facts: answered, hops });
+  }
+  const deadlineMs = ports.clock.nowMs() + ports.profile.completionTimeoutMs;
+  const waiting = { ...answered, deadlineMs };
+  return move(ports, facts, { to: 'authorised', orderStatus: null, facts: waiting, hops });
+}
+
+/** Paid: book, order, and notification in one transaction; hop 14 when it is written. */
+async function capture(
+  ports: GatewayPorts,
+  wanted: {
+    readonly order: Order;
+    readonly payment: Payment;
+    readonly facts: Partial<PaymentFacts>;
+    readonly hops: readonly HopRecord[];
+  },
+): Promise<Payment | null> {
+  const { order, payment } = wanted;
+  const { currency, amountMinor, paymentId } = payment;
+  const posting = (account: string, amount: bigint) => ({
+    entryId: uuidV7(ports.clock, ports.random),
+    account,
+    currency,
+    amountMinor: amount,
+  });
+  const told = { paymentId, outcome: 'approved', notified: order.notifyUrl !== null };
+  const tell = hopRecord(ports, { n: Hop.tell, name: 'tell', facts: told });
+  const captured = await move(ports, wanted, {
+    to: 'captured',
+    orderStatus: 'paid',
+    facts: { ...wanted.facts, deadlineMs: null },
+    hops: [...wanted.hops, tell],
+    postings: [
+      posting(LEDGER_PAYER_CLEARING, amountMinor),
+      posting(merchantPayable(order.merchantId), -amountMinor),
+    ],
+  });
+  if (captured) ports.onHop(tell);
+  return captured;
+}
+
+/** Starts the durable reversal of a payment that may have moved money. */
+export async function reverse(
+  ports: GatewayPorts,
+  wanted: {
+    readonly order: Order;
+    readonly payment: Payment;
+    readonly to: 'unknown' | 'reversing';
+    readonly reason: string;
+    readonly responseCode?: string | null;
+    readonly facts?: Partial<PaymentFacts>;
+    readonly hops?: readonly HopRecord[];
+  },
+): Promise<Payment | null> {
+  const { order, payment, to, reason } = wanted;
+  const nowMs = ports.clock.nowMs();
+  const stan = await ports.store.nextStan();
+  const { transmission } = localTime(nowMs);
+  const responseCode = wanted.responseCode ?? payment.responseCode;
+  return move(
+    ports,
+    { order, payment },
+    {
+      to,
+      orderStatus: 'unknown',
+      facts: { ...wanted.facts, responseCode, reason, deadlineMs: null },
+      hops: wanted.hops ?? [],
+      reversal: { stan, transmission, reason, nextAtMs: nowMs },
+    },
+  );
+}
+
+/** The switch acknowledged the reversal: nothing is charged, the order can be paid again. */
+export async function closeReversal(
+  ports: GatewayPorts,
+  payment: Payment,
+  responseCode: string,
+): Promise<Payment | null> {
+  const order = await orderOf(ports, payment);
+  const wanted = { to: 'reversed', orderStatus: 'open', acknowledged: responseCode } as const;
+  return move(ports, { order, payment }, wanted);
+}
+
+/**
+ * How the card ended it (hop 13). The first valid completion decides; repeats hear the same.
+ * @throws GatewayError `ERR_PAYMENT_NOT_FOUND`, `ERR_PAYMENT_STATE`.
+ */
+export async function complete(
+  ports: GatewayPorts,
+  peer: ChannelPeer,
+  completion: SealedCompletion,
+): Promise<GatewayMessage> {
+  const { paymentId, secondType } = completion;
+  const payment = await ports.store.findPayment(paymentId);
+  if (!payment || payment.elementId !== peer.elementId) {
+    throw new GatewayError('ERR_PAYMENT_NOT_FOUND', 'this element has no such payment');
+  }
+  const facts = { paymentId, secondType, tvr: completion.tvr, tsi: completion.tsi };
+  const confirm = reachHop(ports, { n: Hop.confirm, name: 'confirm', facts });
+  const finish = peer.finishHops.get(paymentId);
+  peer.finishHops.delete(paymentId);
+  const hops = finish ? [finish, confirm] : [confirm];
+  const settled = await settleCompletion(ports, { payment, completion, hops });
+  const outcome = outcomeOf(settled);
+  if (outcome === null) {
+    throw new GatewayError('ERR_PAYMENT_STATE', 'the payment has no answer of the issuer yet');
+  }
+  return { type: 'result', paymentId, outcome, responseCode: settled.responseCode };
+}
+
+async function settleCompletion(
+  ports: GatewayPorts,
+  facts: {
+    readonly payment: Payment;
+    readonly completion: SealedCompletion;
+    readonly hops: readonly HopRecord[];
+  },
+): Promise<Payment> {
+  const { payment, completion, hops } = facts;
+  const { second, secondType } = completion;
+  if (payment.state !== 'authorised') {
+    // Repeated, or the end of a declined or unknown payment: only the hops are new.
+    if (!payment.hops.some(({ n }) => n === Hop.confirm)) {
+      await ports.store.appendHops(payment.paymentId, hops);
+    }
+    return payment;
+  }
+  const order = await orderOf(ports, payment);
+  const isPaid = secondType === 'TC' && second !== null && completion.outcome === 'approved';
+  const ended = { second, secondType };
+  const changed = isPaid
+    ? await capture(ports, { order, payment, facts: ended, hops })
+    : await reverse(ports, {
+        order,
+        payment,
+        to: 'reversing',
+        reason: secondType === 'TC' ? 'terminal:declined' : `card:${secondType ?? 'none'}`,
+        facts: ended,
+        hops,
+      });
+  if (changed) return changed;
+  return (await ports.store.findPayment(payment.paymentId)) ?? payment;
+}
+
+/** What a sweep or a start-up does with a payment whose next event will not come. */
+export async function abandonPayment(
+  ports: GatewayPorts,
+  payment: Payment,
+  why: 'restart' | 'overdue',
+): Promise<void> {
+  const states: Partial<Record<PaymentState, { to: 'unknown' | 'reversing'; reason: string }>> = {
+    sending: { to: 'unknown', reason: `noAnswer:${why}` },
+    authorised: { to: 'reversing', reason: `noCompletion:${why}` },
+  };
+  const wanted = states[payment.state];
+  if (wanted) await reverse(ports, { ...wanted, order: await orderOf(ports, payment), payment });
+}
+
+async function orderOf(ports: GatewayPorts, payment: Payment): Promise<Order> {
+  const order = await ports.store.findOrder(payment.orderId);
+  if (order) return order;
+  throw new GatewayError('ERR_INTERNAL', 'a payment without its order', {
+    paymentId: payment.paymentId,
+  });
+}

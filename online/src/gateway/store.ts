@@ -1,0 +1,119 @@
+/**
+ * What the gateway keeps. Each method is one atomic durable step: when its promise resolves the
+ * change survives a kill; when it rejects nothing of it happened or the caller must ask again.
+ */
+import type { HopRecord } from '@tapnpay/protocol/wire';
+import type {
+  ElementRecord,
+  LedgerEntry,
+  Order,
+  OrderStatus,
+  OutboxMessage,
+  PairingCode,
+  Payment,
+  PaymentFacts,
+  PaymentState,
+  Posting,
+  Reversal,
+} from './model.ts';
+
+/** Outcome of `createOrder`. `conflict`: the key was used with another body. */
+export type CreateOrderResult =
+  | { readonly kind: 'created' | 'replayed'; readonly order: Order }
+  | { readonly kind: 'conflict' };
+
+/** Why the commit point refused a payment. Nothing was written. */
+export type BeginRefusal =
+  | { readonly refused: 'order'; readonly status: OrderStatus | null }
+  | { readonly refused: 'pinCounter' | 'element' | 'trace' };
+export type BeginResult = { readonly refused: null } | BeginRefusal;
+
+/** Fields of a new reversal; the store adds its life. */
+export type NewReversal = Pick<Reversal, 'stan' | 'transmission' | 'reason' | 'nextAtMs'>;
+
+/** One move of one payment with everything that must happen together with it. */
+export type PaymentChange = {
+  readonly paymentId: string;
+  /** The move happens only from these states. */
+  readonly from: readonly PaymentState[];
+  readonly to: PaymentState;
+  readonly atMs: number;
+  readonly facts?: Partial<PaymentFacts>;
+  readonly hops?: readonly HopRecord[];
+  /** New status of the order; null leaves it. A paid order never changes. */
+  readonly orderStatus: OrderStatus | null;
+  readonly reversal?: NewReversal;
+  /** Closes the payment's reversal with the acknowledgement's field 39. */
+  readonly acknowledged?: string;
+  readonly postings?: readonly (Posting & { readonly entryId: string })[];
+  readonly notification?: Omit<OutboxMessage, 'attempts'>;
+};
+
+/** Which payments to list. */
+export type PaymentQuery = {
+  readonly states: readonly PaymentState[];
+  /** Only those whose deadline has passed. */
+  readonly deadlineBeforeMs?: number;
+  readonly limit: number;
+};
+
+/** The gateway's durable memory: PostgreSQL in service, a map in simulation. */
+export interface GatewayStore {
+  createOrder(
+    order: Order,
+    idempotency: { readonly key: string; readonly fingerprint: string },
+  ): Promise<CreateOrderResult>;
+  findOrder(orderId: string): Promise<Order | null>;
+  /** open -> cancelled; the order as it is afterwards. */
+  cancelOrder(orderId: string): Promise<Order | null>;
+  /** open and past its time -> expired; how many. */
+  expireOrders(nowMs: number): Promise<number>;
+
+  /** The next systems trace audit number, 000001 to 999999, then round again. */
+  nextStan(): Promise<string>;
+  /** THE commit point: payment `sending`, order open -> processing, PIN counter moved on. */
+  beginPayment(
+    payment: Payment,
+    guard: { readonly nowMs: number; readonly pinCounter: number | null },
+  ): Promise<BeginResult>;
+  /** The payment after the move, or null when it was in none of `from`: nothing was written. */
+  changePayment(change: PaymentChange): Promise<Payment | null>;
+  appendHops(paymentId: string, hops: readonly HopRecord[]): Promise<void>;
+  findPayment(paymentId: string): Promise<Payment | null>;
+  findPaymentByTrace(trace: {
+    readonly stan: string;
+    readonly transmission: string;
+  }): Promise<Payment | null>;
+  listPayments(query: PaymentQuery): Promise<readonly Payment[]>;
+
+  /** Due reversals; each is counted as tried and leased until `nowMs + leaseMs`. */
+  claimReversals(claim: Claim): Promise<readonly Reversal[]>;
+  postponeReversal(paymentId: string, nextAtMs: number): Promise<void>;
+  findReversal(paymentId: string): Promise<Reversal | null>;
+
+  claimOutbox(claim: Claim): Promise<readonly OutboxMessage[]>;
+  /** Delivered, tried in vain until `nextAtMs`, or given up. */
+  settleOutbox(
+    messageId: string,
+    result: { readonly kind: 'delivered' | 'dead' } | { readonly nextAtMs: number },
+  ): Promise<void>;
+
+  addPairingCode(code: PairingCode): Promise<void>;
+  activePairingCodes(nowMs: number): Promise<readonly PairingCode[]>;
+  /** Counts a wrong proof against every active code; those at `failuresMax` die. */
+  notePairingFailure(nowMs: number, failuresMax: number): Promise<void>;
+  /** Uses the code up and writes the element, or neither. */
+  enrolElement(
+    codeId: string,
+    element: ElementRecord,
+    nowMs: number,
+  ): Promise<'enrolled' | 'codeUsed' | 'exists'>;
+  findElement(elementId: string): Promise<ElementRecord | null>;
+  lockElement(elementId: string): Promise<void>;
+
+  ledgerEntries(): Promise<readonly LedgerEntry[]>;
+  close(): Promise<void>;
+}
+
+/** What a worker takes at once and for how long it is hidden from others. */
+export type Claim = { readonly nowMs: number; readonly leaseMs: number; readonly limit: number };
