@@ -1,3 +1,4 @@
-/** What Node gives to `protocol`: ciphers, clock and randomness. */
+/** What Node gives to `protocol`: ciphers, clock, randomness, and the vectors' verification. */
 export * from './ciphers.ts';
 export * from './system.ts';
+export { type VectorMismatch, type VectorReport, verifyVectors } from './verify-vectors.ts';

@@ -1,71 +1,94 @@
 /** DES and two- or three-key 3DES in plain TypeScript, table driven. @see FIPS 46-3, SP 800-67 */
-import { equalBytes } from '../bytes/index.ts';
 import { KEY_BYTE_SHARE, SCHEDULE_WORDS, SP } from './des-tables.ts';
 import { assertDataLength, assertKeyLength, assertWholeBlocks } from './errors.ts';
 
 /** Bytes of a DES block. */
 export const DES_BLOCK_BYTES = 8;
-/** Most key schedules kept at one time; a newer key takes the place of an older one. */
-export const KEY_SCHEDULES_MAX = 2048;
+/** Key schedules kept at one time; a key that falls on a taken slot takes its place. */
+export const KEY_SCHEDULES_MAX = 1024;
+const KEY_BYTES_MAX = 24;
+const RUN_WORDS_MAX = 3 * SCHEDULE_WORDS;
+/** Words of one slot: the enciphering runs, then the deciphering ones. */
+const SLOT_WORDS = 2 * RUN_WORDS_MAX;
 
-/** Round keys in the order they are used: one or three times 16 rounds of two words. */
-export type DesSchedule = { readonly encrypt: Int32Array; readonly decrypt: Int32Array };
+// One flat pool, so that a fresh session key costs no allocation.
+const schedules = new Int32Array(KEY_SCHEDULES_MAX * SLOT_WORDS);
+const slotKeys = new Uint8Array(KEY_SCHEDULES_MAX * KEY_BYTES_MAX);
+const slotKeyLengths = new Uint8Array(KEY_SCHEDULES_MAX);
 
-type CachedSchedule = { readonly key: Uint8Array; readonly schedule: DesSchedule };
-let cache: (CachedSchedule | undefined)[] = new Array(KEY_SCHEDULES_MAX);
-
-/** Forgets all cached key schedules, for callers that give up their keys. */
+/** Wipes all cached keys and schedules, for callers that give up their keys. */
 export function forgetKeySchedules(): void {
-  for (const entry of cache) {
-    entry?.key.fill(0);
-    entry?.schedule.encrypt.fill(0);
-    entry?.schedule.decrypt.fill(0);
-  }
-  cache = new Array(KEY_SCHEDULES_MAX);
+  schedules.fill(0);
+  slotKeys.fill(0);
+  slotKeyLengths.fill(0);
 }
 
+/** Where the words of a run begin and end in the pool; good until the next key is asked for. */
+export type DesRun = { readonly start: number; readonly end: number };
+
 /**
- * The schedule of a DES (8), two-key (16) or three-key (24 bytes) 3DES key, from a bounded cache.
+ * The enciphering run of a DES (8), two-key (16) or three-key (24 bytes) 3DES key. Its first
+ * `SCHEDULE_WORDS` alone are single DES under the first key part.
  * @throws CryptoError `ERR_CRYPTO_KEY_LENGTH`.
  */
-export function desScheduleOf(key: Uint8Array): DesSchedule {
+export function encipheringRun(key: Uint8Array): DesRun {
+  const start = slotOf(key) * SLOT_WORDS;
+  return { start, end: start + runWords(key) };
+}
+
+/** The deciphering run of the same key. */
+export function decipheringRun(key: Uint8Array): DesRun {
+  const start = slotOf(key) * SLOT_WORDS + RUN_WORDS_MAX;
+  return { start, end: start + runWords(key) };
+}
+
+function runWords(key: Uint8Array): number {
+  return key.length === 8 ? SCHEDULE_WORDS : RUN_WORDS_MAX;
+}
+
+function slotOf(key: Uint8Array): number {
   let hash = key.length;
   for (let index = 0; index < key.length; index++) hash = Math.imul(hash ^ key[index]!, 0x01000193);
   const slot = (hash ^ (hash >>> 15)) & (KEY_SCHEDULES_MAX - 1);
-  const cached = cache[slot];
-  if (cached !== undefined && equalBytes(cached.key, key)) return cached.schedule;
+  const keyOffset = slot * KEY_BYTES_MAX;
+  let same = slotKeyLengths[slot] === key.length;
+  for (let index = 0; same && index < key.length; index++) {
+    same = slotKeys[keyOffset + index] === key[index];
+  }
+  if (same) return slot;
   assertKeyLength(key, [8, 16, 24]);
-  const schedule = expandKey(key);
-  cache[slot] = { key: key.slice(), schedule };
-  return schedule;
+  slotKeys.set(key, keyOffset);
+  slotKeyLengths[slot] = key.length;
+  expandKey(key, slot * SLOT_WORDS);
+  return slot;
 }
 
 /** DES of one block under a single-length key. */
 export function desEncrypt(key: Uint8Array, block: Uint8Array): Uint8Array {
   assertKeyLength(key, [8]);
   assertDataLength(block, DES_BLOCK_BYTES, 'DES block');
-  return ecb(desScheduleOf(key).encrypt, block);
+  return ecb(encipheringRun(key), block);
 }
 
 /** The inverse of `desEncrypt`. */
 export function desDecrypt(key: Uint8Array, block: Uint8Array): Uint8Array {
   assertKeyLength(key, [8]);
   assertDataLength(block, DES_BLOCK_BYTES, 'DES block');
-  return ecb(desScheduleOf(key).decrypt, block);
+  return ecb(decipheringRun(key), block);
 }
 
 /** 3DES-ECB over whole 8-byte blocks. @see SP 800-67 §3 */
 export function tdesEncrypt(key: Uint8Array, blocks: Uint8Array): Uint8Array {
   assertKeyLength(key, [16, 24]);
   assertWholeBlocks(blocks, DES_BLOCK_BYTES);
-  return ecb(desScheduleOf(key).encrypt, blocks);
+  return ecb(encipheringRun(key), blocks);
 }
 
 /** The inverse of `tdesEncrypt`. */
 export function tdesDecrypt(key: Uint8Array, blocks: Uint8Array): Uint8Array {
   assertKeyLength(key, [16, 24]);
   assertWholeBlocks(blocks, DES_BLOCK_BYTES);
-  return ecb(desScheduleOf(key).decrypt, blocks);
+  return ecb(decipheringRun(key), blocks);
 }
 
 /** 3DES-CBC over whole 8-byte blocks; the initial vector is zero unless given. */
@@ -77,12 +100,12 @@ export function tdesCbcEncrypt(
   assertKeyLength(key, [16, 24]);
   assertWholeBlocks(blocks, DES_BLOCK_BYTES);
   assertDataLength(initialVector, DES_BLOCK_BYTES, 'initial vector');
-  const words = desScheduleOf(key).encrypt;
+  const run = encipheringRun(key);
   const output = new Uint8Array(blocks.length);
   const chain = initialVector.slice();
   for (let offset = 0; offset < blocks.length; offset += DES_BLOCK_BYTES) {
     for (let index = 0; index < DES_BLOCK_BYTES; index++) chain[index]! ^= blocks[offset + index]!;
-    cryptDesBlock(words, chain, 0, chain, 0);
+    cryptDesBlock(run.start, run.end, chain, 0, chain, 0);
     output.set(chain, offset);
   }
   return output;
@@ -103,56 +126,64 @@ export function tdesCbcDecrypt(
   return output;
 }
 
-function ecb(words: Int32Array, blocks: Uint8Array): Uint8Array {
+function ecb(run: DesRun, blocks: Uint8Array): Uint8Array {
   const output = new Uint8Array(blocks.length);
   for (let offset = 0; offset < blocks.length; offset += DES_BLOCK_BYTES) {
-    cryptDesBlock(words, blocks, offset, output, offset);
+    cryptDesBlock(run.start, run.end, blocks, offset, output, offset);
   }
   return output;
 }
 
-function expandKey(key: Uint8Array): DesSchedule {
-  const first = expandSingleKey(key, 0);
-  if (key.length === 8) return { encrypt: first, decrypt: reverseRounds(first) };
-  const second = expandSingleKey(key, 8);
-  const third = key.length === 24 ? expandSingleKey(key, 16) : first;
-  const encrypt = new Int32Array(3 * SCHEDULE_WORDS);
-  encrypt.set(first);
-  encrypt.set(reverseRounds(second), SCHEDULE_WORDS);
-  encrypt.set(third, 2 * SCHEDULE_WORDS);
-  return { encrypt, decrypt: reverseRounds(encrypt) };
+function expandKey(key: Uint8Array, start: number): void {
+  const decipher = start + RUN_WORDS_MAX;
+  if (key.length === 8) {
+    expandSingleKey(key, 0, start);
+    reverseRounds(start, SCHEDULE_WORDS, decipher);
+    return;
+  }
+  const second = start + SCHEDULE_WORDS;
+  const third = second + SCHEDULE_WORDS;
+  expandSingleKey(key, 8, third);
+  reverseRounds(third, SCHEDULE_WORDS, second);
+  expandSingleKey(key, 0, start);
+  if (key.length === 24) expandSingleKey(key, 16, third);
+  else schedules.copyWithin(third, start, second);
+  reverseRounds(start, RUN_WORDS_MAX, decipher);
 }
 
-function expandSingleKey(key: Uint8Array, offset: number): Int32Array {
-  const words = new Int32Array(SCHEDULE_WORDS);
+function expandSingleKey(key: Uint8Array, offset: number, start: number): void {
+  schedules.fill(0, start, start + SCHEDULE_WORDS);
   for (let byteIndex = 0; byteIndex < 8; byteIndex++) {
-    const start = (128 * byteIndex + (key[offset + byteIndex]! >> 1)) * SCHEDULE_WORDS;
-    for (let word = 0; word < SCHEDULE_WORDS; word++) words[word]! |= KEY_BYTE_SHARE[start + word]!;
+    const share = (128 * byteIndex + (key[offset + byteIndex]! >> 1)) * SCHEDULE_WORDS;
+    for (let word = 0; word < SCHEDULE_WORDS; word++) {
+      schedules[start + word]! |= KEY_BYTE_SHARE[share + word]!;
+    }
   }
-  return words;
 }
 
 /** Deciphering is enciphering with the rounds in reverse order, also across the three keys. */
-function reverseRounds(words: Int32Array): Int32Array {
-  const reversed = new Int32Array(words.length);
-  for (let word = 0; word < words.length; word += 2) {
-    reversed[words.length - 2 - word] = words[word]!;
-    reversed[words.length - 1 - word] = words[word + 1]!;
+function reverseRounds(from: number, words: number, to: number): void {
+  for (let word = 0; word < words; word += 2) {
+    schedules[to + words - 2 - word] = schedules[from + word]!;
+    schedules[to + words - 1 - word] = schedules[from + word + 1]!;
   }
-  return reversed;
 }
 
 /**
- * One block through one or three runs of 16 rounds. Both halves are kept rotated left by one bit
+ * One block through one or three times 16 rounds of the pool's words. Both halves are kept rotated left by one bit
  * between the initial and the final permutation, which cancel out between the runs of 3DES.
  */
 export function cryptDesBlock(
-  words: Int32Array,
+  runStart: number,
+  runEnd: number,
   input: Uint8Array,
   inputOffset: number,
   output: Uint8Array,
   outputOffset: number,
 ): void {
+  // Locals: the engine reads an imported table through its cell at every use.
+  const sp = SP;
+  const keys = schedules;
   let left = readWord(input, inputOffset);
   let right = readWord(input, inputOffset + 4);
   // Initial permutation as five exchanges of bit groups.
@@ -173,10 +204,10 @@ export function cryptDesBlock(
   left ^= swap;
   right ^= swap;
   left = (left << 1) | (left >>> 31);
-  for (let word = 0; word < words.length; ) {
+  for (let word = runStart; word < runEnd; ) {
     for (const end = word + SCHEDULE_WORDS; word < end; word += 4) {
-      left ^= roundFunction(right, words[word]!, words[word + 1]!);
-      right ^= roundFunction(left, words[word + 2]!, words[word + 3]!);
+      left ^= roundFunction(sp, right, keys[word]!, keys[word + 1]!);
+      right ^= roundFunction(sp, left, keys[word + 2]!, keys[word + 3]!);
     }
     swap = left;
     left = right;
@@ -204,18 +235,18 @@ export function cryptDesBlock(
   writeWord(output, outputOffset + 4, right);
 }
 
-function roundFunction(half: number, oddKeys: number, evenKeys: number): number {
+function roundFunction(sp: Int32Array, half: number, oddKeys: number, evenKeys: number): number {
   const odd = ((half << 28) | (half >>> 4)) ^ oddKeys;
   const even = half ^ evenKeys;
   return (
-    SP[(odd >>> 24) & 63]! |
-    SP[64 + ((even >>> 24) & 63)]! |
-    SP[128 + ((odd >>> 16) & 63)]! |
-    SP[192 + ((even >>> 16) & 63)]! |
-    SP[256 + ((odd >>> 8) & 63)]! |
-    SP[320 + ((even >>> 8) & 63)]! |
-    SP[384 + (odd & 63)]! |
-    SP[448 + (even & 63)]!
+    sp[(odd >>> 24) & 63]! |
+    sp[64 + ((even >>> 24) & 63)]! |
+    sp[128 + ((odd >>> 16) & 63)]! |
+    sp[192 + ((even >>> 16) & 63)]! |
+    sp[256 + ((odd >>> 8) & 63)]! |
+    sp[320 + ((even >>> 8) & 63)]! |
+    sp[384 + (odd & 63)]! |
+    sp[448 + (even & 63)]!
   );
 }
 

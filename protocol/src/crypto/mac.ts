@@ -1,6 +1,7 @@
 /** Message authentication codes of cards and lines. @see ISO 9797-1, ANSI X9.9, ANSI X9.19 */
 import { asciiToBytes, toHex } from '../bytes/index.ts';
-import { cryptDesBlock, DES_BLOCK_BYTES, desScheduleOf } from './des.ts';
+import { cryptDesBlock, DES_BLOCK_BYTES, type DesRun, encipheringRun } from './des.ts';
+import { SCHEDULE_WORDS } from './des-tables.ts';
 import { assertKeyLength } from './errors.ts';
 
 /** Padding of ISO 9797-1 §6.3: 1 = zeros up to whole blocks, 2 = `80` and then zeros. */
@@ -39,12 +40,14 @@ export function retailMac(
   options: { readonly padding: MacPadding },
 ): Uint8Array {
   assertKeyLength(key, [16]);
-  const left = desScheduleOf(key.subarray(0, 8));
-  const right = desScheduleOf(key.subarray(8, 16));
+  const run = encipheringRun(key);
+  const single = { start: run.start, end: run.start + SCHEDULE_WORDS };
   const padded = options.padding === 1 ? padIso9797Method1(data) : padIso9797Method2(data);
-  const chain = cbcMac(left.encrypt, padded);
-  cryptDesBlock(right.decrypt, chain, 0, chain, 0);
-  cryptDesBlock(left.encrypt, chain, 0, chain, 0);
+  const chain = new Uint8Array(DES_BLOCK_BYTES);
+  const last = padded.length - DES_BLOCK_BYTES;
+  chainBlocks(single, chain, padded, 0, last);
+  // E, D, E of the last block is 3DES as a whole.
+  chainBlocks(run, chain, padded, last, padded.length);
   return chain;
 }
 
@@ -55,7 +58,7 @@ export function retailMac(
  * @throws CryptoError `ERR_CRYPTO_KEY_LENGTH`.
  */
 export function x99Mac(key: Uint8Array, data: Uint8Array): Uint8Array {
-  return cbcMac(desScheduleOf(key).encrypt, padIso9797Method1(data));
+  return cbcMac(encipheringRun(key), padIso9797Method1(data));
 }
 
 /**
@@ -70,15 +73,25 @@ export function unionPayPosMac(key: Uint8Array, data: Uint8Array): Uint8Array {
   for (let index = 0; index < data.length; index++) {
     folded[index % DES_BLOCK_BYTES]! ^= data[index]!;
   }
-  const chain = cbcMac(desScheduleOf(key).encrypt, asciiToBytes(toHex(folded)));
+  const chain = cbcMac(encipheringRun(key), asciiToBytes(toHex(folded)));
   return asciiToBytes(toHex(chain.subarray(0, 4)));
 }
 
-function cbcMac(words: Int32Array, padded: Uint8Array): Uint8Array {
+function cbcMac(run: DesRun, padded: Uint8Array): Uint8Array {
   const chain = new Uint8Array(DES_BLOCK_BYTES);
-  for (let offset = 0; offset < padded.length; offset += DES_BLOCK_BYTES) {
-    for (let index = 0; index < DES_BLOCK_BYTES; index++) chain[index]! ^= padded[offset + index]!;
-    cryptDesBlock(words, chain, 0, chain, 0);
-  }
+  chainBlocks(run, chain, padded, 0, padded.length);
   return chain;
+}
+
+function chainBlocks(
+  run: DesRun,
+  chain: Uint8Array,
+  data: Uint8Array,
+  from: number,
+  to: number,
+): void {
+  for (let offset = from; offset < to; offset += DES_BLOCK_BYTES) {
+    for (let index = 0; index < DES_BLOCK_BYTES; index++) chain[index]! ^= data[offset + index]!;
+    cryptDesBlock(run.start, run.end, chain, 0, chain, 0);
+  }
 }
