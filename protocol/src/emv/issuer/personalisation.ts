@@ -34,7 +34,7 @@ export const PBOC_DEBIT_PROFILE = {
   logFormat: '9A039F21039F02069F03069F1A025F2A029F4E149C019F3602',
   pinTryLimit: 3,
   policy: {
-    applicationDefaultAction: 'C000',
+    applicationDefaultAction: 'E308',
     issuerAuthenticationIndicator: '80',
     lowerConsecutiveOfflineLimit: 3,
     upperConsecutiveOfflineLimit: 5,

@@ -1,0 +1,4 @@
+/** The virtual PBOC debit card. */
+export { ISSUER_AUTHENTICATION_DATA_BYTES } from './issuer-authentication.ts';
+export { PSE_NAME } from './selection.ts';
+export { createVirtualIcc, type VirtualIcc } from './virtual-icc.ts';
