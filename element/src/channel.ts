@@ -68,15 +68,7 @@ export class SecureChannel {
     });
     this.#relay.open();
     await this.#unlessLost(connected, CHANNEL_OPEN_TIMEOUT_MS);
-    const socket = connect({
-      socket: this.#wire,
-      ca: identity.caPem,
-      cert: identity.certificatePem,
-      key: identity.clientKeyPem,
-      servername: identity.serverName,
-      minVersion: 'TLSv1.3',
-      maxVersion: 'TLSv1.3',
-    });
+    const socket = this.#connect(identity);
     this.#socket = socket;
     socket.on('data', (data: Buffer) => this.#keep(data));
     socket.on('end', () => this.#fail('ERR_CHANNEL_CLOSED', 'the gateway closed the channel'));
@@ -150,6 +142,22 @@ export class SecureChannel {
     if (this.#ended) return;
     this.#wire.push(null);
     if (this.#socket === null) this.#fail('ERR_CHANNEL_CLOSED', 'the gateway is not reachable');
+  }
+
+  #connect(identity: ChannelIdentity): TLSSocket {
+    try {
+      return connect({
+        socket: this.#wire,
+        ca: identity.caPem,
+        cert: identity.certificatePem,
+        key: identity.clientKeyPem,
+        servername: identity.serverName,
+        minVersion: 'TLSv1.3',
+        maxVersion: 'TLSv1.3',
+      });
+    } catch (cause) {
+      throw new ElementError('ERR_CHANNEL_TLS', 'the own certificate is not usable', {}, cause);
+    }
   }
 
   #open(): TLSSocket {

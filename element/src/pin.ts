@@ -2,13 +2,7 @@
  * The online PIN: opened from the per-payment key, enciphered at once as an ISO 9564-1 format 4
  * block under AES DUKPT. The counter is durable before its key is used and is never used twice.
  */
-import {
-  constants,
-  createPublicKey,
-  generateKeyPair,
-  type KeyObject,
-  privateDecrypt,
-} from 'node:crypto';
+import { constants, generateKeyPair, type KeyObject, privateDecrypt } from 'node:crypto';
 import { promisify } from 'node:util';
 import { fromHex, type Secret, toHex } from '@tapnpay/protocol/bytes';
 import {
@@ -32,7 +26,7 @@ export type PinKey = { readonly publicKeySpki: string; readonly privateKey: KeyO
 /** A fresh RSA-2048 pair, made off the main thread (80 to 200 ms). */
 export async function createPinKey(): Promise<PinKey> {
   const { publicKey, privateKey } = await generate('rsa', { modulusLength: PIN_KEY_BITS });
-  const spki = createPublicKey(publicKey).export({ type: 'spki', format: 'der' });
+  const spki = publicKey.export({ type: 'spki', format: 'der' });
   return { publicKeySpki: toHex(spki), privateKey };
 }
 
