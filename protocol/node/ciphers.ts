@@ -15,7 +15,7 @@ const BLOCK_BYTES = 16;
 
 /** What Node has beyond the provider interface. */
 export interface NodeCipherProvider extends CipherProvider {
-  /** SM3 digest, 32 bytes. @see GB/T 32905 */
+  /** SM3 digest, 32 bytes. @see GM/T 0004 */
   sm3(data: Uint8Array): Uint8Array;
 }
 

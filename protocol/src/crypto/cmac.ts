@@ -1,4 +1,4 @@
-/** AES-CMAC. @see SP 800-38B, RFC 4493 */
+/** AES-CMAC. @see SP800-38B, RFC 4493 */
 import { concatBytes } from '../bytes/index.ts';
 import { assertKeyLength } from './errors.ts';
 import { padIso9797Method2 } from './mac.ts';
@@ -60,7 +60,7 @@ export function aesCbcDecrypt(
   return ciphers.aesEcbDecrypt(key, blocks).map((value, index) => value ^ before[index]!);
 }
 
-/** Multiplication by x in GF(2^128), R = 87. @see SP 800-38B §6.1 */
+/** Multiplication by x in GF(2^128), R = 87. @see SP800-38B §6.1 */
 function doubled(block: Uint8Array): Uint8Array {
   const result = new Uint8Array(AES_BLOCK_BYTES);
   for (let index = 0; index < AES_BLOCK_BYTES; index++) {

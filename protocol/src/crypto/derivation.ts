@@ -1,4 +1,4 @@
-/** EMV and PBOC card keys, session keys and cryptograms. @see EMV 4.3 B2 A1, PBOC3 P5 §10 */
+/** EMV and PBOC card keys, session keys and cryptograms. @see EMV 4.3 B2 A1, PBOC3 P7 */
 import { concatBytes, fromHex, xorBytes } from '../bytes/index.ts';
 import { tdesEncrypt } from './des.ts';
 import { assertDataLength, assertKeyLength, assertPan, CryptoError } from './errors.ts';
@@ -29,7 +29,7 @@ export function deriveIccMasterKey(
 
 /**
  * Session key of a PBOC card for AC, MAC and ENC alike: 3DES of (0^6 ‖ ATC) ‖ (0^6 ‖ NOT ATC).
- * @see PBOC3 P5 §10
+ * @see PBOC3 P7, session keys
  * @throws CryptoError `ERR_CRYPTO_KEY_LENGTH`, `ERR_CRYPTO_DATA_LENGTH`.
  */
 export function deriveSessionKey(iccMasterKey: Uint8Array, atc: Uint8Array): Uint8Array {
@@ -41,7 +41,7 @@ export function deriveSessionKey(iccMasterKey: Uint8Array, atc: Uint8Array): Uin
 
 /**
  * Application cryptogram: retail MAC with `80` padding over the already assembled input.
- * @see EMV 4.3 B2 §8.1.2, PBOC3 P5 §10 (CVN 01)
+ * @see EMV 4.3 B2 §8.1.2, PBOC3 P7 (CVN 01)
  */
 export function applicationCryptogram(sessionKey: Uint8Array, data: Uint8Array): Uint8Array {
   return retailMac(sessionKey, data, { padding: 2 });
@@ -67,7 +67,7 @@ export function arpcMethod1(
 /**
  * MAC of an issuer script command: left 4 bytes of the retail MAC over CLA INS P1 P2 Lc ‖ ATC ‖
  * AC ‖ data, `80` padding. Lc counts the MAC itself; `data` is what stands before it.
- * @see PBOC3 P5 §10, EMV 4.3 B2 §9.2
+ * @see PBOC3 P7, EMV 4.3 B2 §9.2
  * @throws CryptoError `ERR_CRYPTO_KEY_LENGTH`, `ERR_CRYPTO_DATA_LENGTH`.
  */
 export function scriptMac4(

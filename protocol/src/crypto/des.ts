@@ -7,6 +7,9 @@ export const DES_BLOCK_BYTES = 8;
 /** Key schedules kept at one time; a key that falls on a taken slot takes its place. */
 export const KEY_SCHEDULES_MAX = 1024;
 const KEY_BYTES_MAX = 24;
+// DES, two-key and three-key 3DES.
+const DES_KEY_BYTES: readonly number[] = [8, 16, 24];
+const TDES_KEY_BYTES: readonly number[] = [16, 24];
 const RUN_WORDS_MAX = 3 * SCHEDULE_WORDS;
 /** Words of one slot: the enciphering runs, then the deciphering ones. */
 const SLOT_WORDS = 2 * RUN_WORDS_MAX;
@@ -47,6 +50,7 @@ function runWords(key: Uint8Array): number {
 }
 
 function slotOf(key: Uint8Array): number {
+  assertKeyLength(key, DES_KEY_BYTES);
   let hash = key.length;
   for (let index = 0; index < key.length; index++) hash = Math.imul(hash ^ key[index]!, 0x01000193);
   const slot = (hash ^ (hash >>> 15)) & (KEY_SCHEDULES_MAX - 1);
@@ -56,7 +60,6 @@ function slotOf(key: Uint8Array): number {
     same = slotKeys[keyOffset + index] === key[index];
   }
   if (same) return slot;
-  assertKeyLength(key, [8, 16, 24]);
   slotKeys.set(key, keyOffset);
   slotKeyLengths[slot] = key.length;
   expandKey(key, slot * SLOT_WORDS);
@@ -77,16 +80,16 @@ export function desDecrypt(key: Uint8Array, block: Uint8Array): Uint8Array {
   return ecb(decipheringRun(key), block);
 }
 
-/** 3DES-ECB over whole 8-byte blocks. @see SP 800-67 §3 */
+/** 3DES-ECB over whole 8-byte blocks. @see FIPS 46-3 §3 */
 export function tdesEncrypt(key: Uint8Array, blocks: Uint8Array): Uint8Array {
-  assertKeyLength(key, [16, 24]);
+  assertKeyLength(key, TDES_KEY_BYTES);
   assertWholeBlocks(blocks, DES_BLOCK_BYTES);
   return ecb(encipheringRun(key), blocks);
 }
 
 /** The inverse of `tdesEncrypt`. */
 export function tdesDecrypt(key: Uint8Array, blocks: Uint8Array): Uint8Array {
-  assertKeyLength(key, [16, 24]);
+  assertKeyLength(key, TDES_KEY_BYTES);
   assertWholeBlocks(blocks, DES_BLOCK_BYTES);
   return ecb(decipheringRun(key), blocks);
 }
@@ -97,7 +100,7 @@ export function tdesCbcEncrypt(
   blocks: Uint8Array,
   initialVector: Uint8Array = new Uint8Array(DES_BLOCK_BYTES),
 ): Uint8Array {
-  assertKeyLength(key, [16, 24]);
+  assertKeyLength(key, TDES_KEY_BYTES);
   assertWholeBlocks(blocks, DES_BLOCK_BYTES);
   assertDataLength(initialVector, DES_BLOCK_BYTES, 'initial vector');
   const run = encipheringRun(key);
@@ -181,7 +184,7 @@ export function cryptDesBlock(
   output: Uint8Array,
   outputOffset: number,
 ): void {
-  // Locals: the engine reads an imported table through its cell at every use.
+  // Locals, since an imported table is read through its cell at every use.
   const sp = SP;
   const keys = schedules;
   let left = readWord(input, inputOffset);

@@ -1,4 +1,4 @@
-/** Message authentication codes of cards and lines. @see ISO 9797-1, ANSI X9.9, ANSI X9.19 */
+/** Message authentication codes of cards and lines. @see ISO 9797-1, X9.9, X9.19 */
 import { asciiToBytes, toHex } from '../bytes/index.ts';
 import { cryptDesBlock, DES_BLOCK_BYTES, type DesRun, encipheringRun } from './des.ts';
 import { SCHEDULE_WORDS } from './des-tables.ts';
@@ -31,7 +31,7 @@ export function padIso9797Method1(
 /**
  * Retail MAC: DES-CBC under the left key half, last block through the right and the left half.
  * All 8 bytes; callers cut. Padding 2 for cards (CVN 01, scripts), 1 for X9.19 lines.
- * @see ISO 9797-1 §7.4 (MAC algorithm 3), ANSI X9.19, EMV 4.3 B2 A1.2.1
+ * @see ISO 9797-1 §7.4 (MAC algorithm 3), X9.19, EMV 4.3 B2 A1.2.1
  * @throws CryptoError `ERR_CRYPTO_KEY_LENGTH`.
  */
 export function retailMac(
@@ -54,7 +54,7 @@ export function retailMac(
 /**
  * CBC-MAC with zero padding: DES under a single key (X9.9), 3DES under a longer one (field 128 of
  * CUPS). All 8 bytes; X9.9 sends the left four.
- * @see ISO 9797-1 §7.2 (MAC algorithm 1), ANSI X9.9, FIPS 113
+ * @see ISO 9797-1 §7.2 (MAC algorithm 1), X9.9, FIPS 113
  * @throws CryptoError `ERR_CRYPTO_KEY_LENGTH`.
  */
 export function x99Mac(key: Uint8Array, data: Uint8Array): Uint8Array {
@@ -64,7 +64,7 @@ export function x99Mac(key: Uint8Array, data: Uint8Array): Uint8Array {
 /**
  * UnionPay POS MAC (field 64): XOR of all blocks, written as 16 hex characters, whose first half is
  * enciphered, XORed with the second and enciphered again; the answer's first 8 hex characters.
- * Input is MTI to field 63, without TPDU and header. @see Q/CUP 009 POS, "ECB" MAC
+ * Input is MTI to field 63, without TPDU and header. @see Q/CUP 009.1, "ECB" MAC
  * @throws CryptoError `ERR_CRYPTO_KEY_LENGTH`; key of 8 (DES) or 16 bytes (3DES).
  */
 export function unionPayPosMac(key: Uint8Array, data: Uint8Array): Uint8Array {

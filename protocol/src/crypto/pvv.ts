@@ -1,4 +1,4 @@
-/** Visa PIN verification value. @see ISO 9564-1, Visa PVV method */
+/** Visa PIN verification value. @see Visa PVV */
 import { fromHex, toHex } from '../bytes/index.ts';
 import { tdesEncrypt } from './des.ts';
 import { assertKeyLength, assertPan, assertPin, CryptoError } from './errors.ts';

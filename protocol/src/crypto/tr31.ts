@@ -83,7 +83,7 @@ export function tr31UnwrapD(
   protectionKey: Uint8Array,
   block: string,
 ): Tr31KeyBlock {
-  const keys = derivedKeys(ciphers, protectionKey);
+  assertKeyLength(protectionKey, AES_KEY_BYTES);
   const { header, headerLength } = decodeHeader(block);
   const macStart = block.length - 2 * MAC_BYTES;
   const hexBytes = (macStart - headerLength) / 2;
@@ -93,6 +93,7 @@ export function tr31UnwrapD(
   if (!/^[0-9A-F]+$/.test(block.slice(headerLength))) {
     throw malformed('key data or MAC is not upper-case hex', headerLength);
   }
+  const keys = derivedKeys(ciphers, protectionKey);
   const mac = fromHex(block.slice(macStart));
   const enciphered = fromHex(block.slice(headerLength, macStart));
   const clear = aesCbcDecrypt(ciphers, keys.encryption, enciphered, mac);
