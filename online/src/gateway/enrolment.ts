@@ -10,8 +10,8 @@ import {
   enrolmentInput,
   type TerminalParametersJson,
 } from '@tapnpay/protocol/wire';
+import { uuidv7 } from '../runtime/index.ts';
 import { GatewayError } from './errors.ts';
-import { uuidV7 } from './identifiers.ts';
 import type { PairingCode } from './model.ts';
 import type { GatewayPorts } from './ports.ts';
 
@@ -51,7 +51,7 @@ export async function newPairingCode(
   let code = '';
   for (const byte of random.bytes(PAIRING_CODE_CHARACTERS)) code += CODE_ALPHABET[byte & 31];
   const expiresAtMs = clock.nowMs() + PAIRING_CODE_LIFETIME_MS;
-  const codeId = uuidV7(clock, random);
+  const codeId = uuidv7(clock, random);
   await store.addPairingCode({ codeId, sealedCode: vault.seal(code), expiresAtMs, failures: 0 });
   return { code, expiresAtMs };
 }

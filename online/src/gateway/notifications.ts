@@ -3,7 +3,7 @@
  * until the merchant answers 2xx. Only masked data. @see Standard Webhooks 1.0
  */
 import { createHmac } from 'node:crypto';
-import { uuidV7 } from './identifiers.ts';
+import { uuidv7 } from '../runtime/index.ts';
 import { type Order, type OutboxMessage, outcomeOf, type Payment } from './model.ts';
 import type { GatewayPorts } from './ports.ts';
 
@@ -39,7 +39,7 @@ export function notificationOf(
       panMasked: payment.panMasked,
     },
   });
-  const messageId = `msg_${uuidV7(ports.clock, ports.random)}`;
+  const messageId = `msg_${uuidv7(ports.clock, ports.random)}`;
   const { paymentId } = payment;
   const createdAtMs = nowMs;
   return { messageId, paymentId, url: order.notifyUrl, body, createdAtMs, nextAtMs: nowMs };

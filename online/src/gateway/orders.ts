@@ -7,8 +7,9 @@ import {
   parseAmount,
 } from '@tapnpay/protocol/bytes';
 import { Hop, orderSignatureInput, type SignedOrder } from '@tapnpay/protocol/wire';
+import { uuidv7 } from '../runtime/index.ts';
 import { GatewayError } from './errors.ts';
-import { localTime, uuidV7 } from './identifiers.ts';
+import { localTime } from './local-time.ts';
 import type { LabFault, Order, OrderStatus } from './model.ts';
 import { type GatewayPorts, reachHop } from './ports.ts';
 
@@ -45,7 +46,7 @@ export async function createOrder(
   }
   const createdAtMs = clock.nowMs();
   const order: Order = {
-    orderId: uuidV7(clock, random),
+    orderId: uuidv7(clock, random),
     merchantId: profile.merchant.merchantId,
     merchantOrderNumber: request.merchantOrderNumber,
     amountMinor: orderAmount(request.amount, request.currency),

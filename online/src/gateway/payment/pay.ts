@@ -13,8 +13,9 @@ import {
   type SealedPayment,
   type SignedOrder,
 } from '@tapnpay/protocol/wire';
+import { uuidv7 } from '../../runtime/index.ts';
 import { GatewayError } from '../errors.ts';
-import { localTime, uuidV7 } from '../identifiers.ts';
+import { localTime } from '../local-time.ts';
 import type { Order, Payment } from '../model.ts';
 import { payableOrder, refusalOf } from '../orders.ts';
 import { type GatewayPorts, type LineKeys, reachHop } from '../ports.ts';
@@ -240,7 +241,7 @@ async function commit(
     throw new GatewayError('ERR_CHANNEL_LOST', 'the channel closed before the payment was sent');
   }
   const payment: Payment = {
-    paymentId: uuidV7(clock, random),
+    paymentId: uuidv7(clock, random),
     orderId: order.orderId,
     elementId: peer.elementId,
     interface: context.sealed.expose().interface,

@@ -8,8 +8,9 @@ import {
   type HopRecord,
   type SealedCompletion,
 } from '@tapnpay/protocol/wire';
+import { uuidv7 } from '../../runtime/index.ts';
 import { GatewayError } from '../errors.ts';
-import { localTime, uuidV7 } from '../identifiers.ts';
+import { localTime } from '../local-time.ts';
 import {
   LEDGER_PAYER_CLEARING,
   merchantPayable,
@@ -112,7 +113,7 @@ async function capture(
   const { order, payment } = wanted;
   const { currency, amountMinor, paymentId } = payment;
   const posting = (account: string, amount: bigint) => ({
-    entryId: uuidV7(ports.clock, ports.random),
+    entryId: uuidv7(ports.clock, ports.random),
     account,
     currency,
     amountMinor: amount,

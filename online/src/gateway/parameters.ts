@@ -1,0 +1,64 @@
+/** Parameter management (参数管理): what the gateway tells a payment application to accept. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { CaPublicKeyJson, TerminalParametersJson } from '@tapnpay/protocol/wire';
+import { z } from 'zod';
+import { GatewayError } from './errors.ts';
+
+/** Written by the key ceremony: the CA public keys of this installation. */
+export const CA_PUBLIC_KEYS_FILE = 'ca-public-keys.json';
+
+const hex = z.string().regex(/^(?:[0-9A-F]{2})*$/);
+const caPublicKeysSchema: z.ZodType<readonly CaPublicKeyJson[]> = z.array(
+  z.object({
+    rid: hex.length(10),
+    index: hex.length(2),
+    modulus: hex.min(128).max(512),
+    exponent: hex.min(2).max(6),
+    sha1: hex.length(40),
+    expiryYymmdd: z.string().regex(/^[0-9]{6}$/),
+  }),
+);
+
+/** Terminal action codes for UnionPay applications. @see PBOC3 P5, terminal action analysis */
+const UNIONPAY_ACTION_CODES = {
+  applicationVersion: '0020',
+  tacDefault: 'D84000A800',
+  tacDenial: '0010000000',
+  tacOnline: 'D84004F800',
+  /** Every purchase over the Internet goes online. */
+  floorLimitMinor: '0',
+  defaultDdol: '9F3704',
+} as const;
+/** UnionPay debit, credit and quasi-credit. */
+const UNIONPAY_AIDS = ['A000000333010101', 'A000000333010102', 'A000000333010103'] as const;
+
+/** The parameters of this installation. @throws GatewayError `ERR_INTERNAL` on a broken key file. */
+export function terminalParameters(dataDir: string): TerminalParametersJson {
+  return {
+    countryCode: '0156',
+    /** Operated by the cardholder, unattended, online only. @see EMV 4.3 B4 Table 24 */
+    terminalType: '34',
+    /** IC contacts; enciphered PIN online, no CVM; SDA, DDA. @see EMV 4.3 B4 Tables 25-27 */
+    terminalCapabilities: '2048C0',
+    /** Goods and services; numeric keys; cardholder display. @see EMV 4.3 B4 Tables 28-32 */
+    additionalTerminalCapabilities: '6000801001',
+    aids: UNIONPAY_AIDS.map((aid) => ({ aid, ...UNIONPAY_ACTION_CODES })),
+    caPublicKeys: caPublicKeys(join(dataDir, CA_PUBLIC_KEYS_FILE)),
+  };
+}
+
+function caPublicKeys(path: string): readonly CaPublicKeyJson[] {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    const message = `the CA keys of the ceremony are missing: ${path}`;
+    throw new GatewayError('ERR_INTERNAL', message, {}, cause);
+  }
+  try {
+    return caPublicKeysSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new GatewayError('ERR_INTERNAL', `${path} is no list of CA keys`, {}, cause);
+  }
+}
