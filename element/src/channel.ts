@@ -41,6 +41,7 @@ export class SecureChannel {
   #fault: ElementError | null = null;
   #waiter: Waiter | null = null;
   #ended = false;
+  #isRelaying = false;
   #connected: (() => void) | null = null;
   readonly #losers: Set<(fault: ElementError) => void> = new Set();
 
@@ -66,6 +67,7 @@ export class SecureChannel {
     const connected = new Promise<void>((resolve) => {
       this.#connected = resolve;
     });
+    this.#isRelaying = true;
     this.#relay.open();
     await this.#unlessLost(connected, CHANNEL_OPEN_TIMEOUT_MS);
     const socket = this.#connect(identity);
@@ -120,11 +122,12 @@ export class SecureChannel {
   }
 
   /** Says goodbye and lets the relay go; never throws. */
-  close(): void {
+  async close(): Promise<void> {
     this.#socket?.end();
     this.#fail('ERR_CHANNEL_CLOSED', 'the application closed the channel');
     // TLS writes its close_notify in this turn; the relay ends after it in any case.
-    setImmediate(() => this.#endRelay());
+    if (this.#socket !== null) await new Promise((resolve) => setImmediate(resolve));
+    this.#endRelay();
   }
 
   /** The agent has a connection to the gateway. */
@@ -220,6 +223,6 @@ export class SecureChannel {
   #endRelay(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#relay.end();
+    if (this.#isRelaying) this.#relay.end();
   }
 }

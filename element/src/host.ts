@@ -104,9 +104,9 @@ export class Host {
   }
 
   /** Lets go of the channel and the payment's PIN key. */
-  close(): void {
-    this.channel.close();
+  async close(): Promise<void> {
     this.#pinKey = null;
+    await this.channel.close();
   }
 
   /** The card's answer, or the fault that ended the tap. */
@@ -144,7 +144,7 @@ export class Host {
       case 'channelReceive':
         return await this.channel.receive(call.timeoutMs);
       case 'channelClose':
-        this.channel.close();
+        await this.channel.close();
         return null;
       case 'exporter':
         return this.channel.exporter(call.label, bounded(call.lengthBytes, EXPORTER_BYTES_MAX));

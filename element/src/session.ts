@@ -104,7 +104,7 @@ export class ElementSession {
       const { orderId, serverName } = intent;
       return await host.run(payments.pay({ orderId, interface: intent.interface, serverName }));
     } finally {
-      host.close();
+      await host.close();
       this.#host = null;
     }
   }

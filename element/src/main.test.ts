@@ -1,0 +1,258 @@
+/**
+ * The element as a process: what it answers, what it does with junk, and what it cannot do. Each
+ * forbidden thing is done by the same code in the test's own process, which shows that it could.
+ */
+import assert from 'node:assert/strict';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { constants, createPublicKey, generateKeyPairSync, publicEncrypt } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { toHex } from '@tapnpay/protocol/bytes';
+import { kcvAes } from '@tapnpay/protocol/crypto';
+import {
+  checkShape,
+  ELEMENT_FRAME_BYTES_MAX,
+  type ElementEvent,
+  elementEventShape,
+  encodeJsonFrame,
+  enrolmentRequestShape,
+  JsonFrameDecoder,
+} from '@tapnpay/protocol/wire';
+import { TestAuthority } from '../../protocol/node/certificates.test-pki.ts';
+import { probe } from './probe.test-application.ts';
+import { elementCiphers } from './system.ts';
+
+const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+const READABLE = ['./', '../package.json', '../../protocol/', '../../node_modules/'].map(here);
+const storeDir = mkdtempSync(join(tmpdir(), 'tapnpay-element-'));
+
+/** A running element with its events as a queue. */
+class Running {
+  readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
+  readonly exitCode: Promise<number | null>;
+  readonly #events: ElementEvent[] = [];
+  #wake: () => void = () => {};
+  #id = 0;
+  stderr = '';
+
+  constructor(directory = storeDir, flags: readonly string[] = ['--permission']) {
+    const reads = [...READABLE, directory].map((path) => `--allow-fs-read=${path}`);
+    const allowed = flags.includes('--permission')
+      ? [...reads, `--allow-fs-write=${directory}`]
+      : [];
+    this.child = spawn(
+      process.execPath,
+      [...flags, ...allowed, here('./main.ts'), directory, here('./probe.test-application.ts')],
+      { env: {}, stdio: ['pipe', 'pipe', 'pipe'] },
+    );
+    const decoder = new JsonFrameDecoder(ELEMENT_FRAME_BYTES_MAX);
+    this.child.stdin.on('error', () => {});
+    this.child.stderr.on('data', (chunk: Buffer) => {
+      this.stderr += chunk;
+    });
+    this.child.stdout.on('data', (chunk: Buffer) => {
+      for (const frame of decoder.push(chunk)) {
+        this.#events.push(checkShape(elementEventShape, frame, 'event'));
+      }
+      this.#wake();
+    });
+    this.exitCode = new Promise((resolve) => {
+      this.child.once('close', (code) => {
+        resolve(code);
+        this.#wake();
+      });
+    });
+  }
+
+  write(message: unknown): void {
+    this.child.stdin.write(encodeJsonFrame(message, ELEMENT_FRAME_BYTES_MAX));
+  }
+
+  async event(): Promise<ElementEvent> {
+    for (;;) {
+      const event = this.#events.shift();
+      if (event) return event;
+      assert.equal(this.child.exitCode, null, `the element ended: ${this.stderr}`);
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  async ask(request: object): Promise<Extract<ElementEvent, { type: 'answer' }>> {
+    this.#id += 1;
+    this.write({ ...request, id: this.#id });
+    for (;;) {
+      const event = await this.event();
+      if (event.type === 'answer' && event.id === this.#id) return event;
+    }
+  }
+
+  async end(): Promise<number | null> {
+    this.child.stdin.end();
+    return await this.exitCode;
+  }
+}
+
+async function enrol(element: Running): Promise<string> {
+  const authority = new TestAuthority();
+  const begun = await element.ask({ type: 'beginEnrolment', pairingCode: '0123456789' });
+  const request = checkShape(enrolmentRequestShape, begun.result, 'request');
+  const spki = (hex: string) =>
+    createPublicKey({ key: Buffer.from(hex, 'hex'), format: 'der', type: 'spki' });
+  const padding = constants.RSA_PKCS1_OAEP_PADDING;
+  const transport = { key: spki(request.transportKeySpki), padding, oaepHash: 'sha256' };
+  const orderKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey;
+  const grant = {
+    certificatePem: authority.certify({
+      name: request.elementId,
+      publicKey: spki(request.publicKeySpki),
+    }),
+    caPem: authority.certPem,
+    orderPublicKeySpki: toHex(orderKey.export({ type: 'spki', format: 'der' })),
+    initialKeyId: '5441500100000001',
+    encipheredInitialKey: toHex(publicEncrypt(transport, Buffer.alloc(16, 7))),
+    initialKeyKcv: kcvAes(elementCiphers, new Uint8Array(16).fill(7)),
+    parameters: {
+      ...{ countryCode: '0156', terminalType: '22', terminalCapabilities: 'E0E0C8' },
+      ...{ additionalTerminalCapabilities: 'F000F0A001', aids: [], caPublicKeys: [] },
+    },
+  };
+  const finished = await element.ask({ type: 'finishEnrolment', grant });
+  assert.equal(finished.error, undefined);
+  return request.elementId;
+}
+
+const pay = (orderId: string) =>
+  ({ type: 'pay', orderId, interface: 'contact', serverName: 'gateway.test' }) as const;
+
+let element: Running;
+let elementId: string;
+before(async () => {
+  element = new Running();
+  assert.deepEqual(await element.event(), { type: 'ready', elementId: null, state: 'notEnrolled' });
+  assert.equal((await element.ask(pay('x'))).error?.code, 'ERR_ELEMENT_NOT_ENROLLED');
+  elementId = await enrol(element);
+});
+after(async () => {
+  await element.end();
+  rmSync(storeDir, { recursive: true });
+});
+
+test('an enrolled element says so, also after a kill', async () => {
+  const status = await element.ask({ type: 'status' });
+  assert.deepEqual(status.result, { elementId, state: 'operable' });
+  element.child.kill('SIGKILL');
+  await element.exitCode;
+  element = new Running();
+  assert.deepEqual(await element.event(), { type: 'ready', elementId, state: 'operable' });
+});
+
+for (const what of ['read', 'write', 'spawn', 'worker']) {
+  test(`the element cannot ${what}; the same code can outside`, async () => {
+    assert.equal(probe(what), 'done', 'positive control');
+    const { result } = await element.ask(pay(what));
+    assert.equal((result as { reason: string }).reason, 'ERR_ACCESS_DENIED');
+  });
+}
+
+test('the element cannot open a socket; the same code can outside', async () => {
+  let connections = 0;
+  const server = createServer((socket) => {
+    connections += 1;
+    socket.destroy();
+  });
+  const port = await new Promise<number>((resolve) => {
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      resolve(address !== null && typeof address === 'object' ? address.port : 0);
+    });
+  });
+  const settled = () => new Promise((resolve) => setTimeout(resolve, 100));
+  await element.ask(pay(`connect.${port}`));
+  await settled();
+  const { result } = await element.ask(pay('connection'));
+  assert.equal((result as { reason: string }).reason, 'ERR_ACCESS_DENIED');
+  assert.equal(connections, 0);
+  probe(`connect.${port}`);
+  await settled();
+  assert.equal(probe('connection'), 'done', 'positive control');
+  assert.equal(connections, 1);
+  server.close();
+});
+
+test('the element has no environment', async () => {
+  const { result } = await element.ask(pay('environment'));
+  assert.equal((result as { reason: string }).reason, '');
+  assert.notEqual(probe('environment'), '', 'positive control');
+});
+
+test('the element refuses to run without the permission model', async () => {
+  const naked = new Running(storeDir, []);
+  const event = await naked.event();
+  assert.equal(event.type === 'answer' && event.error?.code, 'ERR_ELEMENT_USAGE');
+  assert.equal(await naked.exitCode, 3);
+});
+
+test('one command at a time: a second payment is refused, the first goes on', async () => {
+  element.write({ ...pay('hang'), id: 100 });
+  assert.deepEqual(await element.event(), { type: 'apdu', command: '00A40400' });
+  assert.equal((await element.ask(pay('read'))).error?.code, 'ERR_ELEMENT_BUSY');
+  const error = { code: 'ERR_CARD_REMOVED', message: 'gone', data: {} };
+  element.write({ type: 'apduFault', error });
+  let event = await element.event();
+  while (event.type !== 'answer') event = await element.event();
+  assert.equal(event.error?.code, 'ERR_CARD_REMOVED');
+});
+
+test('an application out of hand, or with a defect, ends its payment only', async () => {
+  assert.equal((await element.ask(pay('endless'))).error?.code, 'ERR_ELEMENT_APPLICATION');
+  assert.equal((await element.ask(pay('defect'))).error?.code, 'ERR_INTERNAL');
+  assert.equal((await element.ask({ type: 'status' })).error, undefined);
+});
+
+for (const [what, junk, code] of [
+  ['an over-long frame', Buffer.from('FFFFFFFF', 'hex'), 'ERR_FRAME_LENGTH'],
+  ['an empty frame', Buffer.alloc(4), 'ERR_FRAME_LENGTH'],
+  ['no JSON', Buffer.from('000000027B7B', 'hex'), 'ERR_FRAME_JSON'],
+  ['no UTF-8', Buffer.from('0000000122', 'hex'), 'ERR_FRAME_JSON'],
+  ['an unknown command', frame({ type: 'format' }), 'ERR_MESSAGE_FIELD'],
+  ['a wrong field', frame({ type: 'status', id: 'one' }), 'ERR_MESSAGE_FIELD'],
+  [
+    'an answer out of sequence',
+    frame({ type: 'apduAnswer', response: '9000' }),
+    'ERR_ELEMENT_SEQUENCE',
+  ],
+  ['a PIN nobody asked for', frame({ type: 'pinAnswer', sealedPin: null }), 'ERR_ELEMENT_SEQUENCE'],
+] as const) {
+  test(`junk ends the element with a coded error: ${what}`, async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'tapnpay-junk-'));
+    const victim = new Running(directory);
+    await victim.event();
+    victim.child.stdin.write(junk);
+    const event = await victim.event();
+    assert.ok(event.type === 'answer' && event.id === 0);
+    assert.equal(event.error?.code, code);
+    assert.equal(await victim.exitCode, 3);
+    assert.equal(victim.stderr, '');
+    rmSync(directory, { recursive: true });
+  });
+}
+
+function frame(message: object): Uint8Array {
+  return encodeJsonFrame(message, ELEMENT_FRAME_BYTES_MAX);
+}
+
+test('the end of its input ends the element, even in the middle of a frame', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'tapnpay-end-'));
+  const victim = new Running(directory);
+  await victim.event();
+  victim.child.stdin.write(Buffer.of(0, 0));
+  assert.equal(await victim.end(), 0);
+  rmSync(directory, { recursive: true });
+});

@@ -1,0 +1,90 @@
+/** An application that tries what the element's process must not do; loaded by tests only. */
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import type {
+  ElementPayResult,
+  HostCall,
+  HostConversation,
+  PaymentApplication,
+} from '@tapnpay/protocol/wire';
+
+/** A file beside the code that no `allowRead` names. */
+const FOREIGN_FILE = fileURLToPath(new URL('../../package.json', import.meta.url));
+let connection = 'none';
+
+/** One attempt; `done`, or the code that stopped it. */
+export function probe(what: string): string {
+  const [name = '', argument = ''] = what.split('.');
+  try {
+    return attempt(name, argument);
+  } catch (fault) {
+    return (fault as NodeJS.ErrnoException).code ?? String(fault);
+  }
+}
+
+function attempt(name: string, argument: string): string {
+  switch (name) {
+    case 'read':
+      return readFileSync(FOREIGN_FILE).length > 0 ? 'done' : 'empty';
+    case 'write':
+      writeFileSync(join(tmpdir(), `tapnpay-probe-${process.pid}`), '');
+      return 'done';
+    case 'spawn': {
+      const { error } = spawnSync(process.execPath, ['--version']);
+      if (error) throw error;
+      return 'done';
+    }
+    case 'worker':
+      new Worker('', { eval: true }).unref();
+      return 'done';
+    case 'connect':
+      startConnection(Number(argument));
+      return 'started';
+    case 'connection':
+      return connection;
+    case 'environment':
+      return Object.keys(process.env).join(' ');
+    default:
+      return 'unknown probe';
+  }
+}
+
+function startConnection(port: number): void {
+  const socket = connect(port, '127.0.0.1', () => {
+    connection = 'done';
+    socket.destroy();
+  });
+  socket.on('error', (fault: NodeJS.ErrnoException) => {
+    connection = fault.code ?? 'error';
+  });
+}
+
+function* pay(what: string): HostConversation<ElementPayResult> {
+  if (what === 'hang') yield { call: 'cardTransmit', command: Uint8Array.of(0, 0xa4, 4, 0) };
+  if (what === 'defect') throw new TypeError('a defect');
+  while (what === 'endless') yield { call: 'clock' } satisfies HostCall;
+  return {
+    outcome: 'cancelled',
+    reason: probe(what),
+    charged: 'no',
+    paymentId: null,
+    responseCode: null,
+    card: null,
+    cryptogram: { arqc: null, arpc: null, second: null, secondType: null },
+    tvr: '',
+    tsi: '',
+    cvmResults: '',
+    dataAuthentication: 'none',
+    channel: null,
+  };
+}
+
+/** The entry the element looks for. */
+export function createPaymentApplication(): PaymentApplication {
+  return { pay: ({ orderId }) => pay(orderId) };
+}
