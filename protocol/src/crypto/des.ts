@@ -173,8 +173,9 @@ function reverseRounds(from: number, words: number, to: number): void {
 }
 
 /**
- * One block through one or three times 16 rounds of the pool's words. Both halves are kept rotated left by one bit
- * between the initial and the final permutation, which cancel out between the runs of 3DES.
+ * One block through one or three times 16 rounds of the pool's words. Both halves are kept rotated
+ * left by one bit between the initial and the final permutation, which cancel out between the
+ * three parts of 3DES.
  */
 export function cryptDesBlock(
   runStart: number,

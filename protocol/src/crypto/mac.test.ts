@@ -52,6 +52,17 @@ test('ISO 9797-1 §7.4: retail MAC is CBC under the left half, then D and E', ()
   );
 });
 
+test('ISO 9797-1 §6.3.2: zero padding by hand gives the same MACs', () => {
+  fc.assert(
+    fc.property(bytes, (data) => {
+      const padded = padIso9797Method1(data);
+      assert.deepEqual(x99Mac(KEY, data), x99Mac(KEY, padded));
+      const zeros = { padding: 1 } as const;
+      assert.deepEqual(retailMac(KEY, data, zeros), retailMac(KEY, padded, zeros));
+    }),
+  );
+});
+
 test('X9.19 and X9.9 agree when both key halves are one key', () => {
   const single = KEY.subarray(0, 8);
   const same = concatBytes(single, single);

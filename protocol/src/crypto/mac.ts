@@ -42,13 +42,8 @@ export function retailMac(
   assertKeyLength(key, [16]);
   const run = encipheringRun(key);
   const single = { start: run.start, end: run.start + SCHEDULE_WORDS };
-  const padded = options.padding === 1 ? padIso9797Method1(data) : padIso9797Method2(data);
-  const chain = new Uint8Array(DES_BLOCK_BYTES);
-  const last = padded.length - DES_BLOCK_BYTES;
-  chainBlocks(single, chain, padded, 0, last);
   // E, D, E of the last block is 3DES as a whole.
-  chainBlocks(run, chain, padded, last, padded.length);
-  return chain;
+  return cbcMac(single, run, data, options.padding);
 }
 
 /**
@@ -58,7 +53,8 @@ export function retailMac(
  * @throws CryptoError `ERR_CRYPTO_KEY_LENGTH`.
  */
 export function x99Mac(key: Uint8Array, data: Uint8Array): Uint8Array {
-  return cbcMac(encipheringRun(key), padIso9797Method1(data));
+  const run = encipheringRun(key);
+  return cbcMac(run, run, data, 1);
 }
 
 /**
@@ -73,24 +69,26 @@ export function unionPayPosMac(key: Uint8Array, data: Uint8Array): Uint8Array {
   for (let index = 0; index < data.length; index++) {
     folded[index % DES_BLOCK_BYTES]! ^= data[index]!;
   }
-  const chain = cbcMac(encipheringRun(key), asciiToBytes(toHex(folded)));
+  const run = encipheringRun(key);
+  const chain = cbcMac(run, run, asciiToBytes(toHex(folded)), 1);
   return asciiToBytes(toHex(chain.subarray(0, 4)));
 }
 
-function cbcMac(run: DesRun, padded: Uint8Array): Uint8Array {
+/** CBC over the padded data, the last block by a run of its own; the data is not copied. */
+function cbcMac(run: DesRun, lastRun: DesRun, data: Uint8Array, padding: MacPadding): Uint8Array {
+  const open = padding === 1 ? Math.max(0, data.length - 1) : data.length;
+  const lastStart = open - (open % DES_BLOCK_BYTES);
+  const last = new Uint8Array(DES_BLOCK_BYTES);
+  last.set(data.subarray(lastStart));
+  if (padding === 2) last[data.length - lastStart] = 0x80;
   const chain = new Uint8Array(DES_BLOCK_BYTES);
-  chainBlocks(run, chain, padded, 0, padded.length);
+  chainBlocks(run, chain, data, lastStart);
+  chainBlocks(lastRun, chain, last, DES_BLOCK_BYTES);
   return chain;
 }
 
-function chainBlocks(
-  run: DesRun,
-  chain: Uint8Array,
-  data: Uint8Array,
-  from: number,
-  to: number,
-): void {
-  for (let offset = from; offset < to; offset += DES_BLOCK_BYTES) {
+function chainBlocks(run: DesRun, chain: Uint8Array, data: Uint8Array, end: number): void {
+  for (let offset = 0; offset < end; offset += DES_BLOCK_BYTES) {
     for (let index = 0; index < DES_BLOCK_BYTES; index++) chain[index]! ^= data[offset + index]!;
     cryptDesBlock(run.start, run.end, chain, 0, chain, 0);
   }

@@ -20,9 +20,13 @@ export function visaPvv(pinVerificationKey: Uint8Array, input: PvvInput): string
   }
   const account = input.pan.slice(0, -1).slice(-11).padStart(11, '0');
   const security = fromHex(`${account}${input.pvki}${input.pin.slice(0, 4)}`);
-  const hex = toHex(tdesEncrypt(pinVerificationKey, security));
-  const decimals = hex.replace(/[A-F]/g, '');
-  const letters = hex.replace(/[0-9]/g, '');
-  const converted = [...letters].map((letter) => String(Number.parseInt(letter, 16) - 10));
-  return `${decimals}${converted.join('')}`.slice(0, 4);
+  return decimalize(tdesEncrypt(pinVerificationKey, security));
+}
+
+/** The first four of: the decimal digits from left to right, then A to F as 0 to 5. */
+function decimalize(block: Uint8Array): string {
+  const nibbles = [...toHex(block)].map((digit) => Number.parseInt(digit, 16));
+  const decimals = nibbles.filter((nibble) => nibble < 10);
+  const letters = nibbles.filter((nibble) => nibble >= 10).map((nibble) => nibble - 10);
+  return [...decimals, ...letters].slice(0, 4).join('');
 }
