@@ -1,0 +1,668 @@
+/**
+ * Shows the virtual card from outside, APDU by APDU: selection, reading, dynamic signature, both
+ * cryptograms against the issuer's own computation, issuer authentication, scripts and counters.
+ */
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { nodeCiphers } from '../../../node/index.ts';
+import { asciiToBytes, concatBytes, fromHex, TapError, toHex } from '../../bytes/index.ts';
+import {
+  applicationCryptogram,
+  arpcMethod1,
+  deriveSessionKey,
+  rsaRaw,
+  scriptMac4,
+} from '../../crypto/index.ts';
+import { buildDolValue, decodeDol, decodeTlv, findTlv, flattenTlv } from '../../iso7816/index.ts';
+import {
+  bitsSet,
+  CVR_BITS,
+  decodeAfl,
+  decodeIad,
+  dolFormatOf,
+  type IccImage,
+  type IccState,
+} from '../data/index.ts';
+import { assembleAcInput, type RsaPrivateKey } from '../issuer/index.ts';
+import { createVirtualIcc, type VirtualIcc } from './index.ts';
+import { sampleCard } from './sample.test-card.ts';
+
+function rsaKey(modulusLength: number): RsaPrivateKey {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength, publicExponent: 3 });
+  const jwk = privateKey.export({ format: 'jwk' });
+  const part = (text: string | undefined) => new Uint8Array(Buffer.from(text ?? '', 'base64url'));
+  return { modulus: part(jwk.n), privateExponent: part(jwk.d), publicExponent: part(jwk.e) };
+}
+
+const KEYS = { ca: rsaKey(1408), issuer: rsaKey(1152), icc: rsaKey(1024) };
+const IMAGE = sampleCard(nodeCiphers, KEYS).image;
+const random = { bytes: (lengthBytes: number) => new Uint8Array(lengthBytes).fill(0x5a) };
+
+const SELECT = '00A4040008A000000333010101';
+const GPO = '80A8000006830401560156';
+const TERMINAL: Readonly<Record<string, string>> = {
+  '9F02': '000000001234',
+  '9F03': '000000000000',
+  '9F1A': '0156',
+  '95': '0000048000',
+  '5F2A': '0156',
+  '9A': '260701',
+  '9C': '00',
+  '9F37': '7863AFC6',
+  '9F21': '101112',
+  '9F4E': toHex(asciiToBytes('TEST SHOP')),
+  '8A': '3030',
+};
+
+type Change = { state?: Partial<IccState>; image?: Partial<IccImage> };
+
+class Session {
+  readonly card: VirtualIcc;
+  arqc: Uint8Array = new Uint8Array(0);
+
+  constructor(change: Change = {}) {
+    const image = { ...IMAGE, ...change.image };
+    const state = { ...image.state, ...change.state };
+    this.card = createVirtualIcc({ image: { ...image, state }, ciphers: nodeCiphers, random });
+  }
+
+  /** Sends hex, gives back hex of data and of the status word. */
+  send(hex: string): { data: string; sw: string } {
+    const answer = toHex(this.card.transmit(fromHex(hex)));
+    return { data: answer.slice(0, -4), sw: answer.slice(-4) };
+  }
+
+  /** Select and GPO, both 9000. */
+  start(): this {
+    assert.ok(['9000', '6283'].includes(this.send(SELECT).sw));
+    assert.equal(this.send(GPO).sw, '9000');
+    return this;
+  }
+
+  dol(list: string, values: Readonly<Record<string, string>>): string {
+    const valueFor = (tag: string) => (values[tag] ? fromHex(values[tag]) : undefined);
+    return toHex(buildDolValue(decodeDol(fromHex(list)), valueFor, dolFormatOf));
+  }
+
+  generate(p1: string, change: Record<string, string> = {}): Ac & { sw: string } {
+    const isFirst = this.arqc.length === 0;
+    const { cdol1, cdol2 } = this.card.image();
+    const values = { ...TERMINAL, ...change };
+    const body = this.dol(isFirst ? cdol1 : cdol2, values);
+    const length = (body.length / 2).toString(16).padStart(2, '0');
+    const { data, sw } = this.send(`80AE${p1}00${length}${body}00`);
+    if (sw !== '9000') return { ...NO_AC, sw };
+    const ac = takeApart(fromHex(data));
+    if (isFirst) this.arqc = ac.ac;
+    return { ...ac, sw };
+  }
+
+  get sessionKey(): Uint8Array {
+    const { keys, state } = this.card.image();
+    return deriveSessionKey(fromHex(keys.udkAc), Uint8Array.of(state.atc >> 8, state.atc & 255));
+  }
+
+  /** Issuer authentication data of the right issuer for `arc`. */
+  arpc(arc = '00'): string {
+    const code = asciiToBytes(arc);
+    return toHex(concatBytes(arpcMethod1(this.sessionKey, this.arqc, code), code));
+  }
+
+  externalAuthenticate(data = this.arpc()): string {
+    return this.send(`008200000A${data}`).sw;
+  }
+
+  script(header: string, plain = '', flip = false): string {
+    const { keys, state } = this.card.image();
+    const atc = Uint8Array.of(state.atc >> 8, state.atc & 255);
+    const key = deriveSessionKey(fromHex(keys.udkMac), atc);
+    const head = concatBytes(fromHex(header), Uint8Array.of(plain.length / 2 + 4));
+    const mac = scriptMac4(key, head, atc, this.arqc, fromHex(plain));
+    if (flip) mac[3] = (mac[3] ?? 0) ^ 1;
+    return this.send(`${toHex(head)}${plain}${toHex(mac)}`).sw;
+  }
+
+  get state(): IccState {
+    return this.card.image().state;
+  }
+}
+
+type Ac = { cid: number; atc: string; ac: Uint8Array; iad: Uint8Array; cvr: string };
+const NO_AC: Ac = { cid: -1, atc: '', ac: new Uint8Array(0), iad: new Uint8Array(0), cvr: '' };
+
+function takeApart(data: Uint8Array): Ac {
+  const value = findTlv(decodeTlv(data), '80')?.value ?? new Uint8Array(0);
+  const iad = value.slice(11);
+  return {
+    cid: value[0] ?? -1,
+    atc: toHex(value.slice(1, 3)),
+    ac: value.slice(3, 11),
+    iad,
+    cvr: toHex(decodeIad(iad).cvr),
+  };
+}
+
+/** What the issuer computes for an answer of the card. */
+function issuerCryptogram(session: Session, ac: Ac, change: Record<string, string> = {}): string {
+  const values = new Map(
+    Object.entries({ ...TERMINAL, ...change, '82': IMAGE.aip, '9F36': ac.atc }).map(
+      ([tag, hex]) => [tag, fromHex(hex)] as const,
+    ),
+  );
+  values.set('9F10', ac.iad);
+  return toHex(applicationCryptogram(session.sessionKey, assembleAcInput(values)));
+}
+
+const cvrNames = (ac: Ac) => bitsSet(fromHex(ac.cvr), CVR_BITS).map((bit) => bit.nameEn);
+
+test('PSE: directory with one application (EMV 4.3 B1 §12.2.3)', () => {
+  const session = new Session();
+  const { data, sw } = session.send(`00A404000E${toHex(asciiToBytes('1PAY.SYS.DDF01'))}00`);
+  assert.equal(sw, '9000');
+  assert.equal(toHex(flattenTlv(decodeTlv(fromHex(data))).get('88') ?? fromHex('')), '01');
+  const record = flattenTlv(decodeTlv(fromHex(session.send('00B2010C00').data)));
+  assert.equal(toHex(record.get('4F') ?? fromHex('')), 'A000000333010101');
+  assert.equal(session.send('00B2020C00').sw, '6A83');
+  assert.equal(session.send('00B2011400').sw, '6A82');
+  assert.equal(session.send(GPO).sw, '6985');
+});
+
+test('SELECT: full and partial name, next occurrence, unknown (EMV 4.3 B1 §11.3, §12.3)', () => {
+  const session = new Session();
+  const fci = flattenTlv(decodeTlv(fromHex(session.send(SELECT).data)));
+  assert.equal(toHex(fci.get('84') ?? fromHex('')), IMAGE.aid);
+  assert.equal(toHex(fci.get('9F38') ?? fromHex('')), IMAGE.pdol);
+  assert.equal(toHex(fci.get('9F4D') ?? fromHex('')), '0B0A');
+  assert.equal(session.send('00A4040005A00000033300').sw, '9000');
+  assert.equal(session.send('00A4040205A00000033300').sw, '6A82');
+  assert.equal(session.send('00A4040007A000000003101000').sw, '6A82');
+  assert.equal(session.send('00A4040009A00000033301010101').sw, '6A82');
+});
+
+test('GPO counts the transaction and gives AIP and AFL (EMV 4.3 B3 §6.5.8)', () => {
+  const session = new Session();
+  session.send(SELECT);
+  const { data } = session.send(GPO);
+  assert.equal(data.slice(0, 8), `800E${IMAGE.aip}`);
+  assert.equal(decodeAfl(fromHex(data.slice(8))).length, 3);
+  assert.equal(session.state.atc, 1);
+  assert.equal(session.send(GPO).sw, '6985', 'once per selection');
+  session.start();
+  assert.equal(session.state.atc, 2);
+});
+
+test('GPO without PDOL takes 8300 (EMV 4.3 B3 §10.1)', () => {
+  const session = new Session({ image: { pdol: '' } });
+  session.send(SELECT);
+  assert.equal(session.send('80A8000002830000').sw, '9000');
+});
+
+for (const [why, command, sw] of [
+  ['a list of another length', '80A80000048302015600', '6700'],
+  ['no template 83', '80A8000006840401560156', '6A80'],
+  ['a wrong inner length', '80A8000006830501560156', '6A80'],
+  ['no data', '80A80000', '6700'],
+  ['wrong P1', '80A8010006830401560156', '6A86'],
+] as const) {
+  test(`GPO refuses ${why} with ${sw} and counts nothing`, () => {
+    const session = new Session();
+    session.send(SELECT);
+    assert.equal(session.send(command).sw, sw);
+    assert.equal(session.state.atc, 0);
+  });
+}
+
+test('a card at its last counter does no more transactions', () => {
+  const session = new Session({ state: { atc: 0xffff } });
+  session.send(SELECT);
+  assert.equal(session.send(GPO).sw, '6985');
+  assert.equal(session.state.atc, 0xffff);
+});
+
+test('READ RECORD: all records of the AFL, and nothing else (EMV 4.3 B3 §6.5.11)', () => {
+  const session = new Session();
+  session.send(SELECT);
+  assert.equal(session.send('00B2010C00').sw, '6985', 'not before GPO');
+  session.send(GPO);
+  for (const command of ['00B2010C00', '00B2011400', '00B2021400', '00B2041C00']) {
+    assert.equal(session.send(command).sw, '9000', command);
+  }
+  assert.equal(session.send('00B2031400').sw, '6A83');
+  assert.equal(session.send('00B2012400').sw, '6A82');
+  assert.equal(session.send('00B2000C00').sw, '6A83');
+  assert.equal(session.send('00B2010D00').sw, '6A86');
+  assert.equal(session.send('00B2010400').sw, '6A86');
+  assert.equal(session.send('00B2010C0100').sw, '6700');
+});
+
+test('GET DATA: counters and log format (EMV 4.3 B3 §6.5.7)', () => {
+  const session = new Session({ state: { atc: 0x1ff, lastOnlineAtc: 0x1f0 } }).start();
+  assert.equal(session.send('80CA9F3600').data, '9F36020200');
+  assert.equal(session.send('80CA9F1300').data, '9F130201F0');
+  assert.equal(session.send('80CA9F1700').data, '9F170103');
+  assert.equal(session.send('80CA9F4F00').data.slice(0, 4), '9F4F');
+  assert.equal(session.send('80CA9F7900').sw, '6A88');
+  assert.equal(session.send('80CA9F360100').sw, '6700');
+});
+
+test('DDA: the signature opens under the card key and covers the number (EMV 4.3 B2 §6.5)', () => {
+  const session = new Session().start();
+  const { data, sw } = session.send('00880000047863AFC600');
+  assert.equal(sw, '9000');
+  const signature = findTlv(decodeTlv(fromHex(data)), '80')?.value ?? fromHex('');
+  const recovered = rsaRaw(KEYS.icc.modulus, KEYS.icc.publicExponent, signature);
+  assert.equal(toHex(recovered.slice(0, 5)), '6A05010908');
+  assert.equal(recovered.at(-1), 0xbc);
+  const hashed = concatBytes(recovered.slice(1, -21), fromHex('7863AFC6'));
+  assert.deepEqual(recovered.slice(-21, -1), nodeCiphers.sha1(hashed));
+  assert.ok(
+    cvrNames(session.generate('80')).includes('Offline dynamic data authentication performed'),
+  );
+});
+
+test('INTERNAL AUTHENTICATE: only between GPO and GENERATE AC, with the DDOL length', () => {
+  const session = new Session();
+  session.send(SELECT);
+  assert.equal(session.send('00880000047863AFC600').sw, '6985');
+  session.send(GPO);
+  assert.equal(session.send('00880000037863AF00').sw, '6700');
+  assert.equal(session.send('00880100047863AFC600').sw, '6A86');
+  session.generate('80');
+  assert.equal(session.send('00880000047863AFC600').sw, '6985');
+  const without = new Session({ image: { aip: '5C00' } }).start();
+  assert.equal(without.send('00880000047863AFC600').sw, '6985');
+});
+
+test('an online purchase: ARQC, ARPC, TC, each as the issuer computes it (PBOC3 P5 §10)', () => {
+  const session = new Session().start();
+  const first = session.generate('80');
+  assert.equal(first.cid, 0x80);
+  assert.equal(first.cvr, '03A01000', 'ARQC, second not requested, new card');
+  assert.equal(toHex(first.iad), '07010103A0100001');
+  assert.equal(toHex(first.ac), issuerCryptogram(session, first));
+  assert.equal(session.state.lastOnlineNotCompleted, true);
+  assert.equal(session.externalAuthenticate(), '9000');
+  const second = session.generate('40');
+  assert.equal(second.cid, 0x40);
+  assert.equal(second.cvr, '03601000', 'ARQC, then TC');
+  assert.equal(toHex(second.ac), issuerCryptogram(session, second));
+  const { lastOnlineAtc, lastOnlineNotCompleted, log } = session.state;
+  assert.deepEqual([lastOnlineAtc, lastOnlineNotCompleted, log.length], [1, false, 1]);
+  assert.equal(session.generate('40').sw, '6985', 'third GENERATE AC');
+});
+
+test('the second transaction is of no new card and reads its log', () => {
+  const session = new Session().start();
+  session.generate('80');
+  session.externalAuthenticate();
+  session.generate('40');
+  session.arqc = new Uint8Array(0);
+  session.start();
+  const log = session.send('00B2015C00').data;
+  assert.ok(log.startsWith('260701101112000000001234'));
+  assert.ok(log.endsWith('0001'));
+  assert.equal(session.send('00B2025C00').sw, '6A83');
+  assert.equal(session.generate('80').cvr, '03A00000');
+});
+
+test('ARPC wrong by any one bit: 6300, CVR bit, AAC, and the next transaction knows', () => {
+  for (let bit = 0; bit < 80; bit += 7) {
+    const session = new Session().start();
+    session.generate('80');
+    const data = fromHex(session.arpc());
+    data[bit >> 3] = (data[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    assert.equal(session.externalAuthenticate(toHex(data)), '6300');
+    const second = session.generate('40');
+    assert.equal(second.cid, 0x00);
+    assert.ok(cvrNames(second).includes('Issuer authentication performed and failed'));
+    assert.equal(session.state.lastIssuerAuthenticationFailed, true);
+    assert.equal(session.state.lastOnlineNotCompleted, true);
+    assert.equal(session.state.lastOnlineAtc, 0);
+  }
+});
+
+test('EXTERNAL AUTHENTICATE: once, after an ARQC, 10 bytes (EMV 4.3 B3 §6.5.4)', () => {
+  const session = new Session().start();
+  assert.equal(session.send('008200000A00000000000000003030').sw, '6985', 'before the ARQC');
+  session.generate('80');
+  assert.equal(session.send('00820000080000000000000000').sw, '6700');
+  assert.equal(session.send('008201000A00000000000000003030').sw, '6A86');
+  assert.equal(session.externalAuthenticate(), '9000');
+  assert.equal(session.externalAuthenticate(), '6985', 'second');
+  const failed = new Session().start();
+  failed.generate('80');
+  assert.equal(failed.externalAuthenticate('00000000000000003030'), '6300');
+  assert.equal(failed.externalAuthenticate(), '6985', 'no second guess');
+});
+
+test('no ARPC where it is mandatory: AAC, although the terminal says approved', () => {
+  const session = new Session().start();
+  session.generate('80');
+  const second = session.generate('40');
+  assert.equal(second.cid, 0x00);
+  assert.ok(
+    cvrNames(second).includes('Issuer authentication not performed after online authorization'),
+  );
+  assert.equal(session.state.lastOnlineAtc, 0);
+});
+
+test('no ARPC where it is optional: TC, and the counters start anew', () => {
+  const policy = { ...IMAGE.policy, issuerAuthenticationIndicator: '00' };
+  const session = new Session({ image: { policy } }).start();
+  session.generate('80');
+  assert.equal(session.generate('40').cid, 0x40);
+  assert.equal(session.state.lastOnlineAtc, 1);
+});
+
+test('an authentic decline cannot be turned into an approval by tag 8A', () => {
+  const session = new Session().start();
+  session.generate('80');
+  assert.equal(session.externalAuthenticate(session.arpc('05')), '9000');
+  assert.equal(session.generate('40', { '8A': '3030' }).cid, 0x00);
+  assert.equal(session.state.lastOnlineAtc, 1);
+});
+
+test('issuer authentication inside the second GENERATE AC when CDOL2 asks for 91', () => {
+  const cdol2 = `910A${IMAGE.cdol2}`;
+  const sound = new Session({ image: { aip: '7800', cdol2 } }).start();
+  sound.generate('80');
+  assert.equal(sound.externalAuthenticate(), '6985', 'AIP does not offer it');
+  assert.equal(sound.generate('40', { '91': sound.arpc() }).cid, 0x40);
+  const wrong = new Session({ image: { aip: '7800', cdol2 } }).start();
+  wrong.generate('80');
+  const second = wrong.generate('40', { '91': '11111111111111113030' });
+  assert.equal(second.cid, 0x00);
+  assert.ok(cvrNames(second).includes('Issuer authentication performed and failed'));
+});
+
+test('unable to go online: a new card declines, a known one approves within its limits', () => {
+  const fresh = new Session().start();
+  fresh.generate('80');
+  assert.equal(fresh.generate('40', { '8A': '5933' }).cid, 0x00);
+  const known = new Session({ state: { atc: 6, lastOnlineAtc: 5 } }).start();
+  known.generate('80');
+  const second = known.generate('40', { '8A': '5933' });
+  assert.equal(second.cid, 0x40);
+  assert.ok(cvrNames(second).includes('Unable to go online'));
+  assert.equal(known.state.cumulativeOfflineAmountMinor, '1234');
+  assert.equal(known.state.lastOnlineAtc, 5);
+  const spent = new Session({ state: { atc: 16, lastOnlineAtc: 5 } }).start();
+  spent.generate('80');
+  assert.equal(spent.generate('40', { '8A': '5933' }).cid, 0x00, 'upper limit');
+});
+
+test('asked for a TC, the card goes online or approves by its own rules', () => {
+  const known = { atc: 6, lastOnlineAtc: 5 };
+  const ask = (state: Partial<IccState>) => new Session({ state }).start().generate('40').cid;
+  assert.equal(ask(known), 0x40);
+  assert.equal(ask({}), 0x80, 'new card');
+  assert.equal(ask({ ...known, lastOnlineNotCompleted: true }), 0x80);
+  assert.equal(ask({ ...known, lastIssuerAuthenticationFailed: true }), 0x80);
+  assert.equal(ask({ ...known, lastScriptFailed: true }), 0x80);
+  assert.equal(ask({ atc: 20, lastOnlineAtc: 5 }), 0x80, 'consecutive transactions');
+  assert.equal(ask({ ...known, cumulativeOfflineAmountMinor: '99000' }), 0x80, 'amount');
+});
+
+test('asked for anything, the card declines when the TVR meets its denial code', () => {
+  for (const p1 of ['00', '40', '80']) {
+    const session = new Session().start();
+    const first = session.generate(p1, { '95': '0010000000' });
+    assert.equal(first.cid, 0x00);
+    assert.equal(toHex(first.ac), issuerCryptogram(session, first, { '95': '0010000000' }));
+    assert.equal(session.generate('40').sw, '6985');
+  }
+});
+
+test('a failed data authentication with an offline decline is told next time (PBOC3 P5 CVR)', () => {
+  const session = new Session().start();
+  session.generate('00', { '95': '4800000000' });
+  session.arqc = new Uint8Array(0);
+  const names = cvrNames(session.start().generate('80'));
+  assert.ok(names.some((name) => name.startsWith('Offline static data authentication failed')));
+  assert.ok(names.some((name) => name.startsWith('Offline dynamic data authentication failed')));
+});
+
+test('every memory of the card has its bit in the CVR', () => {
+  const session = new Session({
+    state: {
+      atc: 9,
+      lastOnlineAtc: 2,
+      pinTryCounter: 0,
+      lastOnlineNotCompleted: true,
+      lastIssuerAuthenticationFailed: true,
+      issuerAuthenticationNotPerformed: true,
+      lastSdaFailed: true,
+      lastDdaFailed: true,
+      lastScriptFailed: true,
+      scriptCounter: 5,
+    },
+  }).start();
+  session.send('00880000047863AFC600');
+  assert.equal(session.generate('80').cvr, '03A0ED5E');
+});
+
+for (const [why, command, sw] of [
+  ['reserved type', '80AEC0001D', '6A86'],
+  ['CDA on a card without it', '80AE900000', '6A86'],
+  ['P2', '80AE800100', '6A86'],
+  ['wrong length', '80AE80000400000000', '6700'],
+  ['no data', '80AE8000', '6700'],
+  ['class', '00AE800000', '6E00'],
+] as const) {
+  test(`GENERATE AC refuses: ${why} with ${sw}, and may be asked again`, () => {
+    const session = new Session().start();
+    const full = command === '80AEC0001D' ? `80AEC0001D${'00'.repeat(29)}` : command;
+    assert.equal(session.send(full).sw, sw);
+    assert.equal(session.generate('80').cid, 0x80);
+  });
+}
+
+test('GENERATE AC: not before GPO, and no second ARQC', () => {
+  const session = new Session();
+  session.send(SELECT);
+  assert.equal(session.generate('80').sw, '6985');
+  session.start().generate('80');
+  assert.equal(session.generate('80').sw, '6985');
+});
+
+test('script: APPLICATION BLOCK in a payment ends it with AAC; SELECT then says 6283', () => {
+  const session = new Session().start();
+  session.generate('80');
+  session.externalAuthenticate();
+  assert.equal(session.script('841E0000'), '9000');
+  assert.equal(session.generate('40').cid, 0x00);
+  session.card.reset();
+  assert.equal(session.send(SELECT).sw, '6283');
+});
+
+test('script: UNBLOCK under the AAC of a blocked application', () => {
+  const session = new Session({ state: { applicationBlocked: true } }).start();
+  assert.equal(session.generate('80').cid, 0x00);
+  assert.equal(session.script('84180000'), '9000');
+  assert.equal(session.send(SELECT).sw, '9000');
+});
+
+test('script: CARD BLOCK ends everything with 6A81', () => {
+  const session = new Session().start();
+  session.generate('80');
+  assert.equal(session.script('84160000'), '9000');
+  session.card.reset();
+  assert.equal(session.send(SELECT).sw, '6A81');
+  assert.equal(session.send('80CA9F3600').sw, '6A81');
+});
+
+test('script: PIN UNBLOCK and PUT DATA change what they name', () => {
+  const session = new Session({ state: { pinTryCounter: 0 } }).start();
+  session.generate('80');
+  session.externalAuthenticate();
+  session.generate('40');
+  assert.equal(session.script('84240000'), '9000');
+  assert.equal(session.script('04DA9F58', '09'), '9000');
+  assert.equal(session.script('04DA9F54', '000000050000'), '9000');
+  assert.equal(session.state.pinTryCounter, 3);
+  assert.equal(session.card.image().policy.lowerConsecutiveOfflineLimit, 9);
+  assert.equal(session.card.image().policy.cumulativeAmountLimitMinor, '50000');
+  assert.equal(session.state.scriptCounter, 3);
+  session.arqc = new Uint8Array(0);
+  assert.equal(session.start().generate('80').cvr, '03A00030', 'three scripts counted');
+});
+
+test('script: a MAC wrong by one bit changes nothing but the memory of it', () => {
+  const session = new Session().start();
+  session.generate('80');
+  assert.equal(session.script('841E0000', '', true), '6988');
+  assert.equal(session.state.applicationBlocked, false);
+  assert.equal(session.state.lastScriptFailed, true);
+  session.externalAuthenticate();
+  session.generate('40');
+  session.arqc = new Uint8Array(0);
+  const names = cvrNames(session.start().generate('80'));
+  assert.ok(names.includes('Issuer script processing failed on last transaction'));
+});
+
+for (const [why, header, plain, sw] of [
+  ['unknown tag', '04DA9F79', '000000001000', '6A88'],
+  ['wrong length of a value', '04DA9F58', '0909', '6700'],
+  ['an amount that is not numeric', '04DA9F54', '00000000000A', '6A80'],
+  ['wrong P1', '841E0100', '', '6A86'],
+  ['changing a PIN', '84240001', '', '6A86'],
+  ['data where none belongs', '841E0000', '00', '6700'],
+] as const) {
+  test(`script refuses: ${why} with ${sw}`, () => {
+    const session = new Session().start();
+    session.generate('80');
+    assert.equal(session.script(header, plain), sw);
+    assert.equal(session.state.lastScriptFailed, true);
+  });
+}
+
+test('script: not before an ARQC, and never without MAC', () => {
+  const session = new Session().start();
+  assert.equal(session.send('841E00000400000000').sw, '6985');
+  session.generate('80');
+  assert.equal(session.send('841E0000').sw, '6987');
+});
+
+test('script: a MAC of an earlier transaction does not serve again', () => {
+  const session = new Session().start();
+  session.generate('80');
+  const old = session.arqc;
+  session.arqc = new Uint8Array(0);
+  session.start().generate('80');
+  session.arqc = old;
+  assert.equal(session.script('841E0000'), '6988');
+});
+
+for (const [why, command, sw] of [
+  ['VERIFY, as offline PIN is not supported', '0020008008241234FFFFFFFFFF', '6D00'],
+  ['GET CHALLENGE', '0084000000', '6D00'],
+  ['unknown instruction', '80FE0000', '6D00'],
+  ['foreign class', 'A0A4000002', '6E00'],
+  ['SELECT in the proprietary class', '80A4040008A000000333010101', '6E00'],
+  ['SELECT by file identifier', '00A40000023F00', '6A86'],
+  ['SELECT without a name', '00A4040000', '6700'],
+  ['half a command', '00A4', '6700'],
+  ['Lc beyond the data', '00A4040008A0', '6700'],
+  ['nothing', '', '6700'],
+] as const) {
+  test(`${why}: ${sw}`, () => {
+    assert.equal(new Session().start().send(command).sw, sw);
+  });
+}
+
+test('reset forgets the session, not the image', () => {
+  const session = new Session().start();
+  session.card.reset();
+  assert.equal(session.send('80CA9F3600').sw, '6985');
+  assert.equal(session.state.atc, 1);
+});
+
+test('the image after any command starts a card in the same state', () => {
+  const session = new Session().start();
+  session.generate('80');
+  const stored: IccImage = JSON.parse(JSON.stringify(session.card.image()));
+  const again = createVirtualIcc({ image: stored, ciphers: nodeCiphers, random });
+  assert.deepEqual(again.image(), session.card.image());
+});
+
+test('a broken image is refused before any command', () => {
+  const state = IMAGE.state;
+  for (const broken of [
+    { cdol1: '9F' },
+    { aip: '7C' },
+    { caIndex: 'F' },
+    { keys: { ...IMAGE.keys, udkAc: '00' } },
+    { state: { ...state, lastOnlineAtc: 9 } },
+    { state: { ...state, atc: 1.5 } },
+    { policy: { ...IMAGE.policy, cumulativeAmountLimitMinor: '-1' } },
+  ] as const) {
+    assert.throws(
+      () => createVirtualIcc({ image: { ...IMAGE, ...broken }, ciphers: nodeCiphers, random }),
+      (thrown) => thrown instanceof TapError && thrown.code === 'ERR_EMV_IMAGE',
+    );
+  }
+});
+
+/** Commands that mean something, then bent, or pure junk. */
+const known = fc.constantFrom(
+  SELECT,
+  GPO,
+  '00B2010C00',
+  '80CA9F3600',
+  `80AE800034${'00'.repeat(52)}`,
+  `80AE40001F${'00'.repeat(31)}`,
+  '008200000A00000000000000003030',
+  '841E00000400000000',
+  '04DA9F58050900000000',
+);
+const bent = fc.tuple(known, fc.nat(), fc.integer({ min: 0, max: 255 })).map(([hex, at, value]) => {
+  const bytes = fromHex(hex);
+  bytes[at % bytes.length] = value;
+  return bytes;
+});
+const command = fc.oneof(
+  known.map((hex) => fromHex(hex)),
+  bent,
+  fc.uint8Array({ maxLength: 270 }),
+);
+
+test('any sequence of bytes gets status words, never an exception nor 6F00', () => {
+  fc.assert(
+    fc.property(fc.array(command, { maxLength: 12 }), (commands) => {
+      const session = new Session();
+      let atc = 0;
+      for (const bytes of commands) {
+        const answer = session.card.transmit(bytes);
+        assert.ok(answer.length >= 2 && answer.length <= 258);
+        assert.match(toHex(answer.slice(-2)), /^(9000|6[0-9A-E][0-9A-F]{2})$/);
+        assert.ok(session.state.atc - atc === 0 || session.state.atc - atc === 1);
+        atc = session.state.atc;
+      }
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test('no counter ever gives two first cryptograms', () => {
+  let cryptograms = 0;
+  fc.assert(
+    fc.property(fc.array(command, { maxLength: 25 }), (commands) => {
+      const session = new Session();
+      const first = new Map<string, string>();
+      for (const bytes of [fromHex(SELECT), fromHex(GPO), ...commands]) {
+        const answer = session.card.transmit(bytes);
+        if (answer.length !== 23 || bytes[1] !== 0xae) continue;
+        const ac = takeApart(answer.slice(0, -2));
+        const isFirst = (fromHex(ac.cvr)[1] ?? 0) >> 6 === 2;
+        if (!isFirst) continue;
+        assert.equal(first.has(ac.atc), false);
+        first.set(ac.atc, toHex(ac.ac));
+        cryptograms += 1;
+      }
+    }),
+    { numRuns: 100 },
+  );
+  assert.ok(cryptograms > 20, 'the sequences do reach GENERATE AC');
+});
