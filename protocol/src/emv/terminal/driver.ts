@@ -1,0 +1,65 @@
+/** Drives the kernel's generator with asynchronous methods. */
+import type { CommandApdu, ResponseApdu } from '../../iso7816/index.ts';
+import type {
+  Candidate,
+  ContactOutcome,
+  Kernel,
+  KernelAnswer,
+  KernelRequest,
+  OnlineAnswer,
+  OnlineRequest,
+  PinEntry,
+} from './types.ts';
+
+type Awaitable<Value> = Value | Promise<Value>;
+
+/** One method a request; see `KernelRequest` for what each must answer. */
+export type KernelDriver = {
+  transmit(command: CommandApdu): Awaitable<ResponseApdu>;
+  random(lengthBytes: number): Awaitable<Uint8Array>;
+  selectApplication(candidates: readonly Candidate[]): Awaitable<number | null>;
+  enterPin(request: Extract<KernelRequest, { kind: 'enterPin' }>): Awaitable<PinEntry>;
+  authorise(request: OnlineRequest): Awaitable<OnlineAnswer>;
+  phase?(notice: Extract<KernelRequest, { kind: 'phase' }>): void;
+};
+
+/**
+ * Runs a transaction to its outcome. What a method throws is thrown at the kernel's question, so
+ * that it decides what a lost card or line means at that moment.
+ * @throws whatever the kernel throws: its own faults, and the driver's before `authorise`.
+ */
+export async function driveKernel(
+  kernel: Kernel<ContactOutcome>,
+  driver: KernelDriver,
+): Promise<ContactOutcome> {
+  let step = kernel.next(undefined);
+  while (!step.done) {
+    let answer: KernelAnswer;
+    try {
+      answer = await answerRequest(step.value, driver);
+    } catch (fault) {
+      step = kernel.throw(fault);
+      continue;
+    }
+    step = kernel.next(answer);
+  }
+  return step.value;
+}
+
+async function answerRequest(request: KernelRequest, driver: KernelDriver): Promise<KernelAnswer> {
+  switch (request.kind) {
+    case 'transmit':
+      return await driver.transmit(request.command);
+    case 'random':
+      return await driver.random(request.lengthBytes);
+    case 'selectApplication':
+      return await driver.selectApplication(request.candidates);
+    case 'enterPin':
+      return await driver.enterPin(request);
+    case 'authorise':
+      return await driver.authorise(request.request);
+    case 'phase':
+      driver.phase?.(request);
+      return undefined;
+  }
+}

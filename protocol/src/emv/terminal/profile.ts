@@ -1,0 +1,222 @@
+/** The terminal profile: what the acceptor is, which applications it takes and under what rules. */
+import { byteAt, fromHex, TapError, toHex, uintToBytes } from '../../bytes/index.ts';
+import type { CipherProvider } from '../../crypto/provider.ts';
+import { decodeDol } from '../../iso7816/index.ts';
+import {
+  hasBit,
+  TERMINAL_CAPABILITY_2_ENCIPHERED_PIN_OFFLINE,
+  TERMINAL_CAPABILITY_2_PLAINTEXT_PIN_OFFLINE,
+  TERMINAL_CAPABILITY_3_CDA,
+} from '../data/index.ts';
+import { type CaPublicKeyTable, loadCaPublicKeys } from './ca-keys.ts';
+import { KernelError } from './errors.ts';
+
+/** Random selection for online processing. @see EMV 4.3 B3 §10.6.2 */
+export type RandomSelection = {
+  /** 0 to 99; 0 switches it off. */
+  readonly targetPercentage: number;
+  readonly maximumTargetPercentage: number;
+  readonly thresholdMinor: bigint;
+};
+
+/** Rules for one application. */
+export type TerminalAid = {
+  /** 5 to 16 bytes. */
+  readonly aid: Uint8Array;
+  /** Takes every card AID that begins with `aid`. @see EMV 4.3 B1 §12.3.1 */
+  readonly partialSelection: boolean;
+  /** 9F09, 2 bytes. */
+  readonly applicationVersion: Uint8Array;
+  readonly tacDefault: Uint8Array;
+  readonly tacDenial: Uint8Array;
+  readonly tacOnline: Uint8Array;
+  /** 9F1B in minor units. */
+  readonly floorLimitMinor: bigint;
+  readonly randomSelection: RandomSelection;
+  readonly defaultDdol: Uint8Array | null;
+  readonly defaultTdol: Uint8Array | null;
+};
+
+/** The acceptor. */
+export type TerminalProfile = {
+  /** ISO 3166 numeric, 3 digits. */
+  readonly countryCode: string;
+  /** ISO 4217 numeric, 3 digits. */
+  readonly currency: string;
+  readonly currencyExponent: number;
+  /** 9F35 as a byte, `0x22` for attended, online with offline. @see EMV 4.3 B4 §A1 */
+  readonly terminalType: number;
+  /** 9F33, 3 bytes. */
+  readonly capabilities: Uint8Array;
+  /** 9F40, 5 bytes. */
+  readonly additionalCapabilities: Uint8Array;
+  /** 9F1E, 8 characters. */
+  readonly interfaceDeviceSerialNumber: string;
+  readonly aids: readonly TerminalAid[];
+  readonly caPublicKeys: CaPublicKeyTable;
+};
+
+/** Most applications a profile may name. */
+export const TERMINAL_AIDS_MAX = 32;
+
+/** Plain form of the acceptance parameters a gateway manages; byte values are hex. */
+export type TerminalParameters = {
+  readonly countryCode: string;
+  readonly terminalType: string;
+  readonly terminalCapabilities: string;
+  readonly additionalTerminalCapabilities: string;
+  readonly aids: readonly {
+    readonly aid: string;
+    readonly applicationVersion: string;
+    readonly tacDefault: string;
+    readonly tacDenial: string;
+    readonly tacOnline: string;
+    readonly floorLimitMinor: string;
+    readonly defaultDdol: string;
+  }[];
+  readonly caPublicKeys: readonly {
+    readonly rid: string;
+    readonly index: string;
+    readonly modulus: string;
+    readonly exponent: string;
+    readonly sha1: string;
+    readonly expiryYymmdd: string;
+  }[];
+};
+
+/** What a profile needs beyond the managed parameters. */
+export type ProfileOptions = {
+  readonly ciphers: CipherProvider;
+  readonly currency: string;
+  readonly currencyExponent: number;
+  readonly interfaceDeviceSerialNumber: string;
+};
+
+/** No random selection: every transaction at or above the floor limit goes online anyway. */
+export const NO_RANDOM_SELECTION: RandomSelection = {
+  targetPercentage: 0,
+  maximumTargetPercentage: 0,
+  thresholdMinor: 0n,
+};
+
+/**
+ * The profile of managed parameters, checked.
+ * @throws KernelError `ERR_KERNEL_PROFILE`, `ERR_KERNEL_CA_KEY`.
+ */
+export function terminalProfileOf(
+  parameters: TerminalParameters,
+  options: ProfileOptions,
+): TerminalProfile {
+  const caPublicKeys = parameters.caPublicKeys.map((key) => ({
+    rid: hex('caPublicKeys.rid', key.rid),
+    index: byteAt(hex('caPublicKeys.index', key.index, 1), 0),
+    modulus: hex('caPublicKeys.modulus', key.modulus),
+    exponent: hex('caPublicKeys.exponent', key.exponent),
+    sha1: hex('caPublicKeys.sha1', key.sha1, 20),
+    expiryYymmdd: key.expiryYymmdd === '' ? null : key.expiryYymmdd,
+  }));
+  const profile: TerminalProfile = {
+    countryCode: parameters.countryCode.slice(-3),
+    currency: options.currency,
+    currencyExponent: options.currencyExponent,
+    terminalType: byteAt(hex('terminalType', parameters.terminalType, 1), 0),
+    capabilities: hex('terminalCapabilities', parameters.terminalCapabilities, 3),
+    additionalCapabilities: hex('additional', parameters.additionalTerminalCapabilities, 5),
+    interfaceDeviceSerialNumber: options.interfaceDeviceSerialNumber,
+    aids: parameters.aids.map((entry) => ({
+      aid: hex('aid', entry.aid),
+      partialSelection: true,
+      applicationVersion: hex('applicationVersion', entry.applicationVersion, 2),
+      tacDefault: hex('tacDefault', entry.tacDefault, 5),
+      tacDenial: hex('tacDenial', entry.tacDenial, 5),
+      tacOnline: hex('tacOnline', entry.tacOnline, 5),
+      floorLimitMinor: minorUnits('floorLimitMinor', entry.floorLimitMinor),
+      randomSelection: NO_RANDOM_SELECTION,
+      defaultDdol: entry.defaultDdol === '' ? null : hex('defaultDdol', entry.defaultDdol),
+      defaultTdol: null,
+    })),
+    caPublicKeys: loadCaPublicKeys(options.ciphers, caPublicKeys),
+  };
+  assertTerminalProfile(profile);
+  return profile;
+}
+
+/**
+ * Refuses a profile the kernel cannot honour; called for every transaction.
+ * @throws KernelError `ERR_KERNEL_PROFILE` naming the member.
+ */
+export function assertTerminalProfile(profile: TerminalProfile): void {
+  if (!/^[0-9]{3}$/.test(profile.countryCode)) throw profileError('countryCode');
+  if (!/^[0-9]{3}$/.test(profile.currency)) throw profileError('currency');
+  const exponent = profile.currencyExponent;
+  if (!Number.isInteger(exponent) || exponent < 0 || exponent > 9) {
+    throw profileError('currencyExponent');
+  }
+  // §A1: first digit 1 to 3 says who operates it, second digit 1 to 6 what it can do.
+  if (!/^[123][1-6]$/.test(toHex(uintToBytes(profile.terminalType & 0xff, 1)))) {
+    throw profileError('terminalType');
+  }
+  if (profile.capabilities.length !== 3) throw profileError('capabilities');
+  const unbuilt = [
+    TERMINAL_CAPABILITY_2_PLAINTEXT_PIN_OFFLINE,
+    TERMINAL_CAPABILITY_2_ENCIPHERED_PIN_OFFLINE,
+    TERMINAL_CAPABILITY_3_CDA,
+  ].find((bit) => hasBit(profile.capabilities, bit));
+  if (unbuilt) throw profileError(`capabilities (${unbuilt.nameEn} is not built)`);
+  if (profile.additionalCapabilities.length !== 5) throw profileError('additionalCapabilities');
+  if (!/^[\x20-\x7e]{8}$/.test(profile.interfaceDeviceSerialNumber)) {
+    throw profileError('interfaceDeviceSerialNumber');
+  }
+  if (profile.aids.length === 0 || profile.aids.length > TERMINAL_AIDS_MAX) {
+    throw profileError('aids');
+  }
+  for (const aid of profile.aids) assertTerminalAid(aid);
+}
+
+function assertTerminalAid(entry: TerminalAid): void {
+  if (entry.aid.length < 5 || entry.aid.length > 16) throw profileError('aid');
+  if (entry.applicationVersion.length !== 2) throw profileError('applicationVersion');
+  const codes = [entry.tacDefault, entry.tacDenial, entry.tacOnline];
+  if (codes.some((code) => code.length !== 5)) throw profileError('terminal action code');
+  if (entry.floorLimitMinor < 0n || entry.floorLimitMinor > 0xffffffffn) {
+    throw profileError('floorLimitMinor');
+  }
+  const { targetPercentage, maximumTargetPercentage, thresholdMinor } = entry.randomSelection;
+  const percentages = [targetPercentage, maximumTargetPercentage];
+  if (percentages.some((value) => !Number.isInteger(value) || value < 0 || value > 99)) {
+    throw profileError('randomSelection');
+  }
+  if (maximumTargetPercentage < targetPercentage || thresholdMinor < 0n) {
+    throw profileError('randomSelection');
+  }
+  assertDol('defaultDdol', entry.defaultDdol);
+  assertDol('defaultTdol', entry.defaultTdol);
+}
+
+function assertDol(member: string, dol: Uint8Array | null): void {
+  try {
+    if (dol) decodeDol(dol);
+  } catch (fault) {
+    throw profileError(member, fault);
+  }
+}
+
+function minorUnits(member: string, digits: string): bigint {
+  if (!/^[0-9]{1,12}$/.test(digits)) throw profileError(member);
+  return BigInt(digits);
+}
+
+function hex(member: string, text: string, lengthBytes?: number): Uint8Array {
+  try {
+    const bytes = fromHex(text);
+    if (lengthBytes !== undefined && bytes.length !== lengthBytes) throw profileError(member);
+    return bytes;
+  } catch (fault) {
+    if (fault instanceof KernelError || !(fault instanceof TapError)) throw fault;
+    throw profileError(member, fault);
+  }
+}
+
+function profileError(member: string, cause?: unknown): KernelError {
+  return new KernelError('ERR_KERNEL_PROFILE', `terminal profile: ${member}`, { member }, cause);
+}

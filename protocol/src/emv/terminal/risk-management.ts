@@ -1,0 +1,103 @@
+/** Terminal risk management: floor limit, random selection, velocity, new card. */
+import { bytesToUint, TapError } from '../../bytes/index.ts';
+import { decodeTlv, SW_9000_OK } from '../../iso7816/index.ts';
+import * as data from '../data/index.ts';
+import {
+  aipSays,
+  askRandom,
+  type KernelContext,
+  markTsi,
+  markTvr,
+  onlineCapability,
+  selectedAid,
+  transmit,
+} from './context.ts';
+import type { Kernel } from './types.ts';
+
+/** Random numbers of 1 to 99 are drawn from this many bytes; the bias is below 2^-25. */
+const RANDOM_BYTES = 4;
+
+/**
+ * Sets the TVR bits of byte 4 and "new card"; answers whether the card wanted it at all.
+ * @throws KernelError `ERR_KERNEL_ANSWER`.
+ * @see EMV 4.3 B3 §10.6
+ */
+export function* manageRisk(context: KernelContext): Kernel<boolean> {
+  if (context.input.forceOnline === true) markTvr(context, data.TVR_4_MERCHANT_FORCED_ONLINE);
+  if (!aipSays(context, data.AIP_1_TERMINAL_RISK_MANAGEMENT_TO_BE_PERFORMED)) return false;
+  const { floorLimitMinor } = selectedAid(context);
+  // §10.6.1: at the limit counts as above it. There is no log of split sales to add.
+  if (context.input.amountMinor >= floorLimitMinor) {
+    markTvr(context, data.TVR_4_FLOOR_LIMIT_EXCEEDED);
+  } else if (onlineCapability(context.input.terminal.terminalType) === 'both') {
+    yield* selectRandomly(context);
+  }
+  yield* checkVelocity(context);
+  markTsi(context, data.TSI_1_TERMINAL_RISK_MANAGEMENT_PERFORMED);
+  return true;
+}
+
+/** §10.6.2: below the threshold by the target, above it by interpolation to the maximum. */
+function* selectRandomly(context: KernelContext): Kernel<void> {
+  const { floorLimitMinor, randomSelection } = selectedAid(context);
+  const { targetPercentage, maximumTargetPercentage, thresholdMinor } = randomSelection;
+  if (maximumTargetPercentage === 0) return;
+  const amount = context.input.amountMinor;
+  let percentage = targetPercentage;
+  if (amount >= thresholdMinor) {
+    // The amount lies in [threshold, floor limit), so the span is positive.
+    const span = Number(floorLimitMinor - thresholdMinor);
+    const share = Number(amount - thresholdMinor) / span;
+    percentage += (maximumTargetPercentage - targetPercentage) * share;
+  }
+  const drawn = (bytesToUint(yield* askRandom(RANDOM_BYTES)) % 99) + 1;
+  if (drawn <= percentage) markTvr(context, data.TVR_4_SELECTED_RANDOMLY_FOR_ONLINE);
+}
+
+/**
+ * §10.6.3: only when the card has both limits. Counters that cannot be read, or do not fit each
+ * other, count as both limits exceeded.
+ */
+function* checkVelocity(context: KernelContext): Kernel<void> {
+  const lower = context.data.get(data.TAG_9F14_LOWER_CONSECUTIVE_OFFLINE_LIMIT);
+  const upper = context.data.get(data.TAG_9F23_UPPER_CONSECUTIVE_OFFLINE_LIMIT);
+  if (lower?.length !== 1 || upper?.length !== 1) return;
+  const atc = yield* getCounter(context, data.TAG_9F36_APPLICATION_TRANSACTION_COUNTER);
+  const lastOnline = yield* getCounter(context, data.TAG_9F13_LAST_ONLINE_ATC_REGISTER);
+  if (atc === null || lastOnline === null) markTvr(context, data.TVR_1_ICC_DATA_MISSING);
+  if (atc === null || lastOnline === null || atc <= lastOnline) {
+    markTvr(context, data.TVR_4_LOWER_OFFLINE_LIMIT_EXCEEDED);
+    markTvr(context, data.TVR_4_UPPER_OFFLINE_LIMIT_EXCEEDED);
+  } else {
+    const consecutive = atc - lastOnline;
+    if (consecutive > bytesToUint(lower)) {
+      markTvr(context, data.TVR_4_LOWER_OFFLINE_LIMIT_EXCEEDED);
+    }
+    if (consecutive > bytesToUint(upper)) {
+      markTvr(context, data.TVR_4_UPPER_OFFLINE_LIMIT_EXCEEDED);
+    }
+  }
+  if (lastOnline === 0) markTvr(context, data.TVR_2_NEW_CARD);
+}
+
+/** GET DATA of a two-byte counter; null when the card does not give it. @see EMV 4.3 B3 §6.5.7 */
+function* getCounter(context: KernelContext, tag: string): Kernel<number | null> {
+  const p1 = Number.parseInt(tag.slice(0, 2), 16);
+  const p2 = Number.parseInt(tag.slice(2), 16);
+  const response = yield* transmit(context, { cla: 0x80, ins: 0xca, p1, p2, le: 256 });
+  if (response.statusWord !== SW_9000_OK) return null;
+  const value = counterOf(response.data, tag);
+  if (value === null) return null;
+  context.data.set(tag, value);
+  return bytesToUint(value);
+}
+
+function counterOf(answer: Uint8Array, tag: string): Uint8Array | null {
+  try {
+    const object = decodeTlv(answer)[0];
+    return object?.tag === tag && object.value.length === 2 ? object.value : null;
+  } catch (fault) {
+    if (fault instanceof TapError) return null;
+    throw fault;
+  }
+}

@@ -1,0 +1,176 @@
+/** What the contact kernel takes, asks, is answered, and gives back. */
+import type { Secret } from '../../bytes/index.ts';
+import type { CipherProvider } from '../../crypto/provider.ts';
+import type { CommandApdu, ResponseApdu } from '../../iso7816/index.ts';
+import type { CryptogramType } from '../data/index.ts';
+import type { DataValues } from './data-objects.ts';
+import type { TerminalProfile } from './profile.ts';
+
+/** The phases in the order of the standard. @see EMV 4.3 B3 §10 figure 7 */
+export type Phase =
+  | 'applicationSelection'
+  | 'initiateApplication'
+  | 'readApplicationData'
+  | 'offlineDataAuthentication'
+  | 'processingRestrictions'
+  | 'cardholderVerification'
+  | 'terminalRiskManagement'
+  | 'terminalActionAnalysis'
+  | 'firstGenerateAc'
+  | 'onlineProcessing'
+  | 'issuerAuthentication'
+  | 'scriptsBeforeFinalAc'
+  | 'secondGenerateAc'
+  | 'scriptsAfterFinalAc'
+  | 'completion';
+
+/** Facts of a phase worth tracing; never cardholder data. */
+export type PhaseFacts = Readonly<Record<string, string | number | boolean | null>>;
+
+/** One application the cardholder may choose. @see EMV 4.3 B1 §12.4 */
+export type Candidate = {
+  /** ADF name as the card gave it. */
+  readonly aid: Uint8Array;
+  readonly label: string;
+  /** 1 is highest, 15 lowest, 0 none given. */
+  readonly priority: number;
+  /** The card forbids selection without the cardholder's word. */
+  readonly confirmationRequired: boolean;
+};
+
+/** How the cardholder's PIN entry ended; `cancelled` ends the transaction. */
+export type PinEntry = 'entered' | 'bypassed' | 'cancelled' | 'unavailable';
+
+/** An application cryptogram and its kind. */
+export type Cryptogram = { readonly type: CryptogramType; readonly value: Uint8Array };
+
+/** What goes to the issuer. */
+export type OnlineRequest = {
+  /** Every data object of the transaction by tag; prints masked. */
+  readonly values: DataValues;
+  /** The cardholder's online PIN was entered and must go along. */
+  readonly pinRequired: boolean;
+  /** Field 55 as TLV in UnionPay's order. */
+  readonly field55: Uint8Array;
+  readonly arqc: Cryptogram;
+  readonly pan: Secret<string>;
+  /** Two digits; `00` when the card gives none. */
+  readonly panSequenceNumber: Secret<string>;
+  readonly expiryYymm: Secret<string>;
+  /** Digits with D separator, without filler; null when the card gives none. */
+  readonly track2: Secret<string> | null;
+};
+
+/** What came of the request. `unknown`: it may have been charged. */
+export type OnlineAnswer =
+  | {
+      readonly result: 'answered';
+      /** Two characters of field 39. */
+      readonly responseCode: string;
+      /** Value of tag 91. */
+      readonly issuerAuthenticationData?: Uint8Array;
+      /** Raw data objects 71 and 72. */
+      readonly scripts: readonly Uint8Array[];
+    }
+  | { readonly result: 'unable' }
+  | { readonly result: 'unknown' };
+
+/** What the kernel asks its driver. */
+export type KernelRequest =
+  /** Answer: `ResponseApdu`; thrown into the generator: `ERR_CARD_REMOVED`. */
+  | { readonly kind: 'transmit'; readonly command: CommandApdu }
+  /** Answer: that many unpredictable bytes. */
+  | { readonly kind: 'random'; readonly lengthBytes: number }
+  /** Answer: index into `candidates`, or null to cancel. */
+  | { readonly kind: 'selectApplication'; readonly candidates: readonly Candidate[] }
+  /** Answer: `PinEntry`. The PIN itself stays with the driver. */
+  | { readonly kind: 'enterPin'; readonly pan: Secret<string> }
+  /** Answer: `OnlineAnswer`. */
+  | { readonly kind: 'authorise'; readonly request: OnlineRequest }
+  /** A finished phase; the answer is ignored. */
+  | {
+      readonly kind: 'phase';
+      readonly phase: Phase;
+      readonly tvr: Uint8Array;
+      readonly tsi: Uint8Array;
+      readonly facts: PhaseFacts;
+    };
+
+/** Any answer of the driver; each request says which one it wants. */
+export type KernelAnswer =
+  | ResponseApdu
+  | Uint8Array
+  | number
+  | null
+  | PinEntry
+  | OnlineAnswer
+  | undefined;
+
+/** A part of the kernel's conversation that ends with `Value`. */
+export type Kernel<Value> = Generator<KernelRequest, Value, KernelAnswer>;
+
+/** One contact transaction. */
+export type ContactTransaction = {
+  readonly ciphers: CipherProvider;
+  readonly terminal: TerminalProfile;
+  /** 9F02, minor units, cashback included. */
+  readonly amountMinor: bigint;
+  /** 9F03, minor units; 0 without cashback. */
+  readonly otherAmountMinor: bigint;
+  /** 9C: 0x00 goods and services, 0x01 cash, 0x09 cashback. */
+  readonly transactionType: number;
+  readonly dateYymmdd: string;
+  readonly timeHhmmss: string;
+  /** 9F41, at most 8 digits. */
+  readonly sequenceCounter: number;
+  /** The merchant wants this one online. */
+  readonly forceOnline?: boolean;
+  readonly merchant: MerchantData;
+};
+
+/** The accepting merchant; an absent value is not sent to the card. */
+export type MerchantData = {
+  /** 9F16, 15 characters at most. */
+  readonly merchantId?: string;
+  /** 9F1C, 8 characters at most. */
+  readonly terminalId?: string;
+  /** 9F4E, 20 characters at most. */
+  readonly nameAndLocation?: string;
+  /** 9F15, 4 digits. */
+  readonly categoryCode?: string;
+  /** 9F01, 11 digits at most. */
+  readonly acquirerId?: string;
+};
+
+/** Result of offline data authentication. */
+export type DataAuthentication = 'none' | 'SDA' | 'DDA' | 'failed';
+
+/** How the transaction ended. */
+export type ContactOutcome = {
+  /**
+   * `unknown`: sent to the issuer without a final answer, or approved there and the card lost.
+   * `notAccepted`: no application, or the card refused before any cryptogram.
+   */
+  readonly outcome: 'approved' | 'declined' | 'unknown' | 'cancelled' | 'notAccepted';
+  /** Who decided and why: `issuer:51`, `card:AAC`, `terminal:TAC-denial`, `ERR_CARD_REMOVED`. */
+  readonly reason: string;
+  readonly online: 'notSent' | OnlineAnswer['result'];
+  /** The issuer's code; null when it did not answer. */
+  readonly responseCode: string | null;
+  readonly first: Cryptogram | null;
+  /** The first cryptogram when it is an ARQC. */
+  readonly arqc: Cryptogram | null;
+  readonly second: Cryptogram | null;
+  readonly tvr: Uint8Array;
+  readonly tsi: Uint8Array;
+  readonly cvmResults: Uint8Array;
+  readonly dataAuthentication: DataAuthentication;
+  readonly issuerAuthentication: 'notPerformed' | 'passed' | 'failed';
+  /** One result of 5 bytes a script. @see EMV 4.3 B4 §A5 */
+  readonly scriptResults: readonly Uint8Array[];
+  readonly aid: Uint8Array | null;
+  readonly label: string | null;
+  readonly panMasked: string | null;
+  /** Every data object at the end; prints masked. */
+  readonly values: DataValues;
+};
