@@ -7,7 +7,7 @@ export const AFL_ENTRY_BYTES = 4;
 /** Most bytes of a whole locator. @see EMV 4.3 B3 Annex A */
 export const AFL_BYTES_MAX = 252;
 
-/** Records `firstRecord` to `lastRecord` of one file; the first `signedRecords` are authenticated. */
+/** Records `firstRecord` to `lastRecord` of a file; the first `signedRecords` are authenticated. */
 export type AflEntry = {
   readonly sfi: number;
   readonly firstRecord: number;

@@ -1,4 +1,4 @@
-/** Cryptogram types (9F27), issuer application data (9F10) and authorisation response codes (8A). */
+/** Cryptogram types (9F27), issuer application data (9F10), authorisation response codes (8A). */
 import { byteAt, concatBytes } from '../../bytes/index.ts';
 import type { DolEntry } from '../../iso7816/index.ts';
 import { EmvDataError } from './errors.ts';

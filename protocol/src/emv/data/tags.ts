@@ -1,4 +1,4 @@
-/** Tags of EMV and PBOC data elements, named by number and standard name. @see EMV 4.3 B3 Annex A; PBOC3 P5 */
+/** Tags of EMV and PBOC data elements, by number and name. @see EMV 4.3 B3 Annex A; PBOC3 P5 */
 
 export const TAG_42_ISSUER_IDENTIFICATION_NUMBER = '42';
 export const TAG_4F_APPLICATION_DEDICATED_FILE_NAME = '4F';

@@ -1,4 +1,4 @@
-/** GET PROCESSING OPTIONS, READ RECORD and GET DATA: starting a transaction and reading the card. */
+/** GET PROCESSING OPTIONS, READ RECORD, GET DATA: starting a transaction, reading the card. */
 import { concatBytes, fromHex, toHex, uintToBytes } from '../../bytes/index.ts';
 import {
   type CommandApdu,

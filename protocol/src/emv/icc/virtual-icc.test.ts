@@ -415,7 +415,7 @@ test('asked for anything, the card declines when the TVR meets its denial code',
   }
 });
 
-test('a failed data authentication with an offline decline is told next time (PBOC3 P5 CVR)', () => {
+test('a failed data authentication, declined offline, is told next time (PBOC3 P5 CVR)', () => {
   const session = new Session().start();
   session.generate('00', { '95': '4800000000' });
   session.arqc = new Uint8Array(0);
