@@ -1,181 +1,161 @@
-/** Packing and unpacking of messages by their dialect's table. @see ISO 8583:1987 §4 */
-import { asciiToBytes, byteAt, bytesToLatin1, concatBytes } from '../bytes/index.ts';
-import {
-  CUPS,
-  CUPS_HEADER_BYTES,
-  type CupsHeader,
-  decodeCupsHeader,
-  encodeCupsHeader,
-} from './cups.ts';
-import type { Dialect, FieldContent, FieldSpec, FieldValue, Iso8583Message } from './dialect.ts';
-import { Iso8583Error, type Iso8583ErrorCode } from './errors.ts';
+/** Messages to bytes and back, driven by a dialect's table. @see ISO 8583:1987 §4, Q/CUP 006 */
+import { byteAt, bytesToLatin1 } from '../bytes/index.ts';
+import type { Dialect, FieldSpec } from './dialect.ts';
+import { fault } from './errors.ts';
+import { type CupsHeader, decodeHeader, encodeHeader } from './header.ts';
+import type { FieldValue, Iso8583Message } from './message.ts';
 
+/** Longest message of any dialect here, header included. */
+export const MESSAGE_BYTES_MAX = 4_096;
 const MTI_BYTES = 4;
 const BITMAP_BYTES = 8;
-const FIELD_NUMBER_MAX = 128;
 
-const CONTENT: Readonly<Record<FieldContent, RegExp>> = {
-  n: /^[0-9]*$/,
-  an: /^[0-9A-Za-z ]*$/,
-  // Bank names travel in GBK: every byte but control characters is allowed.
-  ans: /^[ -~\u0080-\u00ff]*$/,
-  z: /^[0-9]*[=D]?[0-9]*$/,
-  'x+n': /^[CD][0-9]*$/,
-  b: /^/,
-};
+/** A message as it came, with who sent it. */
+export type DecodedMessage = Iso8583Message & { readonly header: Required<CupsHeader> };
 
 /**
- * Message type, bitmap and fields.
- * @throws Iso8583Error with `fieldPath`, such as a field the dialect lacks or a bad length.
+ * The bytes of a message. The second bitmap is sent only when a field above 64 is present.
+ * @throws Iso8583Error for an unknown field or a value that the dialect does not allow.
  */
-export function encodeMessage(dialect: Dialect, message: Iso8583Message): Uint8Array {
-  assertMti(message.mti, 0);
+export function encodeMessage(
+  dialect: Dialect,
+  header: CupsHeader,
+  message: Iso8583Message,
+): Uint8Array {
+  assertMti(message.mti, dialect.headerBytes);
   const numbers = [...message.fields.keys()].sort((left, right) => left - right);
-  const hasSecond = numbers.some((number) => number > 64);
-  const bitmap = new Uint8Array(hasSecond ? 2 * BITMAP_BYTES : BITMAP_BYTES);
-  if (hasSecond) setBit(bitmap, 1);
-  const parts = numbers.map((number) => {
+  const bitmapBytes = (numbers.at(-1) ?? 0) > 64 ? 2 * BITMAP_BYTES : BITMAP_BYTES;
+  const bitmap = new Uint8Array(bitmapBytes);
+  if (bitmapBytes > BITMAP_BYTES) setBit(bitmap, 1);
+  const parts: Uint8Array[] = [];
+  let offset = dialect.headerBytes + MTI_BYTES + bitmapBytes;
+  for (const number of numbers) {
+    const spec = specOf(dialect, number, offset);
+    const content = encodeField(spec, message.fields.get(number) ?? '', offset);
+    const prefix = spec.prefix.encode(content.length);
     setBit(bitmap, number);
-    return encodeField(specOf(dialect, number, 0), message.fields.get(number) ?? '');
-  });
-  return concatBytes(asciiToBytes(message.mti), bitmap, ...parts);
+    parts.push(prefix, content);
+    offset += prefix.length + content.length;
+  }
+  if (offset > MESSAGE_BYTES_MAX) {
+    const place = { fieldPath: 'message', offsetBytes: offset };
+    throw fault('ERR_ISO8583_LENGTH', place, `is longer than ${MESSAGE_BYTES_MAX} bytes`);
+  }
+  const bytes = new Uint8Array(offset);
+  bytes.set(encodeHeader(header, offset));
+  for (let index = 0; index < MTI_BYTES; index++) {
+    bytes[dialect.headerBytes + index] = message.mti.charCodeAt(index);
+  }
+  bytes.set(bitmap, dialect.headerBytes + MTI_BYTES);
+  let at = dialect.headerBytes + MTI_BYTES + bitmapBytes;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
 }
 
-/** @throws Iso8583Error with `fieldPath` and `offsetBytes` of the first fault. */
-export function decodeMessage(dialect: Dialect, bytes: Uint8Array): Iso8583Message {
-  const mti = bytesToLatin1(bytes.subarray(0, MTI_BYTES));
-  assertMti(mti, 0);
-  const { numbers, offset: start } = decodeBitmap(bytes, MTI_BYTES);
+/**
+ * The message in exactly these bytes.
+ * @throws Iso8583Error naming the field and the byte; nothing else whatever the bytes are.
+ */
+export function decodeMessage(dialect: Dialect, bytes: Uint8Array): DecodedMessage {
+  if (bytes.length > MESSAGE_BYTES_MAX) {
+    const place = { fieldPath: 'message', offsetBytes: MESSAGE_BYTES_MAX };
+    throw fault('ERR_ISO8583_LENGTH', place, `is longer than ${MESSAGE_BYTES_MAX} bytes`);
+  }
+  const header = decodeHeader(bytes);
+  const start = dialect.headerBytes;
+  const mti = bytesToLatin1(slice(bytes, start, MTI_BYTES, 'MTI'));
+  assertMti(mti, start);
+  const numbers = presentFields(bytes, start + MTI_BYTES);
+  const isLong = (byteAt(bytes, start + MTI_BYTES) & 0x80) !== 0;
+  let offset = start + MTI_BYTES + (isLong ? 2 : 1) * BITMAP_BYTES;
   const fields = new Map<number, FieldValue>();
-  let offset = start;
   for (const number of numbers) {
-    const { value, end } = decodeField(specOf(dialect, number, offset), bytes, offset);
-    fields.set(number, value);
-    offset = end;
+    const spec = specOf(dialect, number, offset);
+    const contentOffset = offset + spec.prefix.lengthBytes;
+    const contentBytes = contentLength(spec, bytes, offset);
+    const place = { fieldPath: spec.fieldPath, offsetBytes: contentOffset };
+    const content = slice(bytes, contentOffset, contentBytes, spec.fieldPath);
+    fields.set(number, spec.content.decode(content, place));
+    offset = contentOffset + contentBytes;
   }
   if (offset !== bytes.length) {
-    const left = bytes.length - offset;
-    throw fault('ERR_ISO8583_LENGTH', 'end', offset, `${left} bytes follow the last field`);
+    const place = { fieldPath: 'message', offsetBytes: offset };
+    throw fault('ERR_ISO8583_TRAILING', place, `${bytes.length - offset} bytes follow it`);
   }
-  return { mti, fields };
+  return { mti, fields, header };
 }
 
-/** A whole CUPS frame: header and message. */
-export function encodeCupsFrame(header: CupsHeader, message: Iso8583Message): Uint8Array {
-  const body = encodeMessage(CUPS, message);
-  return concatBytes(encodeCupsHeader(header, body.length), body);
+function assertMti(mti: string, offsetBytes: number): void {
+  if (/^0[1-8][0-9]{2}$/.test(mti)) return;
+  throw fault('ERR_ISO8583_MTI', { fieldPath: 'MTI', offsetBytes }, 'is no version 0 type');
 }
 
-/** @throws Iso8583Error; offsets of message faults count from the message type. */
-export function decodeCupsFrame(frame: Uint8Array): {
-  readonly header: CupsHeader;
-  readonly message: Iso8583Message;
-} {
-  const header = decodeCupsHeader(frame);
-  return { header, message: decodeMessage(CUPS, frame.subarray(CUPS_HEADER_BYTES)) };
-}
-
-function assertMti(mti: string, offset: number): void {
-  if (/^[0-9]{4}$/.test(mti)) return;
-  throw fault('ERR_ISO8583_MTI', 'mti', offset, 'a message type is four digits');
+/** Numbers of the present fields, in order. A third bitmap (bit 65) is refused. */
+function presentFields(bytes: Uint8Array, offset: number): readonly number[] {
+  const first = slice(bytes, offset, BITMAP_BYTES, 'bitmap');
+  const isLong = (byteAt(first, 0) & 0x80) !== 0;
+  const bitmap = isLong ? slice(bytes, offset, 2 * BITMAP_BYTES, 'bitmap') : first;
+  const numbers: number[] = [];
+  for (let number = 2; number <= 8 * bitmap.length; number++) {
+    const mask = 0x80 >> ((number - 1) % 8);
+    if ((byteAt(bitmap, (number - 1) >> 3) & mask) !== 0) numbers.push(number);
+  }
+  if (numbers.includes(65)) {
+    const place = { fieldPath: 'bitmap', offsetBytes: offset + BITMAP_BYTES };
+    throw fault('ERR_ISO8583_BITMAP', place, 'announces a third bitmap');
+  }
+  return numbers;
 }
 
 function setBit(bitmap: Uint8Array, number: number): void {
   const index = (number - 1) >> 3;
-  bitmap[index] = byteAt(bitmap, index) | (0x80 >> ((number - 1) & 7));
+  bitmap[index] = byteAt(bitmap, index) | (0x80 >> ((number - 1) % 8));
 }
 
-function decodeBitmap(
-  bytes: Uint8Array,
-  offset: number,
-): { readonly numbers: readonly number[]; readonly offset: number } {
-  const first = bytes[offset];
-  const length = first !== undefined && first & 0x80 ? 2 * BITMAP_BYTES : BITMAP_BYTES;
-  if (bytes.length < offset + length) {
-    throw fault('ERR_ISO8583_BITMAP', 'bitmap', offset, `${length} bytes of bitmap are not there`);
-  }
-  const numbers: number[] = [];
-  for (let number = 2; number <= 8 * length; number++) {
-    const byte = byteAt(bytes, offset + ((number - 1) >> 3));
-    if (byte & (0x80 >> ((number - 1) & 7))) numbers.push(number);
-  }
-  if (numbers.includes(65)) {
-    throw fault('ERR_ISO8583_BITMAP', 'bitmap', offset + 8, 'a third bitmap is not supported');
-  }
-  return { numbers, offset: offset + length };
-}
-
-function specOf(dialect: Dialect, number: number, offset: number): FieldSpec {
+function specOf(dialect: Dialect, number: number, offsetBytes: number): FieldSpec {
   const spec = dialect.fields.get(number);
-  if (spec && number >= 2 && number <= FIELD_NUMBER_MAX) return spec;
-  throw fault('ERR_ISO8583_FIELD', String(number), offset, `${dialect.name} has no such field`);
+  if (spec) return spec;
+  const place = { fieldPath: `F${number}`, offsetBytes };
+  throw fault('ERR_ISO8583_FIELD', place, `is not defined in ${dialect.name}`);
 }
 
-function encodeField(spec: FieldSpec, value: FieldValue): Uint8Array {
-  const path = String(spec.number);
-  const isBinary = spec.content === 'b';
-  if (isBinary !== value instanceof Uint8Array) {
-    throw fault('ERR_ISO8583_FIELD', path, 0, `takes ${isBinary ? 'bytes' : 'text'}`);
+function encodeField(spec: FieldSpec, value: FieldValue, offset: number): Uint8Array {
+  const place = {
+    fieldPath: spec.fieldPath,
+    offsetBytes: offset + spec.prefix.lengthBytes,
+  };
+  const content = spec.content.encode(value, place);
+  assertLength(spec, content.length, place.offsetBytes);
+  return content;
+}
+
+function contentLength(spec: FieldSpec, bytes: Uint8Array, offset: number): number {
+  const { lengthBytes } = spec.prefix;
+  if (lengthBytes === 0) return spec.contentBytesMax;
+  const length = spec.prefix.decode(slice(bytes, offset, lengthBytes, spec.fieldPath));
+  if (length === null) {
+    const place = { fieldPath: spec.fieldPath, offsetBytes: offset };
+    throw fault('ERR_ISO8583_LENGTH', place, 'has a length that is no number');
   }
-  const content = typeof value === 'string' ? textBytes(spec, value) : value;
-  assertLength(spec, content.length, 0);
-  if (spec.prefixDigits === 0) return content;
-  const prefix = String(content.length).padStart(spec.prefixDigits, '0');
-  return concatBytes(asciiToBytes(prefix), content);
-}
-
-function textBytes(spec: FieldSpec, text: string): Uint8Array {
-  assertContent(spec, text, 0);
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
-}
-
-function decodeField(
-  spec: FieldSpec,
-  bytes: Uint8Array,
-  offset: number,
-): { readonly value: FieldValue; readonly end: number } {
-  const { prefixDigits } = spec;
-  const path = String(spec.number);
-  const prefix = bytesToLatin1(bytes.subarray(offset, offset + prefixDigits));
-  if (prefixDigits > 0 && (prefix.length < prefixDigits || !/^[0-9]+$/.test(prefix))) {
-    throw fault('ERR_ISO8583_LENGTH', path, offset, `needs ${prefixDigits} length digits`);
-  }
-  const length = prefixDigits === 0 ? spec.length : Number(prefix);
   assertLength(spec, length, offset);
-  const start = offset + prefixDigits;
-  const end = start + length;
-  if (end > bytes.length) {
-    const left = bytes.length - start;
-    throw fault('ERR_ISO8583_LENGTH', path, start, `${length} bytes wanted, ${left} left`);
-  }
-  const content = bytes.slice(start, end);
-  if (spec.content === 'b') return { value: content, end };
-  const value = bytesToLatin1(content);
-  assertContent(spec, value, start);
-  return { value, end };
+  return length;
 }
 
-function assertLength(spec: FieldSpec, length: number, offset: number): void {
-  const isFixed = spec.prefixDigits === 0;
-  const fits = isFixed ? length === spec.length : length <= spec.length;
-  if (fits) return;
-  const rule = isFixed ? `is ${spec.length} long` : `is at most ${spec.length} long`;
-  throw fault('ERR_ISO8583_LENGTH', String(spec.number), offset, `${rule}, not ${length}`);
+function assertLength(spec: FieldSpec, length: number, offsetBytes: number): void {
+  if (length >= spec.contentBytesMin && length <= spec.contentBytesMax) return;
+  const wanted =
+    spec.contentBytesMin === spec.contentBytesMax
+      ? String(spec.contentBytesMax)
+      : `${spec.contentBytesMin} to ${spec.contentBytesMax}`;
+  const place = { fieldPath: spec.fieldPath, offsetBytes };
+  throw fault('ERR_ISO8583_LENGTH', place, `has ${length} bytes, ${wanted} allowed`);
 }
 
-function assertContent(spec: FieldSpec, text: string, offset: number): void {
-  if (CONTENT[spec.content].test(text)) return;
-  throw fault('ERR_ISO8583_FIELD', String(spec.number), offset, `is not of type ${spec.content}`);
-}
-
-function fault(
-  code: Iso8583ErrorCode,
-  fieldPath: string,
-  offsetBytes: number,
-  why: string,
-): Iso8583Error {
-  return new Iso8583Error(code, `field ${fieldPath}, byte ${offsetBytes}: ${why}`, {
-    fieldPath,
-    offsetBytes,
-  });
+function slice(bytes: Uint8Array, offset: number, length: number, fieldPath: string): Uint8Array {
+  if (offset + length <= bytes.length) return bytes.subarray(offset, offset + length);
+  const place = { fieldPath, offsetBytes: bytes.length };
+  throw fault('ERR_ISO8583_TRUNCATED', place, `ends early, ${length} bytes wanted`);
 }

@@ -1,31 +1,24 @@
-/** A message for people: names in two languages, personal data masked. */
-import { maskPan, toHex } from '../bytes/index.ts';
-import type { Dialect, FieldSpec, FieldValue, Iso8583Message } from './dialect.ts';
+/** What people and logs may see of a message: masked unless the dialect says that it is harmless. */
+import { maskPan } from '../bytes/index.ts';
+import { CUPS_DIALECT } from './cups.ts';
+import type { Dialect } from './dialect.ts';
+import type { Iso8583Message } from './message.ts';
 
-/** One shown field. */
-export type FieldDescription = {
-  readonly field: number;
-  readonly nameEn: string;
-  readonly nameZh: string;
-  readonly value: string;
-};
-
-/** Every field in order; PAN masked, tracks, PIN data, ICC data and keys hidden. */
+/** `MTI` and `F<n>` -> printable text; hidden fields show their length only. */
 export function describeMessage(
-  dialect: Dialect,
   message: Iso8583Message,
-): readonly FieldDescription[] {
+  dialect: Dialect = CUPS_DIALECT,
+): Readonly<Record<string, string>> {
+  const shown: Record<string, string> = { MTI: message.mti };
   const numbers = [...message.fields.keys()].sort((left, right) => left - right);
-  return numbers.map((field) => {
-    const spec = dialect.fields.get(field);
-    const value = message.fields.get(field) ?? '';
-    const { nameEn = 'unknown field', nameZh = '未知域' } = spec ?? {};
-    return { field, nameEn, nameZh, value: shownValue(spec, value) };
-  });
-}
-
-function shownValue(spec: FieldSpec | undefined, value: FieldValue): string {
-  if (!spec || spec.shown === 'none') return `[${value.length} hidden]`;
-  const text = typeof value === 'string' ? value : toHex(value);
-  return spec.shown === 'pan' ? maskPan(text) : text;
+  for (const number of numbers) {
+    const value = message.fields.get(number) ?? '';
+    const visibility = dialect.fields.get(number)?.visibility ?? 'hidden';
+    if (typeof value !== 'string' || visibility === 'hidden') {
+      shown[`F${number}`] = `[${value.length} bytes]`;
+    } else {
+      shown[`F${number}`] = visibility === 'pan' ? maskPan(value) : value;
+    }
+  }
+  return shown;
 }

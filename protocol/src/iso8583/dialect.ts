@@ -1,33 +1,64 @@
-/** A message format as data: fields with their content, length and encoding. */
+/** A message format as data: what each field is, how it is written, and who may see it. */
+import {
+  type Alphabet,
+  asciiContent,
+  asciiPrefix,
+  binaryContent,
+  type ContentEncoding,
+  fixedLength,
+  type LengthPrefix,
+} from './encodings.ts';
 
-/** Value of a field: text for n, an, ans and z; bytes for b. */
-export type FieldValue = string | Uint8Array;
+/** What a log shows of a field: all, a masked card number, or its length only. */
+export type Visibility = 'clear' | 'pan' | 'hidden';
 
-/** A message without its transport header. */
-export type Iso8583Message = {
-  readonly mti: string;
-  readonly fields: ReadonlyMap<number, FieldValue>;
-};
-
-/** Content of a field: n digits, an letters and digits, ans printable, z track 2, x+n signed, b bytes. */
-export type FieldContent = 'n' | 'an' | 'ans' | 'z' | 'x+n' | 'b';
-
-/** One row of a dialect's table. Lengths count characters of text, bytes of binary. */
+/** One field of a dialect. */
 export type FieldSpec = {
   readonly number: number;
-  readonly nameEn: string;
-  readonly nameZh: string;
-  readonly content: FieldContent;
-  /** Fixed length, or the maximum when `prefixDigits` is not 0. */
-  readonly length: number;
-  /** 0 fixed, 2 LLVAR, 3 LLLVAR; the prefix is ASCII digits. */
-  readonly prefixDigits: 0 | 2 | 3;
-  /** How much of it a person may see: all, a masked PAN, or nothing. */
-  readonly shown: 'all' | 'pan' | 'none';
+  readonly fieldPath: string;
+  readonly content: ContentEncoding;
+  readonly prefix: LengthPrefix;
+  readonly contentBytesMin: number;
+  readonly contentBytesMax: number;
+  readonly visibility: Visibility;
 };
 
-/** A dialect: its table by field number. Text is ASCII, the bitmap is binary. */
+/** A message format: its header's length and its fields by number. */
 export type Dialect = {
   readonly name: string;
+  readonly headerBytes: number;
   readonly fields: ReadonlyMap<number, FieldSpec>;
 };
+
+/** The short form in which a dialect's table is written. */
+export type FieldRow = readonly [
+  number: number,
+  kind: Alphabet | 'b',
+  prefix: 'fixed' | 'LL' | 'LLL',
+  contentBytes: number,
+  visibility: Visibility,
+];
+
+const PREFIXES: Readonly<Record<FieldRow[2], LengthPrefix>> = {
+  fixed: fixedLength,
+  LL: asciiPrefix(2),
+  LLL: asciiPrefix(3),
+};
+
+/** The field specifications of a table. */
+export function fieldTable(rows: readonly FieldRow[]): ReadonlyMap<number, FieldSpec> {
+  return new Map(
+    rows.map(([number, kind, prefix, contentBytes, visibility]) => [
+      number,
+      {
+        number,
+        fieldPath: `F${number}`,
+        content: kind === 'b' ? binaryContent : asciiContent(kind),
+        prefix: PREFIXES[prefix],
+        contentBytesMin: prefix === 'fixed' ? contentBytes : 1,
+        contentBytesMax: contentBytes,
+        visibility,
+      },
+    ]),
+  );
+}
