@@ -190,7 +190,8 @@ export class Acceptance {
 
   /**
    * Seals, sends and waits. Faults become answers for the kernel, so that the card is always
-   * brought to its end: before the send "unable to go online", after it "unknown".
+   * brought to its end. The answer is then "unknown" even where nothing was sent: unlike "unable"
+   * it never ends in an offline approval (Y3), which this system does not capture.
    */
   *#authorise(request: OnlineRequest): HostConversation<OnlineAnswer> {
     try {
@@ -208,7 +209,7 @@ export class Acceptance {
       const isRefused = fault instanceof GatewayRefusal && fault.code !== 'ERR_INTERNAL';
       const sent = this.progress.sent && !isRefused;
       this.progress = { ...this.progress, sent, fault };
-      return { result: sent ? 'unknown' : 'unable' };
+      return { result: 'unknown' };
     }
   }
 
@@ -241,7 +242,7 @@ export class Acceptance {
 
 function onlineAnswer(authorisation: Authorisation): OnlineAnswer {
   const { result, responseCode, issuerAuthenticationData, scripts } = authorisation;
-  if (result !== 'answered') return { result };
+  if (result !== 'answered') return { result: 'unknown' };
   if (responseCode === null) {
     throw new AppletError('ERR_CHANNEL_MESSAGE', 'the issuer answered without a response code');
   }

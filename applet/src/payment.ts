@@ -44,8 +44,9 @@ export function* payOrder(context: Context, intent: PayIntent): HostConversation
   const { progress } = acceptance;
   const { authorisation } = progress;
   if (!progress.sent || authorisation?.result === 'unable') {
-    yield* abandon(gateway, order.orderId, end.reason);
-    return describe({ ending: unsentEnding(end, progress), end, channel, paid: null });
+    const ending = unsentEnding(end, progress);
+    yield* abandon(gateway, order.orderId, ending.reason ?? ending.outcome);
+    return describe({ ending, end, channel, paid: null });
   }
   const result = yield* complete(gateway, end, progress);
   const paid = { result, progress };

@@ -34,7 +34,7 @@ const orderKey = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const parameters: TerminalParametersJson = {
   countryCode: '0156',
   terminalType: '22',
-  terminalCapabilities: 'E0E0C8',
+  terminalCapabilities: 'E068C0',
   additionalTerminalCapabilities: 'F000F0A001',
   aids: [],
   caPublicKeys: [],

@@ -119,7 +119,7 @@ async function enrol(element: Running): Promise<string> {
     encipheredInitialKey: toHex(publicEncrypt(transport, Buffer.alloc(16, 7))),
     initialKeyKcv: kcvAes(elementCiphers, new Uint8Array(16).fill(7)),
     parameters: {
-      ...{ countryCode: '0156', terminalType: '22', terminalCapabilities: 'E0E0C8' },
+      ...{ countryCode: '0156', terminalType: '22', terminalCapabilities: 'E068C0' },
       ...{ additionalTerminalCapabilities: 'F000F0A001', aids: [], caPublicKeys: [] },
     },
   };

@@ -1,0 +1,162 @@
+/** A gateway, switch and issuer in one for tests: speaks the channel's messages as scripted. */
+import { createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from 'node:crypto';
+import { concatBytes, fromHex, toHex } from '../src/bytes/index.ts';
+import { applicationCryptogram, arpcMethod1, deriveSessionKey } from '../src/crypto/index.ts';
+import { assembleAcInput } from '../src/emv/issuer/index.ts';
+import { decodeTlv, flattenTlv } from '../src/iso7816/index.ts';
+import {
+  type ApplicationMessage,
+  type GatewayMessage,
+  orderSignatureInput,
+  paymentSignatureInput,
+  type SealedPayment,
+  type SignedOrder,
+} from '../src/wire/index.ts';
+
+/** What this gateway does otherwise than approve. */
+export type GatewayScript = {
+  readonly responseCode?: string;
+  /** `close` ends the channel instead of an answer; `error:CODE` refuses. */
+  readonly onPayment?: 'unable' | 'unknown' | 'close' | `error:${string}`;
+  readonly onCompletion?: 'reversed' | 'unknown' | 'close';
+  readonly isArpcWrong?: boolean;
+  readonly order?: Partial<SignedOrder>;
+  readonly version?: number;
+  /** Changes a reply on its way out, the order after its signature included. */
+  readonly mangle?: (message: GatewayMessage) => unknown;
+};
+
+/** Replies, or the end of the channel. */
+export type GatewayReply = readonly unknown[] | 'close';
+
+/** One gateway for one or more payments of cards with one key. */
+export class TestGateway {
+  readonly orderPublicKeySpki: string;
+  readonly received: ApplicationMessage[] = [];
+  readonly #orderKey: KeyObject;
+  readonly #udkAc: Uint8Array;
+  readonly #script: GatewayScript;
+  #signedOrder: SignedOrder | null = null;
+  /** Verdicts over what the element and the card signed. */
+  isElementSignatureValid: boolean | null = null;
+  isArqcValid: boolean | null = null;
+  payment: SealedPayment | null = null;
+
+  constructor(udkAc: Uint8Array, script: GatewayScript = {}) {
+    const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    this.#orderKey = pair.privateKey;
+    this.orderPublicKeySpki = toHex(pair.publicKey.export({ type: 'spki', format: 'der' }));
+    this.#udkAc = udkAc;
+    this.#script = script;
+  }
+
+  /** Answers one message of an element whose key and exporter TLS has told. */
+  answer(
+    message: ApplicationMessage,
+    peer: { readonly publicKeySpki: string; readonly exporter: string },
+  ): GatewayReply {
+    this.received.push(message);
+    const reply = this.#reply(message, peer);
+    if (reply === 'close') return reply;
+    return reply.map((part) => this.#script.mangle?.(part) ?? part);
+  }
+
+  #reply(
+    message: ApplicationMessage,
+    peer: { readonly publicKeySpki: string; readonly exporter: string },
+  ): readonly GatewayMessage[] | 'close' {
+    switch (message.type) {
+      case 'hello':
+        return [{ type: 'welcome', version: this.#script.version ?? 1, timeMs: 1 }];
+      case 'orderRequest':
+        return [{ type: 'signedOrder', order: this.#order(message.orderId) }];
+      case 'payment':
+        return this.#authorise(message.payment, peer);
+      case 'completion':
+        return this.#complete(message.completion);
+      case 'abandon':
+        return 'close';
+    }
+  }
+
+  #order(orderId: string): SignedOrder {
+    const facts = {
+      ...{ orderId, merchantId: '898110150001', merchantName: '测试商户 Test Shop' },
+      ...{ terminalId: '00000001', amountMinor: '1234', currency: '156' },
+      ...{ origin: 'https://shop.example', dateYymmdd: '260701', timeHhmmss: '101112' },
+      ...this.#script.order,
+    };
+    const input = Buffer.from(orderSignatureInput(facts));
+    const key = { key: this.#orderKey, dsaEncoding: 'ieee-p1363' } as const;
+    this.#signedOrder = { ...facts, signature: toHex(sign('sha256', input, key)) };
+    return this.#signedOrder;
+  }
+
+  #authorise(
+    payment: SealedPayment,
+    peer: { readonly publicKeySpki: string; readonly exporter: string },
+  ): readonly GatewayMessage[] | 'close' {
+    const { onPayment, responseCode = '00', isArpcWrong = false } = this.#script;
+    this.payment = payment;
+    this.#checkSignature(payment, peer);
+    const issuerAuthenticationData = this.#issue(payment, { responseCode, isArpcWrong });
+    if (onPayment === 'close') return 'close';
+    if (onPayment?.startsWith('error:')) {
+      return [{ type: 'error', code: onPayment.slice(6), message: 'refused', data: {} }];
+    }
+    const common = { type: 'authorisation', paymentId: 'payment-1', scripts: [] } as const;
+    if (onPayment === 'unable' || onPayment === 'unknown') {
+      const nothing = { responseCode: null, issuerAuthenticationData: null };
+      return [{ ...common, ...nothing, result: onPayment }];
+    }
+    return [{ ...common, result: 'answered', responseCode, issuerAuthenticationData }];
+  }
+
+  #checkSignature(
+    payment: SealedPayment,
+    peer: { readonly publicKeySpki: string; readonly exporter: string },
+  ): void {
+    if (this.#signedOrder === null) throw new Error('payment before its order');
+    const input = paymentSignatureInput({
+      order: this.#signedOrder,
+      exporter: peer.exporter,
+      field55: payment.field55,
+      pinBlock: payment.pin?.block ?? null,
+    });
+    const der = Buffer.from(peer.publicKeySpki, 'hex');
+    const key = createPublicKey({ key: der, format: 'der', type: 'spki' });
+    const signature = Buffer.from(payment.signature, 'hex');
+    const options = { key, dsaEncoding: 'ieee-p1363' } as const;
+    this.isElementSignatureValid = verify('sha256', Buffer.from(input), options, signature);
+  }
+
+  /** The issuer: verdict on the ARQC, and tag 91 (ARPC and response code). */
+  #issue(
+    payment: SealedPayment,
+    facts: { readonly responseCode: string; readonly isArpcWrong: boolean },
+  ): string {
+    const values = flattenTlv(decodeTlv(fromHex(payment.field55)));
+    const session = deriveSessionKey(this.#udkAc, values.get('9F36') ?? new Uint8Array());
+    const expected = applicationCryptogram(session, assembleAcInput(values));
+    const arqc = values.get('9F26') ?? new Uint8Array();
+    this.isArqcValid = toHex(expected) === toHex(arqc);
+    const code = new Uint8Array(Buffer.from(facts.responseCode, 'latin1'));
+    const arpc = arpcMethod1(session, arqc, code);
+    if (facts.isArpcWrong) arpc[0] = (arpc[0] ?? 0) ^ 1;
+    return toHex(concatBytes(arpc, code));
+  }
+
+  #complete(
+    completion: Extract<ApplicationMessage, { type: 'completion' }>['completion'],
+  ): readonly GatewayMessage[] | 'close' {
+    const { responseCode = '00', onPayment, onCompletion } = this.#script;
+    if (onCompletion === 'close') return 'close';
+    const { paymentId, secondType, outcome } = completion;
+    const common = { type: 'result', paymentId, responseCode } as const;
+    if (onCompletion) return [{ ...common, outcome: onCompletion }];
+    if (onPayment === 'unknown') return [{ ...common, outcome: 'unknown' }];
+    if (responseCode !== '00') return [{ ...common, outcome: 'declined' }];
+    if (secondType === 'TC' && outcome === 'approved') return [{ ...common, outcome: 'approved' }];
+    return [{ ...common, outcome: secondType === 'AAC' ? 'declined' : 'unknown' }];
+  }
+}
