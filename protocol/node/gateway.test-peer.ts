@@ -42,12 +42,21 @@ export class TestGateway {
   isArqcValid: boolean | null = null;
   payment: SealedPayment | null = null;
 
-  constructor(udkAc: Uint8Array, script: GatewayScript = {}) {
-    const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    this.#orderKey = pair.privateKey;
-    this.orderPublicKeySpki = toHex(pair.publicKey.export({ type: 'spki', format: 'der' }));
+  constructor(
+    udkAc: Uint8Array,
+    script: GatewayScript = {},
+    orderKey: KeyObject = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
+  ) {
+    this.#orderKey = orderKey;
+    const publicKey = createPublicKey(orderKey);
+    this.orderPublicKeySpki = toHex(publicKey.export({ type: 'spki', format: 'der' }));
     this.#udkAc = udkAc;
     this.#script = script;
+  }
+
+  /** The same gateway with another script and nothing received yet. */
+  withScript(script: GatewayScript): TestGateway {
+    return new TestGateway(this.#udkAc, script, this.#orderKey);
   }
 
   /** Answers one message of an element whose key and exporter TLS has told. */
