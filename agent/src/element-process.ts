@@ -125,11 +125,11 @@ export class ElementProcess {
   /** Asks and waits; `onActivity` hears what the element wants meanwhile. */
   request(
     request: ElementRequest,
-    onActivity: (event: ElementActivity) => void = () => {},
+    onActivity?: (event: ElementActivity) => void,
   ): Promise<unknown> {
     if (this.#fault !== null) return Promise.reject(this.#fault);
     const id = this.#nextId++;
-    this.#onActivity = onActivity;
+    if (onActivity !== undefined) this.#onActivity = onActivity;
     const answered = new Promise<unknown>((resolve, reject) => {
       this.#pending.set(id, { resolve, reject });
     });

@@ -250,7 +250,7 @@ test("the gateway's HSM can open the PIN block, under a new KSN for each payment
   assert.equal(counters[1], (counters[0] ?? 0) + 1);
 });
 
-test('trace, hops and result show no PAN, track 2, PIN; the card itself does (control)', async () => {
+test('trace, hops and result show no PAN, track 2 or PIN; the card does (control)', async () => {
   script({});
   const seen: string[] = [];
   const plain = cards.insert('test');
@@ -361,7 +361,7 @@ test('a channel lost after the payment was sent is unknown', async () => {
   assert.deepEqual([result.outcome, result.charged], ['unknown', 'unknown']);
 });
 
-test('an element killed in the middle of a payment: a coded fault, and it starts again', async () => {
+test('an element killed during a payment: a coded fault, and it starts again', async () => {
   script({});
   const plain = cards.insert('test');
   let count = 0;

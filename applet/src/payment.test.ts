@@ -203,7 +203,7 @@ test('a gateway that sent nothing: cancelled, no offline approval instead (Y3)',
   assert.equal(typesOf(run).at(-1), 'abandon');
 });
 
-test('a refusal before the commit point is cancelled with its code; an inner fault is unknown', () => {
+test('a refusal before the commit point is cancelled; an inner fault is unknown', () => {
   const refused = pay({ onPayment: 'error:ERR_PAYMENT_SIGNATURE' }).result;
   assert.deepEqual(
     [refused.outcome, refused.reason, refused.charged],

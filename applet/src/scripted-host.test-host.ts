@@ -1,4 +1,4 @@
-/** The element's side of the host calls for tests: a virtual card and a scripted gateway in memory. */
+/** The element's side of the host calls for tests: a card and a scripted gateway in memory. */
 import { createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
 import { fromHex, toHex } from '@tapnpay/protocol/bytes';
 import { Iso7816Error } from '@tapnpay/protocol/iso7816';

@@ -90,7 +90,7 @@ function channelTo(
   return { channel, sent };
 }
 
-test('TLS 1.3 with certificates on both sides; both ends derive one exporter (RFC 8446 §7.5)', async () => {
+test('TLS 1.3, certificates on both sides, one exporter (RFC 8446 §7.5)', async () => {
   let remote = '';
   let peerName = '';
   const { channel, sent } = channelTo({}, (socket) => {

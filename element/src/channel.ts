@@ -62,7 +62,7 @@ export class SecureChannel {
     this.#wire.on('error', () => this.#fail('ERR_CHANNEL_CLOSED', 'the relay is gone'));
   }
 
-  /** Connects and shakes hands. @throws ElementError `ERR_CHANNEL_TLS`, `..._CLOSED`, `..._TIMEOUT`. */
+  /** Connects and shakes hands. @throws ElementError `ERR_CHANNEL_...` of what went wrong. */
   async open(identity: ChannelIdentity): Promise<ChannelFacts> {
     const connected = new Promise<void>((resolve) => {
       this.#connected = resolve;
@@ -82,7 +82,7 @@ export class SecureChannel {
     await this.#unlessLost(secure, CHANNEL_OPEN_TIMEOUT_MS);
     return {
       protocol: socket.getProtocol() ?? 'none',
-      // The server's CertificateRequest brings its signature algorithms; without one there are none.
+      // A CertificateRequest brings the server's signature algorithms; without one there are none.
       mutual: socket.authorized && socket.getSharedSigalgs().length > 0,
       resumed: socket.isSessionReused(),
     };

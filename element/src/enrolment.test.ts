@@ -91,7 +91,7 @@ test('the request proves the pairing code and the possession of the client key',
   assert.ok(verify('sha256', input, { key, dsaEncoding: 'ieee-p1363' }, signature));
 });
 
-test('a grant makes the identity in one step; keys of the enrolment itself are dropped', async () => {
+test('a grant makes the identity in one step; the transport key is dropped', async () => {
   const { state, path } = newState();
   const request = await begin(state);
   finishEnrolment({ ...ports, state, grant: grantOf(request) });
@@ -168,7 +168,7 @@ async function enrolled(): Promise<{ state: ElementState; path: string }> {
 const randomBytes = (lengthBytes: number) => systemRandom.bytes(lengthBytes);
 const pan = new Secret(PAN);
 
-test('the PIN leaves as a format 4 block under the DUKPT key of its KSN (ISO 9564-1, X9.24-3)', async () => {
+test('the PIN leaves as a format 4 block under the key of its KSN (X9.24-3)', async () => {
   const { state } = await enrolled();
   const pinKey = await createPinKey();
   const sealedPin = seal(pinKey, '123456');
@@ -206,7 +206,7 @@ test('a DUKPT counter never repeats: over restarts, failures and a key granted a
   }
 });
 
-test('a PIN that is no PIN or is sealed to another key is refused and burns no counter', async () => {
+test('what is no PIN, or sealed to another key, is refused and burns no counter', async () => {
   const { state } = await enrolled();
   const [pinKey, otherKey] = [await createPinKey(), await createPinKey()];
   const facts = { pinKey, pan, state, ciphers: elementCiphers, randomBytes };

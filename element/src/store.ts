@@ -74,7 +74,7 @@ export class ElementStore {
     this.#current = next;
   }
 
-  /** Both slots valid and empty, moved into place in one step: afterwards "none valid" is damage. */
+  /** Both slots valid and empty, put in place in one step: later, "none valid" is damage. */
   #initialise(): void {
     const fresh = `${this.#path}.new`;
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_DSYNC;

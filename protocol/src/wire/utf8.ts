@@ -1,4 +1,4 @@
-/** UTF-8 for frames and signatures in rooms that have no TextEncoder. @see RFC 3629 */
+/** UTF-8 (RFC 3629) for frames and signatures in rooms that have no TextEncoder. */
 import { BytesError, byteAt } from '../bytes/index.ts';
 
 /** UTF-8 of a text; a lone surrogate becomes U+FFFD, as WHATWG encoders do. */
