@@ -115,7 +115,10 @@ export function initialiseCluster(
   binaries: PostgresBinaries,
   password: string,
 ): void {
-  if (existsSync(cluster.clusterDir)) return assertVersion(cluster, binaries);
+  if (existsSync(cluster.clusterDir)) {
+    assertVersion(cluster, binaries);
+    return;
+  }
   const partial = `${cluster.clusterDir}.new`;
   const passwordFile = join(cluster.homeDir, 'password.new');
   rmSync(partial, { recursive: true, force: true });
