@@ -117,6 +117,9 @@ export type HsmRequest =
       readonly expiryYymm: string;
       readonly pin: string;
       readonly label: string;
+      /** Ten years before the expiry when left out. */
+      readonly effectiveYymm?: string;
+      readonly cardholderName?: string;
     };
 export type HsmCommand = HsmRequest['command'];
 

@@ -1,0 +1,259 @@
+/** The bureau of the lab: cards from a table, their images for the chip, their records for the issuer. */
+import { join } from 'node:path';
+import { type Clock, luhnCheckDigit, type RandomSource, toHex } from '@tapnpay/protocol/bytes';
+import { parseIccImage } from '@tapnpay/protocol/emv/data';
+import { type CaPublicKeyJson, type Hsm, type KeyBlock, KeyUsage } from '@tapnpay/protocol/wire';
+import { type PartyKeys, readPartyKeys } from '../runtime/party-keys.ts';
+import { systemClock, systemRandom } from '../runtime/system.ts';
+import { HsmError } from './errors.ts';
+import { makePrivateFolder, readFileIfAny, writeFileAtomic } from './files.ts';
+import { KEY_BYTES } from './profile.ts';
+
+/** One card of the table. */
+export type CardSpec = {
+  readonly name: string;
+  /** With its check digit. */
+  readonly pan: string;
+  readonly panSequenceNumber: string;
+  readonly pin: string;
+  /** Minor units of currency 156. */
+  readonly balanceMinor: string;
+  /** Months from now to the expiry; negative for a card that is expired already. */
+  readonly monthsValid: number;
+  readonly state: CardRecord['state'];
+  readonly label: string;
+  readonly cardholderName: string;
+  /** Card keys under an issuer master key that the issuer does not have. */
+  readonly isWrongIssuerKey: boolean;
+};
+
+/** What the issuer is told of a card; `<dataDir>/issuer-cards.json` is a list of these. */
+export type CardRecord = {
+  readonly name: string;
+  readonly pan: string;
+  readonly panSequenceNumber: string;
+  readonly expiryYymm: string;
+  readonly pvki: string;
+  readonly pvv: string;
+  readonly balanceMinor: string;
+  readonly currency: string;
+  readonly state: 'active' | 'blocked';
+};
+
+/** What came of a personalisation. */
+export type PersonalisedCards = {
+  /** All cards of the issuer, those of earlier calls included. */
+  readonly records: readonly CardRecord[];
+  /** Names of the cards whose images were made by this call. */
+  readonly made: readonly string[];
+};
+
+const BIN = '629999';
+const PVKI = '1';
+const CURRENCY = '156';
+const LAB_PIN = '123456';
+const RICH_MINOR = '10000000';
+const POOR_MINOR = '100';
+const MONTHS_VALID = 60;
+const MONTHS_EXPIRED = -3;
+/** How long before its expiry a card became effective. */
+const MONTHS_OF_LIFE = 120;
+const CARDS_MAX = 10_000;
+
+/** A PAN of the lab's BIN: account digits, then the check digit. @see ISO 7812 */
+export function labPan(account: string): string {
+  const payload = `${BIN}${account}`;
+  return `${payload}${luhnCheckDigit(payload)}`;
+}
+
+const ORDINARY = {
+  panSequenceNumber: '01',
+  pin: LAB_PIN,
+  balanceMinor: RICH_MINOR,
+  monthsValid: MONTHS_VALID,
+  state: 'active',
+  label: 'PBOC DEBIT',
+  cardholderName: 'LAB/CARDHOLDER',
+  isWrongIssuerKey: false,
+} as const;
+
+/** The cards of every lab. The first has 19 digits, as UnionPay debit cards do, the others 16. */
+export const LAB_CARDS: readonly CardSpec[] = [
+  { ...ORDINARY, name: 'debit', pan: labPan('000000000001') },
+  { ...ORDINARY, name: 'low-balance', pan: labPan('000000002'), balanceMinor: POOR_MINOR },
+  { ...ORDINARY, name: 'expired', pan: labPan('000000003'), monthsValid: MONTHS_EXPIRED },
+  { ...ORDINARY, name: 'blocked', pan: labPan('000000004'), state: 'blocked' },
+  { ...ORDINARY, name: 'wrong-issuer-key', pan: labPan('000000005'), isWrongIssuerKey: true },
+];
+
+/**
+ * Makes the images and records that are missing: `<dataDir>/cards/<name>.json`,
+ * `<dataDir>/issuer-cards.json` and the CA's key for terminals, `<dataDir>/ca-public-keys.json`.
+ * What exists is kept; a call that was cut short is completed by the next one.
+ * @throws HsmError `ERR_HSM_CARDS` for a card out of format or a file that is no such list.
+ */
+export async function personaliseCards(options: {
+  readonly dataDir: string;
+  /** The issuer's HSM as caller `bureau`. */
+  readonly bureau: Hsm;
+  /** The issuer's HSM as caller `ceremony`, for the key that the issuer does not have. */
+  readonly ceremony: Hsm;
+  readonly specs?: readonly CardSpec[];
+  readonly clock?: Clock;
+  readonly random?: RandomSource;
+}): Promise<PersonalisedCards> {
+  const { dataDir, specs = LAB_CARDS, clock = systemClock } = options;
+  const makers = { ...options, random: options.random ?? systemRandom };
+  const keys = readPartyKeys(dataDir, 'issuer');
+  makePrivateFolder(join(dataDir, 'cards'));
+  const records = new Map(readRecords(dataDir).map((record) => [record.pan, record]));
+  const images = new Map<string, string>();
+  for (const spec of specs) {
+    assertSpec(spec);
+    const record = records.get(spec.pan);
+    const image = readImage(dataDir, spec.name);
+    if (record && image) continue;
+    const known = image?.expiryYymm ?? record?.expiryYymm;
+    const expiryYymm = known ?? yymmAfter(clock.nowMs(), spec.monthsValid);
+    const made = await personaliseCard(makers, keys, { ...spec, expiryYymm });
+    if (!record) records.set(spec.pan, recordOf({ ...spec, expiryYymm }, made.pvv));
+    if (!image) images.set(spec.name, made.image);
+    writeCaPublicKey(dataDir, made.caPublicKey);
+  }
+  // The issuer's records first: a chip without a record could not be told from a forgery.
+  const all = [...records.values()];
+  if (images.size > 0 || all.length !== readRecords(dataDir).length) {
+    writeFileAtomic(recordsPath(dataDir), `${JSON.stringify(all, null, 2)}\n`);
+  }
+  for (const [name, image] of images) writeFileAtomic(cardPath(dataDir, name), `${image}\n`);
+  return { records: all, made: [...images.keys()] };
+}
+
+/** What `personaliseCard` returns. */
+export type PersonalisedCard = {
+  /** JSON text of an `IccImage`. */
+  readonly image: string;
+  readonly pvv: string;
+  readonly caPublicKey: CaPublicKeyJson;
+};
+
+/** One card, without any file. */
+export async function personaliseCard(
+  makers: { readonly bureau: Hsm; readonly ceremony: Hsm; readonly random: RandomSource },
+  issuer: Pick<PartyKeys<'issuer'>, 'keys'>,
+  card: CardSpec & { readonly expiryYymm: string },
+): Promise<PersonalisedCard> {
+  const { imkAc, imkMac, imkEnc, pvk } = issuer.keys;
+  const { pan, panSequenceNumber, pin, label, cardholderName, expiryYymm } = card;
+  return makers.bureau.call({
+    command: 'personaliseCard',
+    imkAc: card.isWrongIssuerKey ? await foreignMasterKey(makers) : imkAc.keyBlock,
+    imkMac: imkMac.keyBlock,
+    imkEnc: imkEnc.keyBlock,
+    pvk: pvk.keyBlock,
+    pvki: PVKI,
+    card: { pan, panSequenceNumber },
+    expiryYymm,
+    effectiveYymm: monthsAfter(expiryYymm, -MONTHS_OF_LIFE),
+    pin,
+    label,
+    cardholderName,
+  });
+}
+
+/** The record of a card for the issuer. */
+export function recordOf(
+  card: CardSpec & { readonly expiryYymm: string },
+  pvv: string,
+): CardRecord {
+  const { name, pan, panSequenceNumber, expiryYymm, balanceMinor, state } = card;
+  const head = { name, pan, panSequenceNumber, expiryYymm };
+  return { ...head, pvki: PVKI, pvv, balanceMinor, currency: CURRENCY, state };
+}
+
+async function foreignMasterKey(makers: {
+  readonly ceremony: Hsm;
+  readonly random: RandomSource;
+}): Promise<KeyBlock> {
+  const component = (): string => toHex(makers.random.bytes(KEY_BYTES));
+  const { keyBlock } = await makers.ceremony.call({
+    command: 'formKey',
+    usage: KeyUsage.issuerMasterAc,
+    algorithm: 'T',
+    components: [component(), component()],
+  });
+  return keyBlock;
+}
+
+function readImage(dataDir: string, name: string): { readonly expiryYymm: string } | undefined {
+  const file = readFileIfAny(cardPath(dataDir, name));
+  return file ? parseIccImage(new TextDecoder().decode(file)) : undefined;
+}
+
+function readRecords(dataDir: string): readonly CardRecord[] {
+  const file = readFileIfAny(recordsPath(dataDir));
+  if (!file) return [];
+  const value = parseJson(file);
+  if (!Array.isArray(value) || value.length > CARDS_MAX || !value.every(isRecord)) {
+    throw new HsmError('ERR_HSM_CARDS', `${recordsPath(dataDir)} is no list of cards`);
+  }
+  return value;
+}
+
+function isRecord(value: unknown): value is CardRecord {
+  if (typeof value !== 'object' || value === null) return false;
+  const fields = new Map<string, unknown>(Object.entries(value));
+  const texts = ['name', 'pan', 'panSequenceNumber', 'expiryYymm', 'pvki', 'pvv', 'balanceMinor'];
+  return [...texts, 'currency', 'state'].every((name) => typeof fields.get(name) === 'string');
+}
+
+function writeCaPublicKey(dataDir: string, key: CaPublicKeyJson): void {
+  const path = join(dataDir, 'ca-public-keys.json');
+  const text = `${JSON.stringify([key], null, 2)}\n`;
+  const file = readFileIfAny(path);
+  if (!file || new TextDecoder().decode(file) !== text) writeFileAtomic(path, text);
+}
+
+function parseJson(file: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(file));
+  } catch {
+    return undefined;
+  }
+}
+
+function recordsPath(dataDir: string): string {
+  return join(dataDir, 'issuer-cards.json');
+}
+
+function cardPath(dataDir: string, name: string): string {
+  return join(dataDir, 'cards', `${name}.json`);
+}
+
+function assertSpec(spec: CardSpec): void {
+  const rules: readonly (readonly [what: string, isSound: boolean])[] = [
+    ['name', /^[a-z0-9][a-z0-9-]{0,31}$/.test(spec.name)],
+    ['PAN', new RegExp(`^${BIN}[0-9]{6,13}$`).test(spec.pan)],
+    ['check digit', luhnCheckDigit(spec.pan.slice(0, -1)) === spec.pan.slice(-1)],
+    ['balance', /^[0-9]{1,12}$/.test(spec.balanceMinor)],
+    ['validity', Number.isInteger(spec.monthsValid) && Math.abs(spec.monthsValid) <= 240],
+  ];
+  const broken = rules.find(([, isSound]) => !isSound);
+  if (!broken) return;
+  throw new HsmError('ERR_HSM_CARDS', `the card's ${broken[0]} is out of format`);
+}
+
+/** The month that lies `months` after a moment, YYMM. */
+function yymmAfter(nowMs: number, months: number): string {
+  const now = new Date(nowMs);
+  const yy = String(now.getUTCFullYear() % 100).padStart(2, '0');
+  return monthsAfter(`${yy}${String(now.getUTCMonth() + 1).padStart(2, '0')}`, months);
+}
+
+/** Years are 2000 to 2099; earlier and later months end at the edge. */
+function monthsAfter(yymm: string, months: number): string {
+  const month = 12 * Number(yymm.slice(0, 2)) + Number(yymm.slice(2)) - 1 + months;
+  const inside = Math.min(Math.max(month, 0), 1199);
+  const [year, rest] = [Math.trunc(inside / 12), inside % 12];
+  return `${String(year).padStart(2, '0')}${String(rest + 1).padStart(2, '0')}`;
+}

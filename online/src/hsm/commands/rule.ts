@@ -1,0 +1,120 @@
+/** What one row of the command table says, and how a row is run. */
+import { CryptoError } from '@tapnpay/protocol/crypto';
+import { EmvIssuerError } from '@tapnpay/protocol/emv/issuer';
+import {
+  type HsmAnswers,
+  type HsmCaller,
+  type HsmCommand,
+  type HsmRequest,
+  hexShape,
+  type KeyBlock,
+  type KeyUsage,
+  objectShape,
+  type Shape,
+  textShape,
+  WireError,
+} from '@tapnpay/protocol/wire';
+import type { HsmContext } from '../context.ts';
+import { HsmError } from '../errors.ts';
+import { openKey } from '../keys.ts';
+
+/** The request of one command. */
+export type RequestOf<C extends HsmCommand> = Extract<HsmRequest, { readonly command: C }>;
+/** A key block of a request and the usages that its header may have. */
+export type KeyUse = readonly [block: KeyBlock, ...usages: KeyUsage[]];
+
+/** A row: who may call, what a request looks like, which keys it needs, what is done. */
+export type CommandRow<C extends HsmCommand, K extends string> = {
+  readonly callers: readonly HsmCaller[];
+  readonly fields: Fields<Omit<RequestOf<C>, 'command'>>;
+  readonly keys: (request: RequestOf<C>, caller: HsmCaller) => Readonly<Record<K, KeyUse>>;
+  readonly run: (call: CommandCall<C, K>) => HsmAnswers[C];
+};
+/** What `run` gets once caller, form and keys were found good. */
+export type CommandCall<C extends HsmCommand, K extends string> = {
+  readonly context: HsmContext;
+  readonly caller: HsmCaller;
+  readonly request: RequestOf<C>;
+  /** Clear keys. */
+  readonly keys: Readonly<Record<K, Uint8Array>>;
+};
+type Fields<T> = { readonly [F in keyof T]: Shape<T[F]> };
+
+/** A row with its types folded away, for the table. */
+export type Command<C extends HsmCommand> = {
+  readonly callers: readonly HsmCaller[];
+  /** @throws HsmError */
+  readonly execute: (context: HsmContext, caller: HsmCaller, value: object) => HsmAnswers[C];
+};
+
+/** Makes a command of a row. */
+export function command<C extends HsmCommand, K extends string = never>(
+  name: C,
+  row: CommandRow<C, K>,
+): Command<C> {
+  const shape = strictShape(row.fields);
+  return {
+    callers: row.callers,
+    execute: (context, caller, value) =>
+      withHsmErrors(() => {
+        const { command: _, ...fields } = value as { command: C };
+        const request = { ...shape(fields, name), command: name } as RequestOf<C>;
+        const uses = Object.entries<KeyUse>(row.keys(request, caller));
+        const opened = uses.map(([slot, [block, ...usages]]) => [
+          slot,
+          openKey(context, block, usages),
+        ]);
+        const keys = Object.fromEntries(opened) as Record<K, Uint8Array>;
+        return row.run({ context, caller, request, keys });
+      }),
+  };
+}
+
+/** For rows without keys. */
+export function noKeys(): Readonly<Record<never, KeyUse>> {
+  return {};
+}
+
+/** An object with these fields and no others: an option that we do not know may not be ignored. */
+export function strictShape<T extends object>(fields: Fields<T>): Shape<T> {
+  const known = objectShape<T>(fields);
+  return (value, path) => {
+    const checked = known(value, path);
+    const extra = Object.keys(value as object).find((field) => !Object.hasOwn(fields, field));
+    if (extra === undefined) return checked;
+    throw new WireError('ERR_MESSAGE_FIELD', `${path} has a field that is unknown`);
+  };
+}
+
+/** A field that may be left out; it is then undefined. */
+export function optionalShape<T>(shape: Shape<T>): Shape<T> {
+  return (value, path) => (value === undefined ? (undefined as T) : shape(value, path));
+}
+
+/** Exactly this many bytes in hex. */
+export function exactHex(lengthBytes: number): Shape<string> {
+  return hexShape({ min: lengthBytes, max: lengthBytes });
+}
+
+export const keyBlockShape: Shape<KeyBlock> = textShape(1024, /^D[0-9]{4}[ -~]+$/);
+export const panShape: Shape<string> = textShape(19, /^[0-9]{12,19}$/);
+export const pvkiShape: Shape<string> = textShape(1, /^[0-6]$/);
+export const cardShape: Shape<{ readonly pan: string; readonly panSequenceNumber: string }> =
+  strictShape({ pan: panShape, panSequenceNumber: textShape(2, /^[0-9]{2}$/) });
+
+/** Hex that a shape has checked, as bytes. */
+export function bytesOf(hex: string): Uint8Array {
+  return new Uint8Array(Buffer.from(hex, 'hex'));
+}
+
+function withHsmErrors<T>(action: () => T): T {
+  try {
+    return action();
+  } catch (thrown) {
+    if (thrown instanceof WireError) throw new HsmError('ERR_HSM_PARAMETER', thrown.message);
+    if (thrown instanceof CryptoError || thrown instanceof EmvIssuerError) {
+      throw new HsmError('ERR_HSM_PARAMETER', thrown.message);
+    }
+    throw thrown;
+  }
+}

@@ -1,0 +1,16 @@
+/** A party's HSM: its command executor, its server, the key ceremony and the lab's cards. */
+export * from './cards.ts';
+export * from './ceremony.ts';
+export {
+  closeHsmContext,
+  createHsmContext,
+  type HsmContext,
+  type InitialKeyLedger,
+} from './context.ts';
+export * from './errors.ts';
+export { executeForeign, executeHsmCommand, inProcessHsm } from './execute.ts';
+export { CALLERS_OF_PARTY, LAB_LABEL } from './profile.ts';
+export { memoryRsaVault, type RsaVault, type SandboxAuthority } from './rsa-vault.ts';
+export * from './server.ts';
+export type { HsmTokens } from './session.ts';
+export { hsmFolder, readHsmTokens } from './store.ts';
