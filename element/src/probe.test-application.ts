@@ -1,6 +1,6 @@
 /** An application that tries what the element's process must not do; loaded by tests only. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,9 +31,12 @@ function attempt(name: string, argument: string): string {
   switch (name) {
     case 'read':
       return readFileSync(FOREIGN_FILE).length > 0 ? 'done' : 'empty';
-    case 'write':
-      writeFileSync(join(tmpdir(), `tapnpay-probe-${process.pid}`), '');
+    case 'write': {
+      const path = join(tmpdir(), `tapnpay-probe-${process.pid}`);
+      writeFileSync(path, '');
+      rmSync(path);
       return 'done';
+    }
     case 'spawn': {
       const { error } = spawnSync(process.execPath, ['--version']);
       if (error) throw error;
