@@ -22,7 +22,7 @@ const caPublicKeysSchema: z.ZodType<readonly CaPublicKeyJson[]> = z.array(
 
 /** Terminal action codes for UnionPay applications. @see PBOC3 P5, terminal action analysis */
 const UNIONPAY_ACTION_CODES = {
-  applicationVersion: '0020',
+  applicationVersion: '0030',
   tacDefault: 'D84000A800',
   tacDenial: '0010000000',
   tacOnline: 'D84004F800',

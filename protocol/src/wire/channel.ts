@@ -126,3 +126,6 @@ export function paymentSignatureInput(facts: {
 
 /** Label of the TLS exporter value (32 bytes, empty context). */
 export const CHANNEL_EXPORTER_LABEL = 'EXPORTER-tapandpay';
+
+/** The gateway's name in the certificate of its channel. */
+export const GATEWAY_SERVER_NAME = 'gateway.tapnpay.internal';

@@ -1,0 +1,130 @@
+/** `tapnpay tap`: one contact payment without a browser. */
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { type ApduRecord, cardFault } from '@tapnpay/agent';
+import { currencyExponent, parseAmount } from '@tapnpay/protocol/bytes';
+import { Hop } from '@tapnpay/protocol/wire';
+import { type Command, type OptionValues, textOption, UsageError } from '../command.ts';
+import { GatewayClient } from '../payment/gateway-client.ts';
+import { gatewayUrl, isGatewayFault, runTap, type TapRequest } from '../payment/run-tap.ts';
+import { summaryText, traceText } from '../payment/trace-text.ts';
+import { launchSystem } from '../system/launch.ts';
+import { defaultDataDir, readSystemConfig, type SystemConfig } from '../system/layout.ts';
+
+/** PIN of the sandbox cards, printed in their personalisation. */
+const SANDBOX_PIN = '123456';
+const USAGE = `usage: tapnpay tap [--amount 12.34] [--currency 156] [--card NAME] [--pin DIGITS|-|none]
+                   [--fault NAME] [--trace] [--json] [--data DIR] [--own]
+pays with a virtual card against the running system, or (--own, or none running) an own
+short-lived one. --pin - reads standard input; the sandbox cards have PIN ${SANDBOX_PIN}.
+faults: flip-arqc flip-mac wrong-issuer-key card-removed@N drop-reply kill-gateway@HOP
+hops: ${Object.keys(Hop).join(' ')}`;
+
+export const tap: Command = {
+  summary: {
+    en: 'pay once with a virtual card and show what happened',
+    zh: '用虚拟卡支付一次并展示全过程',
+  },
+  usage: USAGE,
+  options: {
+    amount: { type: 'string' },
+    currency: { type: 'string' },
+    card: { type: 'string' },
+    interface: { type: 'string' },
+    pin: { type: 'string' },
+    fault: { type: 'string' },
+    trace: { type: 'boolean' },
+    own: { type: 'boolean' },
+    data: { type: 'string' },
+  },
+  run: async (values) => {
+    const request = readRequest(values);
+    const { system, close } = await findSystem(values);
+    const apdus: ApduRecord[] = [];
+    try {
+      const document = await runTap({
+        ...request,
+        system,
+        onApdu: (record) => apdus.push(record),
+      });
+      if (values['json']) process.stdout.write(`${JSON.stringify(document)}\n`);
+      else process.stdout.write(`${summaryText(document)}\n`);
+      if (values['trace'] && !values['json']) {
+        process.stdout.write(`${traceText(document, apdus)}\n`);
+      }
+      return document.outcome === 'approved' ? 0 : 1;
+    } finally {
+      await close();
+    }
+  },
+};
+
+function readRequest(values: OptionValues): Omit<TapRequest, 'system' | 'onApdu'> {
+  const amount = textOption(values, 'amount') ?? '12.34';
+  const currency = textOption(values, 'currency') ?? '156';
+  const fault = textOption(values, 'fault') ?? null;
+  const wire = textOption(values, 'interface') ?? 'contact';
+  if (wire !== 'contact') throw new UsageError(`--interface ${wire}: only contact is built yet`);
+  assertAmount(amount, currency);
+  assertFault(fault);
+  const isWrongKey = fault === 'wrong-issuer-key';
+  const card = textOption(values, 'card') ?? (isWrongKey ? 'wrong-issuer-key' : 'debit');
+  return { amount, currency, card, pin: readPin(values), fault: isWrongKey ? null : fault };
+}
+
+function assertAmount(amount: string, currency: string): void {
+  try {
+    currencyExponent(currency);
+    parseAmount(amount, currency);
+  } catch (thrown) {
+    throw new UsageError(`--amount ${amount}: ${thrown instanceof Error ? thrown.message : ''}`);
+  }
+}
+
+function assertFault(fault: string | null): void {
+  if (fault === null || fault === 'wrong-issuer-key') return;
+  const hop = /^kill-gateway@(.*)$/.exec(fault)?.[1];
+  const isKnown = hop === undefined ? isGatewayFault(fault) : Object.hasOwn(Hop, hop);
+  if (isKnown) return;
+  if (hop === undefined && cardFault(fault)) return;
+  throw new UsageError(`--fault ${fault} is unknown; see tapnpay tap --help`);
+}
+
+function readPin(values: OptionValues): string | null {
+  const pin = textOption(values, 'pin') ?? SANDBOX_PIN;
+  if (pin === 'none') return null;
+  const digits = pin === '-' ? readFileSync(0, 'utf8').trim() : pin;
+  if (!/^[0-9]{4,12}$/.test(digits)) throw new UsageError('--pin takes 4 to 12 digits, - or none');
+  return digits;
+}
+
+type Found = { readonly system: SystemConfig; readonly close: () => Promise<void> };
+
+/** The running system of the data folder, or an own one in a temporary folder. */
+async function findSystem(values: OptionValues): Promise<Found> {
+  if (!values['own']) {
+    const running = await runningSystem(resolve(textOption(values, 'data') ?? defaultDataDir));
+    if (running) return { system: running, close: async () => {} };
+  }
+  const dataDir = mkdtempSync(join(tmpdir(), 'tapnpay-'));
+  // The database's own user must be able to pass.
+  chmodSync(dataDir, 0o711);
+  process.stderr.write('no system is running: starting an own one for this payment…\n');
+  const launched = await launchSystem({ dataDir, basePort: 0 });
+  const close = async (): Promise<void> => {
+    await launched.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+  return { system: launched.config, close };
+}
+
+async function runningSystem(dataDir: string): Promise<SystemConfig | null> {
+  try {
+    const system = readSystemConfig(dataDir);
+    const gateway = new GatewayClient({ url: gatewayUrl(system), dataDir });
+    return (await gateway.isReady()) ? system : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,98 @@
+/** The document that `tap --json` prints: one payment from order to receipt. */
+import { type ElementPayResult, Hop, type HopName, type HopRecord } from '@tapnpay/protocol/wire';
+import type { OrderView, PaymentView } from './gateway-client.ts';
+
+/** One hop as shown: milliseconds since the order, or null when nobody saw it. */
+export type ShownHop = {
+  readonly n: number;
+  readonly name: HopName;
+  readonly party: string | null;
+  readonly ms: number | null;
+  readonly facts: HopRecord['facts'];
+};
+
+/** Outcome, card data, issuer's verdict and the 14 hops. */
+export type TapDocument = {
+  readonly outcome: ElementPayResult['outcome'];
+  /** What became of an unknown outcome: `reversed`, `approved`, `declined`, or null. */
+  readonly resolution: string | null;
+  readonly reason: string | null;
+  readonly charged: ElementPayResult['charged'];
+  readonly responseCode: string | null;
+  readonly orderId: string;
+  readonly orderStatus: string;
+  readonly paymentId: string | null;
+  readonly amountMinor: string;
+  readonly currency: string;
+  readonly interface: 'contact';
+  readonly card: { readonly label: string; readonly panMasked: string } | null;
+  readonly cryptogram: ElementPayResult['cryptogram'];
+  readonly tvr: string;
+  readonly tsi: string;
+  readonly cvmResults: string;
+  readonly dataAuthentication: ElementPayResult['dataAuthentication'];
+  readonly issuer: {
+    readonly arqcVerified: boolean | null;
+    readonly ledgerEntryId: string | null;
+  };
+  readonly channel: ElementPayResult['channel'];
+  readonly hops: readonly ShownHop[];
+  readonly totalMs: number;
+};
+
+/** What a run of `tap` gathered. */
+export type TapFacts = {
+  readonly order: OrderView;
+  readonly payment: PaymentView | null;
+  readonly result: ElementPayResult;
+  readonly resolution: string | null;
+  readonly hops: readonly HopRecord[];
+  readonly startedMs: number;
+  readonly totalMs: number;
+};
+
+/** Puts the gathered facts in the order of the document. */
+export function tapDocument(facts: TapFacts): TapDocument {
+  const { order, payment, result } = facts;
+  return {
+    outcome: result.outcome,
+    resolution: facts.resolution,
+    reason: result.reason ?? payment?.reason ?? null,
+    charged: result.charged,
+    responseCode: result.responseCode ?? payment?.responseCode ?? null,
+    orderId: order.orderId,
+    orderStatus: order.status,
+    paymentId: result.paymentId ?? payment?.paymentId ?? null,
+    amountMinor: order.amountMinor,
+    currency: order.currency,
+    interface: 'contact',
+    card: result.card,
+    cryptogram: result.cryptogram,
+    tvr: result.tvr,
+    tsi: result.tsi,
+    cvmResults: result.cvmResults,
+    dataAuthentication: result.dataAuthentication,
+    issuer: payment?.issuer ?? { arqcVerified: null, ledgerEntryId: null },
+    channel: result.channel,
+    hops: showHops(facts.hops, facts.startedMs),
+    totalMs: facts.totalMs,
+  };
+}
+
+/** All 14 hops in order; of several records of one hop the first counts. */
+function showHops(records: readonly HopRecord[], startedMs: number): readonly ShownHop[] {
+  const names = Object.entries(Hop) as [HopName, number][];
+  return names.map(([name, n]) => {
+    const [first] = records
+      .filter((record) => record.n === n)
+      .sort((left, right) => left.atMs - right.atMs);
+    if (!first) return { n, name, party: null, ms: null, facts: {} };
+    return {
+      n,
+      name,
+      party: first.party,
+      ms: Math.round(first.atMs - startedMs),
+      facts: first.facts,
+    };
+  });
+}

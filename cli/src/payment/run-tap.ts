@@ -1,0 +1,188 @@
+/** One payment with a virtual card against a running system: order, element, card, and its truth. */
+import { join } from 'node:path';
+import {
+  type ApduRecord,
+  cardFault,
+  type ElementProcess,
+  enrolElement,
+  payWithElement,
+  startElement,
+} from '@tapnpay/agent';
+import { errorBody, toHex } from '@tapnpay/protocol/bytes';
+import { systemClock, systemRandom } from '@tapnpay/protocol/node';
+import { type ElementPayResult, GATEWAY_SERVER_NAME, type HopRecord } from '@tapnpay/protocol/wire';
+import { openCards } from '../commands/cards.ts';
+import { projectRoot, type SystemConfig } from '../system/layout.ts';
+import { type TapDocument, tapDocument } from './document.ts';
+import { GatewayClient, type OrderView, type PaymentView } from './gateway-client.ts';
+import { hopsSince, markLogs } from './party-log.ts';
+
+/** How long an unknown payment is watched until it is resolved. */
+const RESOLVE_TIMEOUT_MS = 60_000;
+const RESOLVE_PAUSE_MS = 200;
+const ID_BYTES = 8;
+
+/** What `tap` was asked for. */
+export type TapRequest = {
+  readonly system: SystemConfig;
+  readonly amount: string;
+  readonly currency: string;
+  readonly card: string;
+  readonly pin: string | null;
+  readonly fault: string | null;
+  readonly onApdu?: (record: ApduRecord) => void;
+};
+
+/** Starts the element of a system, enrolling it at its gateway the first time. */
+export async function openElement(
+  system: SystemConfig,
+  gateway: GatewayClient,
+): Promise<ElementProcess> {
+  const entry = (room: string): string => join(projectRoot, room);
+  const element = await startElement({
+    nodePath: process.execPath,
+    elementEntry: entry('element/src/main.ts'),
+    appletEntry: entry('applet/src/index.ts'),
+    storeDir: join(system.dataDir, 'element'),
+    allowRead: ['element', 'applet', 'protocol', 'node_modules'].map(entry),
+  });
+  if (element.state !== 'notEnrolled') return element;
+  try {
+    const pairingCode = await gateway.pairingCode();
+    await enrolElement({ element, gatewayUrl: gatewayUrl(system), pairingCode });
+    return element;
+  } catch (fault) {
+    await element.close();
+    throw fault;
+  }
+}
+
+/** Where the gateway's HTTP interface is. */
+export function gatewayUrl(system: SystemConfig): string {
+  return `http://127.0.0.1:${system.ports.gatewayHttp}`;
+}
+
+/** Runs the payment and waits until what happened to the money is known. */
+export async function runTap(request: TapRequest): Promise<TapDocument> {
+  const { system } = request;
+  const gateway = new GatewayClient({ url: gatewayUrl(system), dataDir: system.dataDir });
+  const mark = markLogs(system.dataDir);
+  const startedMs = systemClock.nowMs();
+  const order = await createOrder(gateway, request);
+  const hops: HopRecord[] = [];
+  const result = await payOrder({ request, gateway, order, hops });
+  const resolved = await resolvePayment(gateway, order.orderId, result);
+  const { payment } = resolved;
+  const elsewhere = payment ? hopsSince(system.dataDir, mark, payment.retrievalReference) : [];
+  return tapDocument({
+    order: resolved.order,
+    payment,
+    result,
+    resolution: resolved.resolution,
+    hops: [...hops, ...(payment?.hops ?? []), ...elsewhere],
+    startedMs,
+    totalMs: systemClock.nowMs() - startedMs,
+  });
+}
+
+function createOrder(gateway: GatewayClient, request: TapRequest): Promise<OrderView> {
+  const id = toHex(systemRandom.bytes(ID_BYTES)).toLowerCase();
+  const { amount, currency, fault } = request;
+  return gateway.createOrder({
+    idempotencyKey: `tap-${id}`,
+    merchantOrderNumber: `T${id}`,
+    amount,
+    currency,
+    fault: fault !== null && isGatewayFault(fault) ? fault : null,
+  });
+}
+
+/** Faults that the gateway plays itself; the others are the card's. */
+export function isGatewayFault(fault: string): boolean {
+  return fault === 'flip-mac' || fault === 'drop-reply' || fault.startsWith('kill-gateway@');
+}
+
+async function payOrder(facts: {
+  readonly request: TapRequest;
+  readonly gateway: GatewayClient;
+  readonly order: OrderView;
+  readonly hops: HopRecord[];
+}): Promise<ElementPayResult> {
+  const { request, gateway, order, hops } = facts;
+  const { system, fault } = request;
+  const cards = openCards(system.dataDir);
+  const element = await openElement(system, gateway);
+  try {
+    const inserted = cards.insert(request.card);
+    const broken = fault === null || isGatewayFault(fault) ? null : cardFault(fault);
+    const { onApdu } = request;
+    return await payWithElement({
+      element,
+      orderId: order.orderId,
+      gatewayTls: {
+        host: '127.0.0.1',
+        port: system.ports.gatewayTls,
+        serverName: GATEWAY_SERVER_NAME,
+      },
+      card: broken ? broken(inserted) : inserted,
+      pin: request.pin,
+      onHop: (record) => hops.push(record),
+      ...(onApdu ? { onApdu } : {}),
+    });
+  } finally {
+    cards.remove();
+    await element.close();
+  }
+}
+
+type Resolved = {
+  readonly order: OrderView;
+  readonly payment: PaymentView | null;
+  readonly resolution: string | null;
+};
+
+/** Asks the gateway, again and again while the truth is unknown; never runs the card again. */
+async function resolvePayment(
+  gateway: GatewayClient,
+  orderId: string,
+  result: ElementPayResult,
+): Promise<Resolved> {
+  const deadlineMs = systemClock.nowMs() + RESOLVE_TIMEOUT_MS;
+  for (;;) {
+    const seen = await look(gateway, orderId, result).catch((fault: unknown) => {
+      // A gateway that was killed comes back; anything it says itself is final.
+      if (errorBody(fault).code !== 'ERR_GATEWAY_DOWN') throw fault;
+      return null;
+    });
+    if (seen && isSettled(seen)) {
+      return { ...seen, resolution: result.outcome === 'unknown' ? resolutionOf(seen) : null };
+    }
+    if (systemClock.nowMs() > deadlineMs) {
+      const order = seen?.order ?? (await gateway.order(orderId));
+      return { order, payment: seen?.payment ?? null, resolution: null };
+    }
+    await new Promise<void>((done) => {
+      systemClock.startTimer(RESOLVE_PAUSE_MS, done);
+    });
+  }
+}
+
+async function look(
+  gateway: GatewayClient,
+  orderId: string,
+  result: ElementPayResult,
+): Promise<Omit<Resolved, 'resolution'>> {
+  const order = await gateway.order(orderId);
+  const paymentId = result.paymentId ?? order.paymentId;
+  return { order, payment: paymentId === null ? null : await gateway.payment(paymentId) };
+}
+
+function isSettled({ order, payment }: Omit<Resolved, 'resolution'>): boolean {
+  if (!payment) return order.status !== 'processing' && order.status !== 'unknown';
+  return ['captured', 'declined', 'reversed'].includes(payment.status);
+}
+
+function resolutionOf({ payment }: Omit<Resolved, 'resolution'>): string {
+  if (!payment) return 'notSent';
+  return payment.status === 'captured' ? 'approved' : payment.status;
+}

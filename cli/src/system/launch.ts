@@ -1,0 +1,145 @@
+/** Starts a whole system, step by step, and stops it in the opposite order. */
+
+import { personaliseCards, readHsmTokens, runCeremony } from '@tapnpay/online/hsm';
+import { connectHsm, startEmbeddedPostgres } from '@tapnpay/online/runtime';
+import { TapError } from '@tapnpay/protocol/bytes';
+import { systemClock } from '@tapnpay/protocol/node';
+import type { Hsm, HsmCaller } from '@tapnpay/protocol/wire';
+import { GatewayClient } from '../payment/gateway-client.ts';
+import { gatewayUrl, openElement } from '../payment/run-tap.ts';
+import {
+  assertPortsFree,
+  choosePorts,
+  type Ports,
+  type SystemConfig,
+  writeSystemConfig,
+} from './layout.ts';
+import { type RoleProcess, startRole } from './role-process.ts';
+
+/** How long the gateway's line to the switch may take to be established. */
+const ESTABLISH_TIMEOUT_MS = 15_000;
+const ESTABLISH_PAUSE_MS = 25;
+
+type HsmParty = 'gateway' | 'switch' | 'issuer';
+const PARTIES: readonly HsmParty[] = ['gateway', 'switch', 'issuer'];
+const HSM_PORT: Readonly<Record<HsmParty, keyof Ports>> = {
+  gateway: 'hsmGateway',
+  switch: 'hsmSwitch',
+  issuer: 'hsmIssuer',
+};
+
+/** What a system is started with. */
+export type LaunchOptions = {
+  readonly dataDir: string;
+  /** First of six ports, or 0 for free ones. */
+  readonly basePort: number;
+  /** PostgreSQL 15 or later; the embedded one when absent. */
+  readonly databaseUrl?: string | undefined;
+  /** Told what is being started, for people who wait. */
+  readonly onProgress?: (text: string) => void;
+};
+
+/** A system that can take payments. */
+export type RunningSystem = {
+  readonly config: SystemConfig;
+  readonly close: () => Promise<void>;
+};
+
+/** Resolves when a payment can be taken. @throws TapError of the part that did not start. */
+export async function launchSystem(options: LaunchOptions): Promise<RunningSystem> {
+  const closers: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const stop of closers.splice(0).reverse()) await stop();
+  };
+  try {
+    const config = await launchParts(options, closers);
+    return { config, close };
+  } catch (fault) {
+    await close();
+    throw fault;
+  }
+}
+
+async function launchParts(
+  options: LaunchOptions,
+  closers: (() => Promise<void>)[],
+): Promise<SystemConfig> {
+  const { dataDir, onProgress = () => {} } = options;
+  const ports = await choosePorts(options.basePort);
+  await assertPortsFree(ports);
+  onProgress('database 数据库');
+  const databaseUrl = options.databaseUrl ?? (await embeddedDatabase(dataDir, closers));
+  const config: SystemConfig = { dataDir, ports, databaseUrl, lab: true };
+  writeSystemConfig(config);
+  const start = async (names: readonly string[]): Promise<void> => {
+    const started = names.map((name) => startRole({ name, args: [name], dataDir, onRestart }));
+    for (const role of await Promise.allSettled(started)) {
+      if (role.status === 'fulfilled') closers.push(closerOf(role.value));
+    }
+    await Promise.all(started);
+  };
+  const onRestart = (name: string, why: string): void =>
+    onProgress(`${name} stopped (${why}), started again 已重启`);
+  onProgress('HSMs 加密机');
+  await start(PARTIES.map((party) => `hsm-${party}`));
+  onProgress('keys and cards 密钥与卡片');
+  await prepareKeys(config);
+  onProgress('switch, issuer, gateway 转接、发卡行、网关');
+  await start(['switch', 'issuer', 'gateway']);
+  await prepareElement(config);
+  return config;
+}
+
+async function embeddedDatabase(
+  dataDir: string,
+  closers: (() => Promise<void>)[],
+): Promise<string> {
+  const database = await startEmbeddedPostgres({ dataDir });
+  closers.push(database.stop);
+  return database.url;
+}
+
+function closerOf(role: RoleProcess): () => Promise<void> {
+  return () => role.close();
+}
+
+/** Key ceremony and lab cards; what is there already is kept. */
+async function prepareKeys(config: SystemConfig): Promise<void> {
+  const { dataDir } = config;
+  const connect = (party: HsmParty, caller: HsmCaller) =>
+    connectHsm({
+      port: config.ports[HSM_PORT[party]],
+      tokenHex: readHsmTokens(dataDir, party)[caller] ?? '',
+      caller,
+    });
+  const ceremonies = await Promise.all(PARTIES.map((party) => connect(party, 'ceremony')));
+  const bureau = await connect('issuer', 'bureau');
+  const hsmOf = (party: HsmParty): Hsm => {
+    const hsm = ceremonies[PARTIES.indexOf(party)];
+    if (!hsm) throw new TapError('ERR_INTERNAL', `no HSM of ${party}`);
+    return hsm;
+  };
+  try {
+    await runCeremony({ dataDir, connect: hsmOf });
+    await personaliseCards({ dataDir, bureau, ceremony: hsmOf('issuer') });
+  } finally {
+    await Promise.all([...ceremonies, bureau].map((hsm) => hsm.close()));
+  }
+}
+
+/** Waits for the line to the switch, then enrols the element if it is new. */
+async function prepareElement(config: SystemConfig): Promise<void> {
+  const gateway = new GatewayClient({ url: gatewayUrl(config), dataDir: config.dataDir });
+  const deadlineMs = systemClock.nowMs() + ESTABLISH_TIMEOUT_MS;
+  while (!(await gateway.isReady())) {
+    if (systemClock.nowMs() > deadlineMs) {
+      const text = `the line between gateway and switch is not established; see ${config.dataDir}/logs`;
+      throw new TapError('ERR_SYSTEM_START', text);
+    }
+    await new Promise<void>((done) => {
+      systemClock.startTimer(ESTABLISH_PAUSE_MS, done);
+    });
+  }
+  const element = await openElement(config, gateway);
+  await element.close();
+}
