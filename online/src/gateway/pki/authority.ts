@@ -16,12 +16,11 @@ import {
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
 import { type Clock, fromHex, type RandomSource, toHex } from '@tapnpay/protocol/bytes';
+import { GATEWAY_SERVER_NAME } from '@tapnpay/protocol/wire';
 import type { ElementCertifier } from '../enrolment.ts';
 import { GatewayError } from '../errors.ts';
 import { privateFile, readPrivateFile, writePrivateFile } from './key-files.ts';
 
-/** Name in the gateway's certificate that the payment application asks for. */
-export const GATEWAY_SERVER_NAME = 'gateway.tapnpay.internal';
 const CA_NAME = 'CN=Tap and Pay LAB gateway CA';
 const SIGNING = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY_MS = 86_400_000;
