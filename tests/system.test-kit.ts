@@ -1,0 +1,198 @@
+/** A whole system in its own processes, a temporary folder and free ports, for system tests. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+const cliEntry = join(import.meta.dirname, '../cli/src/main.ts');
+const READY_TIMEOUT_MS = 60_000;
+
+/** A folder that the database's own user can pass. */
+export function temporaryDataDir(): string {
+  const dataDir = mkdtempSync(join(tmpdir(), 'tapnpay-test-'));
+  chmodSync(dataDir, 0o711);
+  return dataDir;
+}
+
+/** What a command printed and how it ended. */
+export type CommandResult = {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+};
+
+/** Runs one `tapnpay` command to its end. */
+export async function tapnpay(
+  args: readonly string[],
+  options: { readonly input?: string; readonly env?: NodeJS.ProcessEnv } = {},
+): Promise<CommandResult> {
+  const child = spawn(process.execPath, [cliEntry, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: options.env ?? process.env,
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  child.stdin.end(options.input ?? '');
+  const code = await new Promise<number | null>((done) => child.once('close', done));
+  return { code, stdout, stderr };
+}
+
+/** A running `tapnpay up`. */
+export class TestSystem {
+  readonly dataDir: string;
+  readonly #env: NodeJS.ProcessEnv;
+  #child: ChildProcess | null = null;
+
+  constructor(dataDir: string, env: NodeJS.ProcessEnv = {}) {
+    this.dataDir = dataDir;
+    this.#env = { ...process.env, DATABASE_URL: '', ...env };
+    if (!this.#env['DATABASE_URL']) delete this.#env['DATABASE_URL'];
+  }
+
+  /** Resolves with the milliseconds until it was ready. */
+  async up(): Promise<number> {
+    const args = [cliEntry, 'up', '--port', '0', '--data', this.dataDir, '--json'];
+    const child = spawn(process.execPath, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: this.#env,
+    });
+    this.#child = child;
+    let diagnostics = '';
+    child.stderr.on('data', (chunk) => {
+      diagnostics += chunk;
+    });
+    const timer = setTimeout(() => child.kill('SIGKILL'), READY_TIMEOUT_MS);
+    const line = await new Promise<string>((done, fail) => {
+      createInterface({ input: child.stdout }).once('line', done);
+      child.once('exit', () => fail(new Error(`up ended: ${diagnostics}\n${this.logs()}`)));
+    });
+    clearTimeout(timer);
+    return (JSON.parse(line) as { readyMs: number }).readyMs;
+  }
+
+  /** Everything the parties logged. */
+  logs(): string {
+    const folder = join(this.dataDir, 'logs');
+    try {
+      return readdirSync(folder)
+        .map((file) => `${file}\n${readFileSync(join(folder, file), 'utf8')}`)
+        .join('\n');
+    } catch {
+      return '';
+    }
+  }
+
+  /** One payment; the document of `--json`. */
+  async tap(...args: readonly string[]): Promise<Record<string, never> & TapAnswer> {
+    const result = await tapnpay(['tap', '--json', '--data', this.dataDir, ...args]);
+    try {
+      return { ...JSON.parse(result.stdout), exitCode: result.code };
+    } catch {
+      throw new Error(`tap printed no document: ${result.stdout}${result.stderr}\n${this.logs()}`);
+    }
+  }
+
+  /** Process numbers of `up` and everything below it, the database included. */
+  processes(): readonly number[] {
+    const top = this.#child?.pid;
+    return top === undefined ? [] : [top, ...descendants(top)];
+  }
+
+  /** SIGKILL for every process of the system at once. */
+  async killAll(): Promise<void> {
+    const child = this.#child;
+    const gone = new Promise((done) => child?.once('exit', done));
+    for (const pid of this.processes()) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It ended by itself a moment ago.
+      }
+    }
+    await gone;
+    this.#child = null;
+  }
+
+  /** Orderly end, and the folder removed. */
+  async close(): Promise<void> {
+    const child = this.#child;
+    if (child && child.exitCode === null) {
+      const gone = new Promise((done) => child.once('exit', done));
+      child.kill('SIGTERM');
+      await gone;
+    }
+    rmSync(this.dataDir, { recursive: true, force: true });
+  }
+}
+
+/** The members of the document that tests look at. */
+export type TapAnswer = {
+  readonly exitCode: number | null;
+  readonly outcome: string;
+  readonly resolution: string | null;
+  readonly reason: string | null;
+  readonly charged: string;
+  readonly responseCode: string | null;
+  readonly orderId: string;
+  readonly orderStatus: string;
+  readonly paymentId: string | null;
+  readonly amountMinor: string;
+  readonly currency: string;
+  readonly card: { readonly label: string; readonly panMasked: string };
+  readonly cryptogram: {
+    readonly arqc: string | null;
+    readonly arpc: string | null;
+    readonly second: string | null;
+    readonly secondType: string | null;
+  };
+  readonly tvr: string;
+  readonly tsi: string;
+  readonly cvmResults: string;
+  readonly dataAuthentication: string;
+  readonly issuer: {
+    readonly arqcVerified: boolean | null;
+    readonly ledgerEntryId: string | null;
+  };
+  readonly channel: { readonly protocol: string; readonly mutual: boolean } | null;
+  readonly hops: readonly {
+    readonly n: number;
+    readonly name: string;
+    readonly ms: number | null;
+  }[];
+  readonly totalMs: number;
+};
+
+function descendants(parent: number): readonly number[] {
+  const found: number[] = [];
+  for (const entry of readdirSync('/proc')) {
+    if (!/^[0-9]+$/.test(entry)) continue;
+    try {
+      const status = readFileSync(`/proc/${entry}/stat`, 'utf8');
+      const fields = status.slice(status.lastIndexOf(')') + 2).split(' ');
+      if (Number(fields[1]) === parent) found.push(Number(entry), ...descendants(Number(entry)));
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  return found;
+}
+
+/** Every file below a folder with its bytes; unreadable and vanished ones are left out. */
+export function filesBelow(folder: string): readonly { path: string; bytes: Buffer }[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return filesBelow(path);
+    try {
+      return statSync(path).isFile() ? [{ path, bytes: readFileSync(path) }] : [];
+    } catch {
+      return [];
+    }
+  });
+}

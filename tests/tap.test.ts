@@ -1,0 +1,116 @@
+/**
+ * The whole system in its real processes: a contact payment through all hops, every fault that
+ * `tap --fault` knows, and what the books and the order say afterwards.
+ */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { TestSystem, tapnpay, temporaryDataDir } from './system.test-kit.ts';
+
+const system = new TestSystem(temporaryDataDir());
+before(async () => {
+  await system.up();
+});
+after(() => system.close());
+
+test('a contact payment is approved through all 14 hops', async () => {
+  const tap = await system.tap('--amount', '12.34');
+  assert.equal(tap.outcome, 'approved', tap.reason ?? '');
+  assert.equal(tap.exitCode, 0);
+  assert.equal(tap.responseCode, '00');
+  assert.equal(tap.amountMinor, '1234');
+  assert.equal(tap.orderStatus, 'paid');
+  assert.equal(tap.issuer.arqcVerified, true);
+  assert.match(tap.issuer.ledgerEntryId ?? '', /^[0-9a-f-]{36}$/);
+  assert.equal(tap.cryptogram.secondType, 'TC');
+  assert.match(tap.cryptogram.arqc ?? '', /^[0-9A-F]{16}$/);
+  assert.match(tap.cryptogram.arpc ?? '', /^[0-9A-F]{16}$/);
+  assert.deepEqual([tap.channel?.protocol, tap.channel?.mutual], ['TLSv1.3', true]);
+  assert.equal(tap.dataAuthentication, 'DDA');
+  assert.equal(tap.cvmResults.slice(0, 2), '42');
+  // Online PIN was entered; the new card has never been online before its first payment.
+  assert.match(tap.tvr, /^00000[04]/);
+  assert.deepEqual(
+    tap.hops.map(({ n }) => n),
+    Array.from({ length: 14 }, (_, index) => index + 1),
+  );
+  assert.deepEqual(
+    tap.hops.filter(({ ms }) => ms === null),
+    [],
+    'each hop was seen by its party',
+  );
+});
+
+test('a wrong PIN is declined with 55, a right one afterwards is approved', async () => {
+  const wrong = await system.tap('--pin', '000000');
+  assert.deepEqual([wrong.outcome, wrong.responseCode, wrong.exitCode], ['declined', '55', 1]);
+  assert.equal(wrong.issuer.arqcVerified, true);
+  assert.equal(wrong.cryptogram.secondType, 'AAC');
+  assert.equal((await system.tap()).outcome, 'approved');
+});
+
+test('cards that really decline: low balance 51, expired 54, wrong issuer key 05', async () => {
+  const poor = await system.tap('--card', 'low-balance', '--amount', '500.00');
+  assert.deepEqual([poor.outcome, poor.responseCode], ['declined', '51']);
+  const forged = await system.tap('--fault', 'wrong-issuer-key');
+  assert.deepEqual([forged.outcome, forged.responseCode], ['declined', '05']);
+  assert.equal(forged.issuer.arqcVerified, false);
+  const expired = await system.tap('--card', 'expired');
+  assert.equal(expired.outcome, 'declined');
+  // EMV 4.3 B3 Annex C5: byte 2 bit 7, expired application.
+  assert.equal(Number.parseInt(expired.tvr.slice(2, 4), 16) & 0x40, 0x40);
+});
+
+test('flip-arqc: the issuer refuses the cryptogram, and the books do not move', async () => {
+  const tap = await system.tap('--fault', 'flip-arqc');
+  assert.deepEqual([tap.outcome, tap.responseCode], ['declined', '05']);
+  assert.equal(tap.issuer.arqcVerified, false);
+  assert.equal(tap.issuer.ledgerEntryId, null);
+});
+
+test('flip-mac: the switch refuses the message with A0', async () => {
+  const tap = await system.tap('--fault', 'flip-mac');
+  assert.deepEqual([tap.outcome, tap.responseCode], ['declined', 'A0']);
+  assert.equal(tap.issuer.ledgerEntryId, null);
+});
+
+test('drop-reply: unknown, then reversed; never failed, never paid', async () => {
+  const tap = await system.tap('--fault', 'drop-reply');
+  assert.deepEqual([tap.outcome, tap.charged, tap.resolution], ['unknown', 'unknown', 'reversed']);
+  assert.equal(tap.orderStatus, 'open');
+});
+
+test('card-removed@N: before the cryptogram nothing is charged, after it the truth is found', async () => {
+  for (const number of [1, 4, 8]) {
+    const tap = await system.tap('--fault', `card-removed@${number}`);
+    assert.deepEqual([tap.outcome, tap.charged, tap.orderStatus], ['cancelled', 'no', 'open']);
+  }
+  const whole = await tapnpay(['tap', '--trace', '--data', system.dataDir]);
+  const numbers = [...whole.stdout.matchAll(/^ *([0-9]+) => (....)/gm)].map((match) => match[2]);
+  // The APDU after GENERATE AC: the issuer has approved, the card cannot be told.
+  const afterCryptogram = numbers.indexOf('80AE') + 2;
+  const torn = await system.tap('--fault', `card-removed@${afterCryptogram}`);
+  assert.notEqual(torn.outcome, 'approved');
+  assert.equal(torn.resolution ?? 'reversed', 'reversed');
+  assert.equal(torn.orderStatus, 'open');
+});
+
+for (const hop of ['seal', 'request', 'return', 'finish', 'confirm']) {
+  test(`kill-gateway@${hop}: the gateway comes back and no money is lost or doubled`, async () => {
+    const tap = await system.tap('--fault', `kill-gateway@${hop}`);
+    assert.notEqual(tap.outcome, 'approved');
+    assert.ok(['open', 'paid'].includes(tap.orderStatus), tap.orderStatus);
+    if (tap.paymentId !== null) assert.ok(['reversed', 'approved'].includes(tap.resolution ?? ''));
+    assert.equal((await system.tap()).outcome, 'approved', 'and the next payment works');
+  });
+}
+
+test('wrong usage is one line that says what to change, and exit code 2', async () => {
+  for (const amount of ['0', '-1', '1.234', 'abc', '1e3', '99999999999']) {
+    const result = await tapnpay(['tap', `--amount=${amount}`]);
+    assert.equal(result.code, 2, amount);
+    assert.equal(result.stderr.trim().split('\n').length, 1);
+    assert.match(result.stderr, /amount/);
+  }
+  assert.equal((await tapnpay(['tap', '--fault', 'nonsense'])).code, 2);
+  assert.equal((await tapnpay(['nonsense'])).code, 2);
+});
