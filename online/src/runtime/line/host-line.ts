@@ -49,6 +49,7 @@ export class HostLine {
   readonly #identities: NetworkIdentities;
   #memberId = '';
   #keys: LineKeys | null = null;
+  #previousKeys: LineKeys | null = null;
   /** Ends with the key exchange under way, well or badly. */
   #exchange: Promise<void> = Promise.resolve();
   #cancelTimer: () => void = () => undefined;
@@ -78,9 +79,18 @@ export class HostLine {
     return this.#memberId;
   }
 
+  get isClosed(): boolean {
+    return this.#session.isClosed;
+  }
+
   /** Working keys, or null while the line is not established. */
   keys(): LineKeys | null {
     return this.#session.isClosed ? null : this.#keys;
+  }
+
+  /** The keys before the last exchange on this connection. */
+  previousKeys(): LineKeys | null {
+    return this.#session.isClosed ? null : this.#previousKeys;
   }
 
   /** @see MemberLine#request */
@@ -143,6 +153,7 @@ export class HostLine {
       const pin = await this.#giveKey('pin', zoneKey);
       const mac = await this.#giveKey('mac', zoneKey);
       if (this.#session.isClosed) return;
+      this.#previousKeys = this.#keys;
       this.#keys = { pin, mac };
       this.#options.log({ event: 'lineEstablished', memberId: this.#memberId });
       this.#options.onEstablished?.(this);
@@ -182,6 +193,7 @@ export class HostLine {
   #onClose(reason: LineError): void {
     this.#cancelTimer();
     this.#keys = null;
+    this.#previousKeys = null;
     const { log, onClosed } = this.#options;
     log({ event: 'lineClosed', memberId: this.#memberId, ...reason.toJSON() });
     onClosed?.(this);

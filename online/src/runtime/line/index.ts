@@ -2,6 +2,7 @@
 export { LineError, type LineErrorCode } from './errors.ts';
 export { encodeFrame, FrameDecoder } from './framing.ts';
 export { HostLine, type HostLineOptions } from './host-line.ts';
+export { HostLines, type HostLinesOptions } from './host-lines.ts';
 export type { LineKeys } from './keys.ts';
 export {
   LINE_TIMES,

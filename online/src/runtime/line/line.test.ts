@@ -22,6 +22,7 @@ import {
   encodeFrame,
   FrameDecoder,
   HostLine,
+  HostLines,
   LineError,
   type LineState,
   MemberLine,
@@ -427,4 +428,55 @@ test('an HSM that fails at the key exchange: no keys, and the line comes up when
   world.memberHsm.fault = null;
   await world.clock.advance(1_000);
   assert.equal(world.member.state, 'established');
+});
+
+test('lines of a switch: a member that connects anew replaces its line, others are not found', async () => {
+  const clock = new ManualClock();
+  const { hsms, keys } = await systemHsms();
+  const seen: string[] = [];
+  const lines = new HostLines({
+    localId: SWITCH_ID,
+    zoneKeys: new Map([[MEMBER_ID, keys.zmkGateway]]),
+    ...{ hsm: hsms.switch, clock, random: countingRandom(7), log: () => undefined },
+    onRequest: async (memberId, message) => {
+      seen.push(memberId);
+      return answer(message);
+    },
+    onLateReply: () => undefined,
+    onEstablished: (memberId) => seen.push(`up ${memberId}`),
+  });
+  const open = (seed: number): MemberLine => {
+    const member = new MemberLine({
+      ...{ localId: MEMBER_ID, remoteId: SWITCH_ID, zoneKey: keys.zmk, hsm: hsms.gateway, clock },
+      random: countingRandom(seed),
+      log: () => undefined,
+      connect: async () => {
+        const [left, right] = memoryLink();
+        lines.accept(right);
+        return left;
+      },
+      onRequest: async (message) => withFields(answer(message), [[38, `00000${seed}`]]),
+    });
+    member.start();
+    return member;
+  };
+  const away = lines.request(MEMBER_ID, request('000001'), { timeoutMs: 1_000 });
+  await assert.rejects(away, code('ERR_LINE_NOT_ESTABLISHED'));
+  const first = open(1);
+  await settled();
+  const oldKeys = lines.keys(MEMBER_ID);
+  assert.ok(oldKeys);
+  const second = open(2);
+  await settled();
+  assert.notDeepEqual(lines.keys(MEMBER_ID), oldKeys);
+  const reply = await lines.request(MEMBER_ID, request('000001'), { timeoutMs: 1_000 });
+  assert.ok(reply !== 'timeout' && reply.fields.get(38) === '000002');
+  await first.close();
+  assert.ok(lines.keys(MEMBER_ID), 'the end of the older line does not touch the newer one');
+  await second.request(request('000002'), { timeoutMs: 1_000 });
+  assert.deepEqual(seen, [`up ${MEMBER_ID}`, `up ${MEMBER_ID}`, MEMBER_ID]);
+  await lines.close();
+  await settled();
+  assert.equal(lines.keys(MEMBER_ID), null);
+  await second.close();
 });
