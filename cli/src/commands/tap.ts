@@ -15,7 +15,7 @@ import { defaultDataDir, readSystemConfig, type SystemConfig } from '../system/l
 /** PIN of the sandbox cards, printed in their personalisation. */
 const SANDBOX_PIN = '123456';
 const USAGE = `usage: tapnpay tap [--amount 12.34] [--currency 156] [--card NAME] [--pin DIGITS|-|none]
-                   [--fault NAME] [--trace] [--json] [--data DIR] [--own]
+                   [--fault NAME] [--notify-url URL] [--trace] [--json] [--data DIR] [--own]
 pays with a virtual card against the running system, or (--own, or none running) an own
 short-lived one. --pin - reads standard input; the sandbox cards have PIN ${SANDBOX_PIN}.
 faults: flip-arqc flip-mac wrong-issuer-key card-removed@N drop-reply kill-gateway@HOP
@@ -34,6 +34,7 @@ export const tap: Command = {
     interface: { type: 'string' },
     pin: { type: 'string' },
     fault: { type: 'string' },
+    'notify-url': { type: 'string' },
     trace: { type: 'boolean' },
     own: { type: 'boolean' },
     data: { type: 'string' },
@@ -70,7 +71,9 @@ function readRequest(values: OptionValues): Omit<TapRequest, 'system' | 'onApdu'
   assertFault(fault);
   const isWrongKey = fault === 'wrong-issuer-key';
   const card = textOption(values, 'card') ?? (isWrongKey ? 'wrong-issuer-key' : 'debit');
-  return { amount, currency, card, pin: readPin(values), fault: isWrongKey ? null : fault };
+  const notifyUrl = textOption(values, 'notify-url') ?? null;
+  const pin = readPin(values);
+  return { amount, currency, card, pin, notifyUrl, fault: isWrongKey ? null : fault };
 }
 
 function assertAmount(amount: string, currency: string): void {

@@ -52,14 +52,16 @@ export class GatewayClient {
     readonly merchantOrderNumber: string;
     readonly amount: string;
     readonly currency: string;
+    readonly notifyUrl: string | null;
     readonly fault: string | null;
   }): Promise<OrderView> {
-    const { idempotencyKey, merchantOrderNumber, amount, currency, fault } = order;
+    const { idempotencyKey, merchantOrderNumber, amount, currency, notifyUrl, fault } = order;
     const body = {
       merchantOrderNumber,
       amount,
       currency,
       origin: 'https://shop.tapnpay.test',
+      ...(notifyUrl === null ? {} : { notifyUrl }),
       ...(fault === null ? {} : { lab: { fault } }),
     };
     const headers = { 'idempotency-key': idempotencyKey };

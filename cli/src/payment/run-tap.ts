@@ -30,6 +30,8 @@ export type TapRequest = {
   readonly card: string;
   readonly pin: string | null;
   readonly fault: string | null;
+  /** Where the merchant wants to be told. */
+  readonly notifyUrl: string | null;
   readonly onApdu?: (record: ApduRecord) => void;
 };
 
@@ -87,12 +89,13 @@ export async function runTap(request: TapRequest): Promise<TapDocument> {
 
 function createOrder(gateway: GatewayClient, request: TapRequest): Promise<OrderView> {
   const id = toHex(systemRandom.bytes(ID_BYTES)).toLowerCase();
-  const { amount, currency, fault } = request;
+  const { amount, currency, notifyUrl, fault } = request;
   return gateway.createOrder({
     idempotencyKey: `tap-${id}`,
     merchantOrderNumber: `T${id}`,
     amount,
     currency,
+    notifyUrl,
     fault: fault !== null && isGatewayFault(fault) ? fault : null,
   });
 }

@@ -1,0 +1,102 @@
+/**
+ * No PAN, track, PIN or key in any log, notification, database page of the parties, or printed
+ * text: a full run is searched for every form of them. The search itself is shown to find each
+ * form where it must be (positive control).
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { filesBelow, TestSystem, tapnpay, temporaryDataDir } from './system.test-kit.ts';
+
+const system = new TestSystem(temporaryDataDir());
+before(async () => {
+  await system.up();
+});
+after(() => system.close());
+
+const PIN = '739164';
+
+/** The forms in which digits may hide: ASCII, UTF-16, BCD, hex text of BCD, base64 of each. */
+function formsOf(digits: string): readonly { name: string; bytes: Buffer }[] {
+  const even = digits.length % 2 === 0 ? digits : `${digits}F`;
+  const bcd = Buffer.from(even, 'hex');
+  const ascii = Buffer.from(digits, 'latin1');
+  // Base64 depends on the position in its group of three: the middle of each alignment.
+  const base64 = (bytes: Buffer): Buffer[] =>
+    [0, 1, 2].map((shift) => {
+      const text = Buffer.concat([Buffer.alloc(shift), bytes]).toString('base64');
+      return Buffer.from(text.slice(shift === 0 ? 0 : 4, -4), 'latin1');
+    });
+  return [
+    { name: 'ASCII', bytes: ascii },
+    { name: 'UTF-16', bytes: Buffer.from(digits, 'utf16le') },
+    { name: 'BCD', bytes: bcd },
+    ...base64(ascii).map((bytes) => ({ name: 'base64 of ASCII', bytes })),
+    ...base64(bcd).map((bytes) => ({ name: 'base64 of BCD', bytes })),
+  ];
+}
+
+function findings(haystack: Buffer, digits: string): readonly string[] {
+  const forms = formsOf(digits).filter(({ bytes }) => bytes.length >= 6);
+  return forms.filter(({ bytes }) => haystack.includes(bytes)).map(({ name }) => name);
+}
+
+test('positive control: the search finds every form of a number', () => {
+  const pan = '6299990000000009';
+  for (const { name, bytes } of formsOf(pan)) {
+    const haystack = Buffer.concat([Buffer.from('before '), bytes, Buffer.from(' after')]);
+    assert.ok(findings(haystack, pan).includes(name), name);
+  }
+  assert.deepEqual(findings(Buffer.from('629999******0009'), pan), []);
+});
+
+test('a full run leaves no PAN and no PIN in logs, printed text or notifications', async () => {
+  const notifications: string[] = [];
+  const shop = createServer((request, response) => {
+    request.on('data', (chunk) => notifications.push(String(chunk)));
+    request.on('end', () => response.end());
+  });
+  await new Promise<void>((done) => shop.listen(0, '127.0.0.1', done));
+  const address = shop.address();
+  const port = typeof address === 'object' && address ? address.port : 0;
+  const printed: string[] = [];
+  const run = async (...args: string[]): Promise<void> => {
+    const notify = ['--notify-url', `http://127.0.0.1:${port}/notify`];
+    const result = await tapnpay(['tap', '--data', system.dataDir, ...notify, ...args]);
+    printed.push(result.stdout, result.stderr);
+  };
+  await run('--trace');
+  await run('--json');
+  await run('--trace', '--pin', PIN);
+  await run('--trace', '--fault', 'flip-arqc');
+  await run('--trace', '--fault', 'drop-reply');
+  await new Promise((done) => setTimeout(done, 1500));
+  shop.close();
+  assert.notEqual(notifications.length, 0, 'the shop was told');
+  const image = readFileSync(join(system.dataDir, 'cards/debit.json'));
+  const { pan, keys } = JSON.parse(image.toString()) as {
+    pan: string;
+    keys: Record<string, string>;
+  };
+  assert.ok(findings(image, pan).includes('ASCII'), 'positive control: the chip holds its PAN');
+  const logs = filesBelow(join(system.dataDir, 'logs'));
+  assert.ok(
+    logs.some(({ bytes }) => bytes.includes('"hop"')),
+    'positive control: hops are logged',
+  );
+  const searched = [
+    ...logs,
+    { path: 'printed text', bytes: Buffer.from(printed.join('\n')) },
+    { path: 'notifications', bytes: Buffer.from(notifications.join('\n')) },
+  ];
+  for (const { path, bytes } of searched) {
+    assert.deepEqual(findings(bytes, pan), [], `PAN in ${path}`);
+    assert.deepEqual(findings(bytes, PIN), [], `PIN in ${path}`);
+    for (const [name, key] of Object.entries(keys)) {
+      assert.equal(bytes.includes(key), false, `${name} in ${path}`);
+      assert.equal(bytes.includes(Buffer.from(key, 'hex')), false, `${name} in ${path}`);
+    }
+  }
+});
