@@ -1,0 +1,137 @@
+/** The issuer's half of EMV against the keys of a personalised card: right, and wrong by one bit. */
+import assert from 'node:assert/strict';
+import { before, test } from 'node:test';
+import { asciiToBytes, fromHex, toHex } from '@tapnpay/protocol/bytes';
+import {
+  applicationCryptogram,
+  arpcMethod1,
+  deriveSessionKey,
+  rsaRaw,
+  scriptMac4,
+} from '@tapnpay/protocol/crypto';
+import { caPublicKeyHashInput, parseIccImage } from '@tapnpay/protocol/emv/data';
+import type { HsmAnswers } from '@tapnpay/protocol/wire';
+import { nodeCiphers } from '../../runtime/system.ts';
+import { flipBit, sampleRequests, type TestSystem, testSystem } from '../hsm.test-kit.ts';
+
+const CARD = { pan: '6299990000000000012', panSequenceNumber: '01' } as const;
+const ATC = '0017';
+const DATA = '00'.repeat(29).concat('A1B2C3D4E5F60708');
+
+let system: TestSystem;
+let card: HsmAnswers['personaliseCard'];
+before(async () => {
+  system = await testSystem();
+  const { request } = sampleRequests(system, '00').personaliseCard;
+  const answer = await system.hsm('issuer', 'bureau').call(request);
+  card = answer as HsmAnswers['personaliseCard'];
+});
+
+function sessionKey(name: 'udkAc' | 'udkMac'): Uint8Array {
+  return deriveSessionKey(fromHex(parseIccImage(card.image).keys[name]), fromHex(ATC));
+}
+
+function verification(change: object = {}) {
+  const arqc = toHex(applicationCryptogram(sessionKey('udkAc'), fromHex(DATA)));
+  const imkAc = system.keys.issuer.keys.imkAc.keyBlock;
+  return {
+    ...({ command: 'verifyArqc', imkAc, card: CARD, atc: ATC, data: DATA, arqc } as const),
+    ...change,
+  };
+}
+
+test('the cryptogram of a card that the bureau made is right (CVN 01, EMV 4.3 B2 §8.1)', async () => {
+  assert.deepEqual(await system.hsm('issuer').call(verification()), { valid: true });
+});
+
+test('one bit of cryptogram, data, ATC or card makes it wrong', async () => {
+  const hsm = system.hsm('issuer');
+  const { arqc } = verification();
+  const wrong = [
+    ...Array.from({ length: 64 }, (_, bit) => ({ arqc: flipBit(arqc, bit) })),
+    ...[0, 100, 295].map((bit) => ({ data: flipBit(DATA, bit) })),
+    { atc: flipBit(ATC, 15) },
+    { card: { ...CARD, panSequenceNumber: '02' } },
+    { card: { ...CARD, pan: '6299990000000000020' } },
+  ];
+  for (const change of wrong) {
+    assert.deepEqual(await hsm.call(verification(change)), { valid: false });
+  }
+});
+
+test('the ARPC is what the card computes (EMV 4.3 B2 §8.2.1, method 1)', async () => {
+  const { imkAc, card: id, atc, arqc } = verification();
+  const arc = toHex(asciiToBytes('00'));
+  const answer = await system
+    .hsm('issuer')
+    .call({ command: 'generateArpc', imkAc, card: id, atc, arqc, arc });
+  assert.equal(answer.arpc, toHex(arpcMethod1(sessionKey('udkAc'), fromHex(arqc), fromHex(arc))));
+});
+
+test('the MAC of a script command is what the card computes (EMV 4.3 B2 §9.2)', async () => {
+  const header = '84DA9F5809';
+  const data = '0000000005';
+  const answer = await system.hsm('issuer').call({
+    command: 'generateScriptMac',
+    imkMac: system.keys.issuer.keys.imkMac.keyBlock,
+    ...{ card: CARD, atc: ATC, arqc: '1122334455667788', header, data },
+  });
+  const expected = scriptMac4(
+    sessionKey('udkMac'),
+    fromHex(header),
+    fromHex(ATC),
+    fromHex('1122334455667788'),
+    fromHex(data),
+  );
+  assert.equal(answer.mac, toHex(expected));
+});
+
+test('the certificates of a card chain to the sandbox CA (EMV 4.3 B2 §6.3, §6.4)', () => {
+  const { caPublicKey } = card;
+  const image = parseIccImage(card.image);
+  assert.equal(caPublicKey.rid, 'A000000333');
+  assert.equal(caPublicKey.index, 'F0');
+  assert.equal(image.caIndex, 'F0');
+  assert.equal(caPublicKey.modulus.length, 2 * 176);
+  assert.equal(caPublicKey.sha1, toHex(nodeCiphers.sha1(caPublicKeyHashInput(caPublicKey))));
+  const issuer = rsaRaw(
+    fromHex(caPublicKey.modulus),
+    fromHex(caPublicKey.exponent),
+    fromHex(image.issuerCertificate),
+  );
+  assert.match(toHex(issuer), /^6A02629999FF1249000001.*BC$/);
+  const leftmost = toHex(issuer.slice(15, -21));
+  const modulus = `${leftmost}${image.issuerRemainder}`.slice(0, 2 * 144);
+  const icc = rsaRaw(
+    fromHex(modulus),
+    fromHex(image.issuerExponent),
+    fromHex(image.iccCertificate),
+  );
+  assert.match(toHex(icc), /^6A046299990000000000012F1230.*BC$/);
+});
+
+test('two cards share the authority and no key of their own', async () => {
+  const { request } = sampleRequests(system, '00').personaliseCard;
+  const answer = await system.hsm('issuer', 'bureau').call({
+    ...request,
+    card: { ...CARD, panSequenceNumber: '02' },
+  } as typeof request);
+  const other = answer as HsmAnswers['personaliseCard'];
+  assert.deepEqual(other.caPublicKey, card.caPublicKey);
+  const [left, right] = [parseIccImage(card.image), parseIccImage(other.image)];
+  assert.equal(left.issuerCertificate, right.issuerCertificate);
+  assert.notEqual(left.rsa.modulus, right.rsa.modulus);
+  for (const name of ['udkAc', 'udkMac', 'udkEnc'] as const) {
+    assert.notEqual(left.keys[name], right.keys[name]);
+  }
+});
+
+test('a card is effective ten years before its expiry unless the bureau says otherwise', async () => {
+  const { request } = sampleRequests(system, '00').personaliseCard;
+  assert.equal(parseIccImage(card.image).effectiveYymm, '2012');
+  const named = { ...request, effectiveYymm: '2501', cardholderName: 'ZHANG/SAN' };
+  const answer = await system.hsm('issuer', 'bureau').call(named as typeof request);
+  const image = parseIccImage((answer as HsmAnswers['personaliseCard']).image);
+  assert.equal(image.effectiveYymm, '2501');
+  assert.equal(image.cardholderName, 'ZHANG/SAN');
+});
