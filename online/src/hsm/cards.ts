@@ -1,4 +1,4 @@
-/** The bureau of the lab: cards from a table, their images for the chip, their records for the issuer. */
+/** The bureau of the lab: cards from a table, an image for each chip, a record for the issuer. */
 import { join } from 'node:path';
 import { type Clock, luhnCheckDigit, type RandomSource, toHex } from '@tapnpay/protocol/bytes';
 import { parseIccImage } from '@tapnpay/protocol/emv/data';
@@ -112,7 +112,7 @@ export async function personaliseCards(options: {
     assertSpec(spec);
     const record = records.get(spec.pan);
     const image = readImage(dataDir, spec.name);
-    if (record && image) continue;
+    if (record && image && readFileIfAny(caKeysPath(dataDir))) continue;
     const known = image?.expiryYymm ?? record?.expiryYymm;
     const expiryYymm = known ?? yymmAfter(clock.nowMs(), spec.monthsValid);
     const made = await personaliseCard(makers, keys, { ...spec, expiryYymm });
@@ -208,7 +208,7 @@ function isRecord(value: unknown): value is CardRecord {
 }
 
 function writeCaPublicKey(dataDir: string, key: CaPublicKeyJson): void {
-  const path = join(dataDir, 'ca-public-keys.json');
+  const path = caKeysPath(dataDir);
   const text = `${JSON.stringify([key], null, 2)}\n`;
   const file = readFileIfAny(path);
   if (!file || new TextDecoder().decode(file) !== text) writeFileAtomic(path, text);
@@ -224,6 +224,10 @@ function parseJson(file: Uint8Array): unknown {
 
 function recordsPath(dataDir: string): string {
   return join(dataDir, 'issuer-cards.json');
+}
+
+function caKeysPath(dataDir: string): string {
+  return join(dataDir, 'ca-public-keys.json');
 }
 
 function cardPath(dataDir: string, name: string): string {

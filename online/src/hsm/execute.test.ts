@@ -165,7 +165,7 @@ test('a block whose header was never one of ours is refused, though its MAC is r
   }
 });
 
-test('keys leave labelled, not exportable, with odd parity and their usage (X9.143, FIPS 46-3)', () => {
+test('keys leave labelled, not exportable and of odd parity (X9.143, FIPS 46-3)', () => {
   const { party, caller, request } = samples.generateKey;
   const context = system.contexts[party];
   const { keyBlock } = executeHsmCommand(context, caller, request) as { keyBlock: string };

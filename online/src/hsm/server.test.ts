@@ -35,7 +35,7 @@ function say(port: number, bytes: Uint8Array): Promise<readonly unknown[]> {
   });
 }
 
-test('first start makes master key and tokens for the owner only; the next one keeps them', async () => {
+test('first start makes master key and tokens for the owner, later ones keep them', async () => {
   const dataDir = dataFolder();
   const first = await startHsm({ dataDir, party: 'switch', port: 0 });
   await first.close();
@@ -153,7 +153,7 @@ test('connections beyond the limit are cut off, the others served on', async () 
   await hsm.close();
 });
 
-test('a handed over initial key stays handed over after a restart, also after a cut line', async () => {
+test('an initial key is handed over once, also after a restart and a cut line', async () => {
   const dataDir = dataFolder();
   await (await startHsm({ dataDir, party: 'gateway', port: 0 })).close();
   const path = join(hsmFolder(dataDir, 'gateway'), 'initial-keys.txt');

@@ -112,7 +112,7 @@ test('a frame stays below its limit however long the requests are', async () => 
   await assert.rejects(hsm.call({ ...long, data: data.repeat(3) }), { code: 'ERR_HSM_REQUEST' });
 });
 
-test('a refused command is an error with the code of the HSM, its neighbours are answered', async () => {
+test('a refused command has the code of the HSM, its neighbours are answered', async () => {
   const error = { code: 'ERR_HSM_PIN', message: 'no', data: {} };
   const { port } = await scriptedHsm(({ id, batch }, socket) => {
     reply(socket, { id, replies: batch.map((_, at) => (at === 1 ? { error } : { ok: at })) });
@@ -125,7 +125,7 @@ test('a refused command is an error with the code of the HSM, its neighbours are
   );
 });
 
-test('calls in flight fail when the connection is lost; the next one finds the HSM again', async () => {
+test('calls in flight fail with the connection, the next one finds the HSM again', async () => {
   let isDown = true;
   const { port } = await scriptedHsm((frame, socket) => {
     if (isDown) socket.destroy();

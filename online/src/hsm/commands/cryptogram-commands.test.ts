@@ -1,4 +1,4 @@
-/** The issuer's half of EMV against the keys of a personalised card: right, and wrong by one bit. */
+/** The issuer's half of EMV against the keys of a made card: right, and wrong by one bit. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { asciiToBytes, fromHex, toHex } from '@tapnpay/protocol/bytes';
@@ -40,7 +40,7 @@ function verification(change: object = {}) {
   };
 }
 
-test('the cryptogram of a card that the bureau made is right (CVN 01, EMV 4.3 B2 §8.1)', async () => {
+test('the cryptogram of a made card is right (CVN 01, EMV 4.3 B2 §8.1)', async () => {
   assert.deepEqual(await system.hsm('issuer').call(verification()), { valid: true });
 });
 
@@ -126,7 +126,7 @@ test('two cards share the authority and no key of their own', async () => {
   }
 });
 
-test('a card is effective ten years before its expiry unless the bureau says otherwise', async () => {
+test('a card is effective ten years before its expiry unless told otherwise', async () => {
   const { request } = sampleRequests(system, '00').personaliseCard;
   assert.equal(parseIccImage(card.image).effectiveYymm, '2012');
   const named = { ...request, effectiveYymm: '2501', cardholderName: 'ZHANG/SAN' };

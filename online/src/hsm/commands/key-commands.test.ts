@@ -83,7 +83,7 @@ function importRequest(key: Uint8Array, usage: KeyUsage, kcv?: string) {
   } as const;
 }
 
-test('a PIN key with equal halves is refused at import, a MAC key with equal halves is taken', async () => {
+test('of keys with equal halves a MAC key is imported, a PIN key is not', async () => {
   const half = withOddParity(seededRandom('half').bytes(8));
   const key = new Uint8Array([...half, ...half]);
   const hsm = system.hsm('issuer');
@@ -145,7 +145,7 @@ test('a generated key leaves under the zone key alone, and only if asked', async
   assert.notEqual(kept.kcv, sent.kcv);
 });
 
-test('an initial key leaves under the key of an element alone, and once (X9.24-3 §6.3)', async () => {
+test('an initial key leaves under the key of an element, once (X9.24-3 §6.3)', async () => {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const publicKeySpki = toHex(publicKey.export({ format: 'der', type: 'spki' }));
   const base = system.keys.gateway.keys.bdk.keyBlock;

@@ -87,7 +87,7 @@ function verification(change: { pinBlock: string; pan?: string; pvki?: string; p
   } as const;
 }
 
-test('element to gateway to switch to issuer: one PIN, three keys, two formats (ISO 9564-1 §9)', async () => {
+test('from element to issuer: one PIN, three keys, two formats (ISO 9564-1 §9)', async () => {
   const first = await system.hsm('gateway').call(fromElement());
   const atSwitch = clearKey('switch', system.gatewayLine.switch.pin);
   const block = tdesDecrypt(atSwitch, fromHex(first.pinBlock));
@@ -163,7 +163,7 @@ test('a PIN that differs in any digit is wrong, the last ones included', async (
   }
 });
 
-test('a PVV, PVKI, PAN or block that is wrong by one bit or digit is a wrong PIN, no error', async () => {
+test('a PVV, PVKI, PAN or block wrong by one bit or digit is a wrong PIN, no error', async () => {
   const hsm = system.hsm('issuer');
   const pinBlock = issuerBlock(PIN);
   const { pvv } = verification({ pinBlock });
