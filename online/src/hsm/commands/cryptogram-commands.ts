@@ -39,7 +39,10 @@ export const verifyArqcCommand: Command<'verifyArqc'> = command<'verifyArqc', 'i
   },
 });
 
-/** The issuer's proof to the card, method 1. @see EMV 4.3 B2 §8.2.1 */
+/**
+ * The issuer's proof to the card, method 1. One 3DES block of the caller's choice: no way to an
+ * ARQC, whose CBC chain runs under half of the key. @see EMV 4.3 B2 §8.2.1
+ */
 export const generateArpcCommand: Command<'generateArpc'> = command<'generateArpc', 'imk'>(
   'generateArpc',
   {
