@@ -1,0 +1,12 @@
+/** The issuer (发卡行): cards, accounts, cryptogram checks, authorisation and reversal. */
+export { parseCardFile } from './cards.ts';
+export { IssuerCore } from './core.ts';
+export { IssuerError, type IssuerErrorCode } from './errors.ts';
+export { dropReplyPath, type IssuerFaults } from './lab-faults.ts';
+export * from './model.ts';
+export * from './ports.ts';
+export { PURCHASE_STEPS } from './purchase.ts';
+export * from './start.ts';
+export * from './store.ts';
+export { MemoryIssuerStore } from './store-memory.ts';
+export { openIssuerStore, PostgresIssuerStore } from './store-postgres.ts';

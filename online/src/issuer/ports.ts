@@ -1,0 +1,39 @@
+/** What the issuer's core asks of the outside; drivers and the simulator answer. */
+import type { Clock, RandomSource } from '@tapnpay/protocol/bytes';
+import type { Hsm, KeyBlock } from '@tapnpay/protocol/wire';
+import type { IssuerStore } from './store.ts';
+
+/** Working keys of the line that a request came on, under the issuer's HSM. */
+export type LineKeys = { readonly pin: KeyBlock; readonly mac: KeyBlock };
+
+/** Keys of the issuer that live longer than a line. */
+export type IssuerKeys = { readonly imkAc: KeyBlock; readonly pvk: KeyBlock };
+
+/** Limits of an installation; minor units. */
+export type IssuerLimits = { readonly singleAmountMinor: bigint };
+
+/** Limits of an installation that asks for nothing else: 50,000.00 a purchase. */
+export const ISSUER_LIMITS: IssuerLimits = { singleAmountMinor: 5_000_000n };
+
+/** A record for the log: no secrets, no card data. */
+export type IssuerLog = (record: {
+  readonly event: string;
+  readonly [fact: string]: string | number | boolean | null;
+}) => void;
+
+/** Everything the core stands on. */
+export type IssuerPorts = {
+  readonly store: IssuerStore;
+  readonly hsm: Hsm;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly keys: IssuerKeys;
+  readonly limits: IssuerLimits;
+  /** HMAC under a key of this installation, hex: finds cards without keeping their numbers. */
+  readonly keyedDigest: (text: string) => string;
+  /** Takes cards that were issued meanwhile; true when there were new ones. */
+  readonly refreshCards: () => Promise<boolean>;
+  /** Lab fault: true when the answer of an authorisation is to be lost on its way. */
+  readonly isReplyDropped: () => boolean;
+  readonly log: IssuerLog;
+};

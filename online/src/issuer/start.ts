@@ -1,0 +1,176 @@
+/** The issuer's process: books, HSM, cards and the line to the switch around the core. */
+import { errorBody } from '@tapnpay/protocol/bytes';
+import { z } from 'zod';
+import {
+  type CommonConfig,
+  commonConfigShape,
+  connectHsm,
+  connectTcp,
+  createLog,
+  MemberLine,
+  type PartyLog,
+  parseConfig,
+  portSchema,
+  readPartyKeys,
+  systemClock,
+  systemRandom,
+} from '../runtime/index.ts';
+import { CardFile } from './cards.ts';
+import { IssuerCore } from './core.ts';
+import { type IssuerFaults, openDropReply } from './lab-faults.ts';
+import { openKeyedDigest } from './lookup-key.ts';
+import { ISSUER_LIMITS, type IssuerPorts } from './ports.ts';
+import { openIssuerStore } from './store-postgres.ts';
+
+/** Institution numbers of an installation that asks for no others. */
+export const ISSUER_INSTITUTION = '62990000001';
+const SWITCH_INSTITUTION = '00010000000';
+/** How long a start waits for the line before it counts as started without one. */
+const LINE_WAIT_MS = 5_000;
+
+/** What the issuer is told at its start. */
+export type IssuerConfig = CommonConfig & {
+  /** The switch's listener on 127.0.0.1. */
+  readonly switchPort: number;
+  readonly institution?: string | undefined;
+  readonly switchInstitution?: string | undefined;
+  /** Highest amount of one purchase, minor units. */
+  readonly singleAmountMinor?: string | undefined;
+  /** Present in lab mode only. */
+  readonly lab?: { readonly faults?: IssuerFaults | undefined } | undefined;
+};
+
+const institutionSchema = z.string().regex(/^[0-9]{11}$/);
+const issuerConfigSchema: z.ZodType<IssuerConfig> = z.object({
+  ...commonConfigShape,
+  switchPort: portSchema,
+  institution: institutionSchema.optional(),
+  switchInstitution: institutionSchema.optional(),
+  singleAmountMinor: z
+    .string()
+    .regex(/^[1-9][0-9]{0,11}$/)
+    .optional(),
+  lab: z
+    .object({
+      faults: z
+        .object({ dropReply: z.union([z.boolean(), z.number().int().min(0)]).optional() })
+        .optional(),
+    })
+    .optional(),
+});
+
+/** A running issuer. */
+export type RunningIssuer = {
+  readonly close: () => Promise<void>;
+  /** Whether the line is up at this moment. */
+  readonly isLineUp: () => boolean;
+};
+
+/**
+ * Starts the issuer; resolves when the line to the switch is established, or after some seconds
+ * without one (it keeps trying). @throws TapError for configuration, database, HSM, key or card
+ * file faults.
+ */
+export async function startIssuer(input: IssuerConfig): Promise<RunningIssuer> {
+  const config = parseConfig(issuerConfigSchema, input);
+  const { dataDir } = config;
+  const log = createLog({ party: 'issuer', logFile: config.logFile });
+  const partyKeys = readPartyKeys(dataDir, 'issuer').keys;
+  const hsm = await connectHsm({ ...config.hsm, caller: 'issuer' });
+  const closers: (() => Promise<void>)[] = [() => hsm.close()];
+  try {
+    const { databaseUrl, schema } = config;
+    const store = await openIssuerStore({ databaseUrl, schema, log: log.warn });
+    closers.push(() => store.close());
+    const keyedDigest = openKeyedDigest(dataDir, systemRandom);
+    const system = { clock: systemClock, random: systemRandom, keyedDigest };
+    const refreshCards = cardRefresher(new CardFile(dataDir, system), store, log);
+    await refreshCards();
+    const core = new IssuerCore({
+      ...system,
+      store,
+      hsm,
+      keys: { imkAc: partyKeys.imkAc.keyBlock, pvk: partyKeys.pvk.keyBlock },
+      limits: config.singleAmountMinor
+        ? { singleAmountMinor: BigInt(config.singleAmountMinor) }
+        : ISSUER_LIMITS,
+      refreshCards: () => refreshCards().catch(cardFileFault(log)),
+      isReplyDropped: openDropReply(dataDir, config.lab && (config.lab.faults ?? {})),
+      log: log.info,
+    });
+    const line = openLine({ config, core, hsm, zoneKey: partyKeys.zmk.keyBlock, log });
+    closers.push(() => line.close());
+    await lineUpOrWaited(line);
+    return {
+      isLineUp: () => line.state === 'established',
+      close: () => closeAll(closers),
+    };
+  } catch (thrown) {
+    await closeAll(closers);
+    throw thrown;
+  }
+}
+
+function openLine(parts: {
+  readonly config: IssuerConfig;
+  readonly core: IssuerCore;
+  readonly hsm: IssuerPorts['hsm'];
+  readonly zoneKey: string;
+  readonly log: PartyLog;
+}): MemberLine {
+  const { config, core, hsm, zoneKey, log } = parts;
+  const line: MemberLine = new MemberLine({
+    localId: config.institution ?? ISSUER_INSTITUTION,
+    remoteId: config.switchInstitution ?? SWITCH_INSTITUTION,
+    zoneKey,
+    hsm,
+    clock: systemClock,
+    random: systemRandom,
+    log: log.info,
+    connect: () => connectTcp({ port: config.switchPort }),
+    onRequest: async (message) => {
+      const keys = line.keys();
+      return keys ? core.handle(message, keys) : null;
+    },
+    onState: (state) => log.info({ event: 'lineState', state }),
+  });
+  line.start();
+  return line;
+}
+
+async function lineUpOrWaited(line: MemberLine): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const cancel = systemClock.startTimer(LINE_WAIT_MS, resolve);
+    void line.established().then(() => {
+      cancel();
+      resolve();
+    });
+  });
+}
+
+function cardRefresher(
+  file: CardFile,
+  store: IssuerPorts['store'],
+  log: PartyLog,
+): () => Promise<boolean> {
+  return async () => {
+    const cards = file.readIfChanged();
+    if (!cards) return false;
+    const imported = await store.importCards(cards, systemClock.nowMs());
+    log.info({ event: 'cardsImported', inFile: cards.length, imported });
+    return imported > 0;
+  };
+}
+
+/** A card file that broke while the issuer runs changes nothing for the cards it knows. */
+function cardFileFault(log: PartyLog): (thrown: unknown) => boolean {
+  return (thrown) => {
+    log.error({ event: 'cardFileRefused', ...errorBody(thrown) });
+    return false;
+  };
+}
+
+/** The line first, then the books, then the HSM. */
+async function closeAll(closers: readonly (() => Promise<void>)[]): Promise<void> {
+  for (const close of [...closers].reverse()) await close();
+}
