@@ -1,4 +1,4 @@
-/** One payment with a virtual card against a running system: order, element, card, and its truth. */
+/** One payment with a virtual card against a running system: order, element, card, truth. */
 import { join } from 'node:path';
 import {
   type ApduRecord,

@@ -66,7 +66,8 @@ export function traceText(document: TapDocument, apdus: readonly ApduRecord[]): 
     const when = ms === null ? '      -' : `${String(ms).padStart(5)} ms`;
     const told = Object.entries(facts).map(([key, value]) => `${key}=${value}`);
     const label = `${name} ${HOP_ZH[name]}`;
-    return `${String(n).padStart(2)} ${when}  ${label.padEnd(18)} ${party ?? ''} ${told.join(' ')}`.trimEnd();
+    const row = [String(n).padStart(2), `${when} `, label.padEnd(18), party ?? '', ...told];
+    return row.join(' ').trimEnd();
   });
   const exchanges = apdus.flatMap(({ number, command, response }) => [
     `${String(number).padStart(3)} => ${command}`,

@@ -133,7 +133,8 @@ async function prepareElement(config: SystemConfig): Promise<void> {
   const deadlineMs = systemClock.nowMs() + ESTABLISH_TIMEOUT_MS;
   while (!(await gateway.isReady())) {
     if (systemClock.nowMs() > deadlineMs) {
-      const text = `the line between gateway and switch is not established; see ${config.dataDir}/logs`;
+      const logs = `${config.dataDir}/logs`;
+      const text = `the line between gateway and switch is not established; see ${logs}`;
       throw new TapError('ERR_SYSTEM_START', text);
     }
     await new Promise<void>((done) => {
