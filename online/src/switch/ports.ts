@@ -1,0 +1,82 @@
+/** What the switch's core asks of the outside; drivers and the simulator answer. */
+import type { Clock, RandomSource } from '@tapnpay/protocol/bytes';
+import type { Iso8583Message } from '@tapnpay/protocol/iso8583';
+import { Hop, type HopRecord, type Hsm, type KeyBlock } from '@tapnpay/protocol/wire';
+import type { Log } from '../runtime/index.ts';
+import type { Vault } from '../runtime/vault.ts';
+import type { Route } from './routing.ts';
+import type { SwitchStore } from './store.ts';
+
+/** Working keys of one line as key blocks under the switch's HSM. */
+export type LineKeys = { readonly pin: KeyBlock; readonly mac: KeyBlock };
+
+/** The lines of the members, by institution. */
+export interface MemberLines {
+  /** Null while the member's line is not established. */
+  keys(institutionId: string): LineKeys | null;
+  /**
+   * Sends and waits. `down`: surely nothing was sent. A rejection counts as no answer: the message
+   * may have left.
+   */
+  send(
+    institutionId: string,
+    message: Iso8583Message,
+    timeoutMs: number,
+  ): Promise<Iso8583Message | 'timeout' | 'down'>;
+}
+
+/** Fixed facts of an installation; plain data. */
+export type SwitchProfile = {
+  /** Institutions whose lines may send 0200 and 0420. */
+  readonly acquirerIds: readonly string[];
+  /** Card number ranges and their issuers. */
+  readonly routes: readonly Route[];
+  /** Shorter than the acquirers' own patience, so that they hear of it. */
+  readonly issuerTimeoutMs: number;
+  /** Pauses between repeats of a reversal; the last one repeats. */
+  readonly advicePausesMs: readonly number[];
+  /** Reversals under way to one issuer at once. */
+  readonly advicesInFlightMax: number;
+};
+
+/** Everything the core stands on. */
+export type SwitchPorts = {
+  readonly store: SwitchStore;
+  readonly hsm: Hsm;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly lines: MemberLines;
+  readonly vault: Vault;
+  readonly profile: SwitchProfile;
+  readonly log: Log;
+  /** Sees each hop at the moment it is reached. */
+  readonly onHop: (record: HopRecord) => void;
+  /** Work for `tick` has come up: a reversal. */
+  readonly wake: () => void;
+};
+
+/** Institution numbers of the one system that `tapnpay up` starts. */
+export const INSTITUTION_SWITCH = '00010000000';
+export const INSTITUTION_GATEWAY = '49990000001';
+export const INSTITUTION_ISSUER = '62990000001';
+
+/** Times, limits and routes of an installation that asks for nothing else. */
+export const SWITCH_DEFAULTS: SwitchProfile = {
+  acquirerIds: [INSTITUTION_GATEWAY],
+  routes: [{ prefix: '629999', institutionId: INSTITUTION_ISSUER }],
+  issuerTimeoutMs: 12_000,
+  advicePausesMs: [1_000, 2_000, 5_000, 10_000, 30_000, 60_000],
+  advicesInFlightMax: 16,
+};
+
+/** Hop 9 of a transaction, told to `onHop` and, with the numbers to find it by, to the log. */
+export function reachRoute(
+  ports: Pick<SwitchPorts, 'clock' | 'onHop' | 'log'>,
+  trace: { readonly stan: string | null; readonly retrievalReference: string | null },
+  facts: HopRecord['facts'],
+): void {
+  const atMs = ports.clock.nowMs();
+  const record: HopRecord = { n: Hop.route, name: 'route', party: 'switch', atMs, facts };
+  ports.log({ event: 'hop', ...record, ...trace });
+  ports.onHop(record);
+}
