@@ -1,6 +1,7 @@
 /** Messages to bytes and back, driven by a dialect's table. @see ISO 8583:1987 §4, Q/CUP 006 */
-import { byteAt, bytesToLatin1 } from '../bytes/index.ts';
+import { byteAt } from '../bytes/index.ts';
 import type { Dialect, FieldSpec } from './dialect.ts';
+import { putAscii, type Source, sourceOf } from './encodings.ts';
 import { fault } from './errors.ts';
 import { type CupsHeader, decodeHeader, encodeHeader } from './header.ts';
 import type { FieldValue, Iso8583Message } from './message.ts';
@@ -22,37 +23,45 @@ export function encodeMessage(
   header: CupsHeader,
   message: Iso8583Message,
 ): Uint8Array {
-  assertMti(message.mti, dialect.headerBytes);
-  const numbers = [...message.fields.keys()].sort((left, right) => left - right);
-  const bitmapBytes = (numbers.at(-1) ?? 0) > 64 ? 2 * BITMAP_BYTES : BITMAP_BYTES;
-  const bitmap = new Uint8Array(bitmapBytes);
-  if (bitmapBytes > BITMAP_BYTES) setBit(bitmap, 1);
-  const parts: Uint8Array[] = [];
-  let offset = dialect.headerBytes + MTI_BYTES + bitmapBytes;
+  const { mti, fields } = message;
+  const start = dialect.headerBytes;
+  assertMti(mti, start);
+  const numbers = [...fields.keys()].sort((left, right) => left - right);
+  const isLong = (numbers.at(-1) ?? 0) > 64;
+  const first = start + MTI_BYTES + (isLong ? 2 : 1) * BITMAP_BYTES;
+  const plan: FieldPlan[] = [];
+  let offset = first;
   for (const number of numbers) {
-    const spec = specOf(dialect, number, offset);
-    const content = encodeField(spec, message.fields.get(number) ?? '', offset);
-    const prefix = spec.prefix.encode(content.length);
-    setBit(bitmap, number);
-    parts.push(prefix, content);
-    offset += prefix.length + content.length;
+    const planned = planField(specOf(dialect, number, offset), fields.get(number) ?? '', offset);
+    plan.push(planned);
+    offset = planned.contentOffset + planned.contentBytes;
   }
-  if (offset > MESSAGE_BYTES_MAX) {
-    const place = { fieldPath: 'message', offsetBytes: offset };
-    throw fault('ERR_ISO8583_LENGTH', place, `is longer than ${MESSAGE_BYTES_MAX} bytes`);
-  }
+  assertMessageLength(offset);
   const bytes = new Uint8Array(offset);
   bytes.set(encodeHeader(header, offset));
-  for (let index = 0; index < MTI_BYTES; index++) {
-    bytes[dialect.headerBytes + index] = message.mti.charCodeAt(index);
-  }
-  bytes.set(bitmap, dialect.headerBytes + MTI_BYTES);
-  let at = dialect.headerBytes + MTI_BYTES + bitmapBytes;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
+  putAscii(mti, bytes, start);
+  if (isLong) setBit(bytes, start + MTI_BYTES, 1);
+  for (const { spec, value, contentOffset, contentBytes } of plan) {
+    setBit(bytes, start + MTI_BYTES, spec.number);
+    spec.prefix.write(contentBytes, bytes, contentOffset - spec.prefix.lengthBytes);
+    spec.content.write(value, bytes, contentOffset);
   }
   return bytes;
+}
+
+/** A field that may be written, and where. */
+type FieldPlan = {
+  readonly spec: FieldSpec;
+  readonly value: FieldValue;
+  readonly contentOffset: number;
+  readonly contentBytes: number;
+};
+
+function planField(spec: FieldSpec, value: FieldValue, offset: number): FieldPlan {
+  const contentOffset = offset + spec.prefix.lengthBytes;
+  const contentBytes = spec.content.measure(spec, value, contentOffset);
+  assertLength(spec, contentBytes, contentOffset);
+  return { spec, value, contentOffset, contentBytes };
 }
 
 /**
@@ -60,26 +69,24 @@ export function encodeMessage(
  * @throws Iso8583Error naming the field and the byte; nothing else whatever the bytes are.
  */
 export function decodeMessage(dialect: Dialect, bytes: Uint8Array): DecodedMessage {
-  if (bytes.length > MESSAGE_BYTES_MAX) {
-    const place = { fieldPath: 'message', offsetBytes: MESSAGE_BYTES_MAX };
-    throw fault('ERR_ISO8583_LENGTH', place, `is longer than ${MESSAGE_BYTES_MAX} bytes`);
-  }
-  const header = decodeHeader(bytes);
+  assertMessageLength(bytes.length);
+  const source = sourceOf(bytes);
+  const header = decodeHeader(source);
   const start = dialect.headerBytes;
-  const mti = bytesToLatin1(slice(bytes, start, MTI_BYTES, 'MTI'));
+  assertRoom(source, start, MTI_BYTES, 'MTI');
+  const mti = source.text.slice(start, start + MTI_BYTES);
   assertMti(mti, start);
-  const numbers = presentFields(bytes, start + MTI_BYTES);
+  const numbers = presentFields(source, start + MTI_BYTES);
   const isLong = (byteAt(bytes, start + MTI_BYTES) & 0x80) !== 0;
   let offset = start + MTI_BYTES + (isLong ? 2 : 1) * BITMAP_BYTES;
   const fields = new Map<number, FieldValue>();
   for (const number of numbers) {
     const spec = specOf(dialect, number, offset);
     const contentOffset = offset + spec.prefix.lengthBytes;
-    const contentBytes = contentLength(spec, bytes, offset);
-    const place = { fieldPath: spec.fieldPath, offsetBytes: contentOffset };
-    const content = slice(bytes, contentOffset, contentBytes, spec.fieldPath);
-    fields.set(number, spec.content.decode(content, place));
+    const contentBytes = contentLength(spec, source, offset);
+    assertRoom(source, contentOffset, contentBytes, spec.fieldPath);
     offset = contentOffset + contentBytes;
+    fields.set(number, spec.content.read(spec, source, contentOffset, offset));
   }
   if (offset !== bytes.length) {
     const place = { fieldPath: 'message', offsetBytes: offset };
@@ -94,14 +101,19 @@ function assertMti(mti: string, offsetBytes: number): void {
 }
 
 /** Numbers of the present fields, in order. A third bitmap (bit 65) is refused. */
-function presentFields(bytes: Uint8Array, offset: number): readonly number[] {
-  const first = slice(bytes, offset, BITMAP_BYTES, 'bitmap');
-  const isLong = (byteAt(first, 0) & 0x80) !== 0;
-  const bitmap = isLong ? slice(bytes, offset, 2 * BITMAP_BYTES, 'bitmap') : first;
+function presentFields(source: Source, offset: number): readonly number[] {
+  assertRoom(source, offset, BITMAP_BYTES, 'bitmap');
+  const isLong = (byteAt(source.bytes, offset) & 0x80) !== 0;
+  const bitmapBytes = (isLong ? 2 : 1) * BITMAP_BYTES;
+  assertRoom(source, offset, bitmapBytes, 'bitmap');
   const numbers: number[] = [];
-  for (let number = 2; number <= 8 * bitmap.length; number++) {
-    const mask = 0x80 >> ((number - 1) % 8);
-    if ((byteAt(bitmap, (number - 1) >> 3) & mask) !== 0) numbers.push(number);
+  for (let index = 0; index < bitmapBytes; index++) {
+    const byte = byteAt(source.bytes, offset + index);
+    for (let bit = 0; bit < 8; bit++) {
+      const isPresent = (byte & (0x80 >> bit)) !== 0;
+      // Bit 1 announces the second bitmap and is no field.
+      if (isPresent && (index > 0 || bit > 0)) numbers.push(8 * index + bit + 1);
+    }
   }
   if (numbers.includes(65)) {
     const place = { fieldPath: 'bitmap', offsetBytes: offset + BITMAP_BYTES };
@@ -110,9 +122,9 @@ function presentFields(bytes: Uint8Array, offset: number): readonly number[] {
   return numbers;
 }
 
-function setBit(bitmap: Uint8Array, number: number): void {
-  const index = (number - 1) >> 3;
-  bitmap[index] = byteAt(bitmap, index) | (0x80 >> ((number - 1) % 8));
+function setBit(bytes: Uint8Array, bitmapOffset: number, number: number): void {
+  const index = bitmapOffset + ((number - 1) >> 3);
+  bytes[index] = byteAt(bytes, index) | (0x80 >> ((number - 1) % 8));
 }
 
 function specOf(dialect: Dialect, number: number, offsetBytes: number): FieldSpec {
@@ -122,20 +134,11 @@ function specOf(dialect: Dialect, number: number, offsetBytes: number): FieldSpe
   throw fault('ERR_ISO8583_FIELD', place, `is not defined in ${dialect.name}`);
 }
 
-function encodeField(spec: FieldSpec, value: FieldValue, offset: number): Uint8Array {
-  const place = {
-    fieldPath: spec.fieldPath,
-    offsetBytes: offset + spec.prefix.lengthBytes,
-  };
-  const content = spec.content.encode(value, place);
-  assertLength(spec, content.length, place.offsetBytes);
-  return content;
-}
-
-function contentLength(spec: FieldSpec, bytes: Uint8Array, offset: number): number {
+function contentLength(spec: FieldSpec, source: Source, offset: number): number {
   const { lengthBytes } = spec.prefix;
   if (lengthBytes === 0) return spec.contentBytesMax;
-  const length = spec.prefix.decode(slice(bytes, offset, lengthBytes, spec.fieldPath));
+  assertRoom(source, offset, lengthBytes, spec.fieldPath);
+  const length = spec.prefix.read(source, offset);
   if (length === null) {
     const place = { fieldPath: spec.fieldPath, offsetBytes: offset };
     throw fault('ERR_ISO8583_LENGTH', place, 'has a length that is no number');
@@ -145,17 +148,24 @@ function contentLength(spec: FieldSpec, bytes: Uint8Array, offset: number): numb
 }
 
 function assertLength(spec: FieldSpec, length: number, offsetBytes: number): void {
-  if (length >= spec.contentBytesMin && length <= spec.contentBytesMax) return;
+  const { contentBytesMin, contentBytesMax, fieldPath } = spec;
+  if (length >= contentBytesMin && length <= contentBytesMax) return;
   const wanted =
-    spec.contentBytesMin === spec.contentBytesMax
-      ? String(spec.contentBytesMax)
-      : `${spec.contentBytesMin} to ${spec.contentBytesMax}`;
-  const place = { fieldPath: spec.fieldPath, offsetBytes };
-  throw fault('ERR_ISO8583_LENGTH', place, `has ${length} bytes, ${wanted} allowed`);
+    contentBytesMin === contentBytesMax
+      ? String(contentBytesMax)
+      : `${contentBytesMin} to ${contentBytesMax}`;
+  const what = `has ${length} bytes, ${wanted} allowed`;
+  throw fault('ERR_ISO8583_LENGTH', { fieldPath, offsetBytes }, what);
 }
 
-function slice(bytes: Uint8Array, offset: number, length: number, fieldPath: string): Uint8Array {
-  if (offset + length <= bytes.length) return bytes.subarray(offset, offset + length);
-  const place = { fieldPath, offsetBytes: bytes.length };
+function assertMessageLength(lengthBytes: number): void {
+  if (lengthBytes <= MESSAGE_BYTES_MAX) return;
+  const place = { fieldPath: 'message', offsetBytes: MESSAGE_BYTES_MAX };
+  throw fault('ERR_ISO8583_LENGTH', place, `is longer than ${MESSAGE_BYTES_MAX} bytes`);
+}
+
+function assertRoom(source: Source, offset: number, length: number, fieldPath: string): void {
+  if (offset + length <= source.bytes.length) return;
+  const place = { fieldPath, offsetBytes: source.bytes.length };
   throw fault('ERR_ISO8583_TRUNCATED', place, `ends early, ${length} bytes wanted`);
 }

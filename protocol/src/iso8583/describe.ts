@@ -1,4 +1,4 @@
-/** What people and logs may see of a message: masked unless the dialect says that it is harmless. */
+/** What people and logs may see of a message: masked unless the dialect calls it harmless. */
 import { maskPan } from '../bytes/index.ts';
 import { CUPS_DIALECT } from './cups.ts';
 import type { Dialect } from './dialect.ts';

@@ -1,5 +1,6 @@
 /** The 46-byte header in front of every CUPS message. @see Q/CUP 006, message header */
-import { asciiToBytes, byteAt, bytesToLatin1 } from '../bytes/index.ts';
+import { byteAt } from '../bytes/index.ts';
+import { putAscii, type Source } from './encodings.ts';
 import { fault } from './errors.ts';
 
 /** Length of the header; its first byte says so too. */
@@ -29,18 +30,18 @@ export function encodeHeader(header: CupsHeader, totalBytes: number): Uint8Array
   const bytes = new Uint8Array(CUPS_HEADER_BYTES);
   bytes[0] = CUPS_HEADER_BYTES;
   bytes[1] = VERSION;
-  put(bytes, 2, String(totalBytes).padStart(4, '0'));
-  put(bytes, 6, institution(header.destination, 'destination', 6));
-  put(bytes, 17, institution(header.source, 'source', 17));
+  putAscii(String(totalBytes).padStart(4, '0'), bytes, 2);
+  putAscii(institution(header.destination, 'destination', 6), bytes, 6);
+  putAscii(institution(header.source, 'source', 17), bytes, 17);
   bytes[31] = header.batchNumber ?? 0;
-  put(bytes, 32, textOf(header.transactionInfo ?? '00000000', 'transactionInfo', 32));
+  putAscii(textOf(header.transactionInfo ?? '00000000', 'transactionInfo', 32), bytes, 32);
   bytes[40] = header.userInfo ?? 0;
-  put(bytes, 41, digitsOf(header.rejectCode ?? '00000', 'rejectCode', 41));
+  putAscii(digitsOf(header.rejectCode ?? '00000', 'rejectCode', 41), bytes, 41);
   return bytes;
 }
 
 /** Reads and checks the header. @throws Iso8583Error `ERR_ISO8583_HEADER`, `_TRUNCATED`. */
-export function decodeHeader(bytes: Uint8Array): Required<CupsHeader> {
+export function decodeHeader({ bytes, text }: Source): Required<CupsHeader> {
   if (bytes.length < CUPS_HEADER_BYTES) {
     throw fault('ERR_ISO8583_TRUNCATED', place('', bytes.length), 'the header ends early');
   }
@@ -51,7 +52,6 @@ export function decodeHeader(bytes: Uint8Array): Required<CupsHeader> {
   if ((byteAt(bytes, 1) & 0x7f) !== VERSION) {
     throw fault('ERR_ISO8583_HEADER', place('version', 1), 'is not known');
   }
-  const text = bytesToLatin1(bytes.subarray(0, CUPS_HEADER_BYTES));
   if (digitsOf(text.slice(2, 6), 'totalLength', 2) !== String(bytes.length).padStart(4, '0')) {
     throw fault('ERR_ISO8583_HEADER', place('totalLength', 2), 'is not the length of the message');
   }
@@ -67,10 +67,6 @@ export function decodeHeader(bytes: Uint8Array): Required<CupsHeader> {
 
 function place(part: string, offsetBytes: number): { fieldPath: string; offsetBytes: number } {
   return { fieldPath: part === '' ? 'header' : `header.${part}`, offsetBytes };
-}
-
-function put(bytes: Uint8Array, offset: number, text: string): void {
-  bytes.set(asciiToBytes(text), offset);
 }
 
 /** Left-justified in 11 characters. */

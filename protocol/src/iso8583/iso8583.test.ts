@@ -1,4 +1,4 @@
-/** Shows that the CUPS codec writes what it reads, and that junk meets a coded error with its place. */
+/** Shows that the CUPS codec writes what it reads, and that junk meets a coded error. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -235,7 +235,7 @@ test('issuer facts travel in field 57 and junk there is refused', () => {
   assert.throws(() => decodeIssuerFacts('x=1'), Iso8583Error);
 });
 
-test('network management: sign-on 0820/001, key reset 0800/101 with check value, their answers', () => {
+test('network management: sign-on 0820/001, key reset 0800/101, their answers', () => {
   const identity = { stan: '000007', transmission: '1125120000', institution: '49990000001' };
   const signOn = buildNetworkRequest(identity, '001');
   assert.equal(signOn.mti, '0820');

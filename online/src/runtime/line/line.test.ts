@@ -99,7 +99,7 @@ test('frames: messages before a broken one are delivered', () => {
 
 // --- Matching ---
 
-test('matching: shuffled answers find their requests; F41 tells equal trace numbers apart', async () => {
+test('matching: shuffled answers find their requests, also with equal trace numbers', async () => {
   const multiplexer = new Multiplexer(new ManualClock());
   const requests = ['000001', '000002', '000003'].flatMap((stan) => [
     request(stan, '00000001'),
@@ -119,7 +119,7 @@ test('matching: shuffled answers find their requests; F41 tells equal trace numb
   assert.equal(multiplexer.inFlight, 0);
 });
 
-test('matching: an answer without F41 is taken when one request can be meant, never guessed', async () => {
+test('matching: an answer without F41 is taken when one can be meant, never guessed', async () => {
   const multiplexer = new Multiplexer(new ManualClock());
   const bare = received(withFields(answer(request('000001')), [[41, undefined]]));
   const first = multiplexer.expect(request('000001', '00000001'), 1_000);
@@ -130,7 +130,7 @@ test('matching: an answer without F41 is taken when one request can be meant, ne
   await Promise.all([first, second]);
 });
 
-test('matching: a duplicate key in flight is refused; other classes and times are other keys', () => {
+test('matching: a duplicate key in flight is refused; another class or time is not it', () => {
   const multiplexer = new Multiplexer(new ManualClock());
   void multiplexer.expect(request('000001'), 1_000);
   assert.throws(() => multiplexer.expect(request('000001'), 1_000), code('ERR_LINE_DUPLICATE'));
@@ -256,7 +256,7 @@ test('before it is established nothing is sent: ERR_LINE_NOT_ESTABLISHED', async
   await assert.rejects(early, code('ERR_LINE_NOT_ESTABLISHED'));
 });
 
-test('a zone key that differs: the KCV is wrong, A0, no keys, again with growing pauses', async () => {
+test('another zone key: wrong KCV, A0, no keys, again with growing pauses', async () => {
   const world = await openWorld({ wrongZoneKey: true });
   world.member.start();
   await settled();
@@ -329,7 +329,7 @@ test('a financial request before the sign-on is not answered', async () => {
   assert.ok(world.logged.includes('lineNotEstablished'));
 });
 
-test('a lost line: requests in flight are unknown, then it connects and signs on again', async () => {
+test('a lost line: what is in flight is unknown; it connects and signs on again', async () => {
   const world = await established(await openWorld());
   world.onRequest = () => new Promise(() => undefined);
   const asked = world.member.request(request('000001'), { timeoutMs: 60_000 });
@@ -343,7 +343,7 @@ test('a lost line: requests in flight are unknown, then it connects and signs on
   assert.deepEqual(world.states, ['signing', 'established', 'down', 'signing', 'established']);
 });
 
-test('a switch that is away is tried with pauses up to the limit, and found when it is back', async () => {
+test('a switch that is away is tried up to the longest pause, and found again', async () => {
   const world = await openWorld();
   world.refuse = true;
   world.member.start();
@@ -419,7 +419,7 @@ test('closing waits for work under way, signs off, and does not connect again', 
   await assert.rejects(after, code('ERR_LINE_NOT_ESTABLISHED'));
 });
 
-test('an HSM that fails at the key exchange: no keys, and the line comes up when it is back', async () => {
+test('an HSM that fails at the key exchange: no keys until it is back', async () => {
   const world = await openWorld();
   world.memberHsm.fault = new TapError('ERR_HSM_LOST', 'gone');
   world.member.start();
@@ -430,7 +430,7 @@ test('an HSM that fails at the key exchange: no keys, and the line comes up when
   assert.equal(world.member.state, 'established');
 });
 
-test('lines of a switch: a member that connects anew replaces its line, others are not found', async () => {
+test('lines of a switch: a member that connects anew replaces its line', async () => {
   const clock = new ManualClock();
   const { hsms, keys } = await systemHsms();
   const seen: string[] = [];

@@ -7,7 +7,7 @@ export type TransportEvents = {
   readonly onClose: (fault?: Error) => void;
 };
 
-/** A connected duplex. Nothing is delivered before `listen` is called, nothing is lost before it. */
+/** A connected duplex. Nothing is delivered before `listen` is called, and nothing is lost. */
 export interface Transport {
   listen(events: TransportEvents): void;
   /** Best effort; silently nothing after the close. */
