@@ -2,14 +2,14 @@
  * The gateway without sockets, files or timers of its own: orders, payments, reversals and
  * notifications over ports, so that a seeded simulator can run it beside the other parties.
  */
-import type { Iso8583Message } from '@tapnpay/protocol/iso8583';
+import { type Iso8583Message, textField } from '@tapnpay/protocol/iso8583';
 import type { GatewayMessage, SealedCompletion, SealedPayment } from '@tapnpay/protocol/wire';
 import { type Enrolment, enrol, newPairingCode } from './enrolment.ts';
 import { GatewayError } from './errors.ts';
+import { HOPS_BEFORE_SEAL, strike } from './lab.ts';
 import type { Order, Payment, Reversal } from './model.ts';
 import { runOutbox } from './notifications.ts';
 import { createOrder, type OrderRequest, payableOrder, signOrder } from './orders.ts';
-import { textField } from './payment/messages.ts';
 import { pay } from './payment/pay.ts';
 import type { ChannelPeer } from './payment/peer.ts';
 import { runReversals } from './payment/reversals.ts';
@@ -64,7 +64,9 @@ export class GatewayCore {
 
   /** Gives the application the order it may pay on this channel. @throws GatewayError. */
   async requestOrder(peer: ChannelPeer, orderId: string): Promise<GatewayMessage> {
-    const order = signOrder(this.ports, await payableOrder(this.ports, orderId));
+    const payable = await payableOrder(this.ports, orderId);
+    strike(this.ports, payable.fault, HOPS_BEFORE_SEAL);
+    const order = signOrder(this.ports, payable);
     peer.signedOrders.set(orderId, { order, atMs: this.ports.clock.nowMs() });
     return { type: 'signedOrder', order };
   }
@@ -103,7 +105,7 @@ export class GatewayCore {
     this.ports.log({
       event: 'lateAnswerIgnored',
       mti: message.mti,
-      responseCode: textField(message, 39),
+      responseCode: textField(message, 39) ?? null,
       paymentId: payment?.paymentId ?? null,
       state: payment?.state ?? null,
     });

@@ -20,7 +20,7 @@ const CODE_ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 /** 50 bits; the proof crosses loopback only and wrong ones are counted. */
 export const PAIRING_CODE_CHARACTERS = 10;
 /** Life of a pairing code. */
-export const PAIRING_CODE_LIFETIME_MS = 10 * 60_000;
+export const PAIRING_CODE_LIFETIME_MS: number = 10 * 60_000;
 /** Wrong proofs after which every active code dies. */
 export const PAIRING_FAILURES_MAX = 5;
 /** First half of an initial key ID: which base derivation key. @see ANSI X9.24-3 */

@@ -2,14 +2,12 @@
  * The gateway's durable facts: orders, payments (attempts), reversals, postings, notifications,
  * elements; and the legal moves of a payment. Amounts are minor units, times are milliseconds.
  */
+import type { IssuerFacts } from '@tapnpay/protocol/iso8583';
 import type { HopRecord, PaymentOutcome } from '@tapnpay/protocol/wire';
+import type { LabFault } from './lab.ts';
 
 /** What the merchant sees. `unknown`: sent to the switch, no final answer yet. */
 export type OrderStatus = 'open' | 'processing' | 'paid' | 'unknown' | 'cancelled' | 'expired';
-
-/** Faults a lab order may ask for; refused unless the gateway runs in lab mode. */
-export const LAB_FAULTS = ['flip-mac'] as const;
-export type LabFault = (typeof LAB_FAULTS)[number];
 
 /** A merchant's claim that one payment may settle. */
 export type Order = {
@@ -50,12 +48,6 @@ export const PAYMENT_MOVES: Readonly<Record<PaymentState, readonly PaymentState[
   captured: [],
   declined: [],
   reversed: [],
-};
-
-/** What the issuer said about the cryptogram and its own books (field 57 of the 0210). */
-export type IssuerFacts = {
-  readonly arqcVerified: boolean | null;
-  readonly ledgerEntryId: string | null;
 };
 
 /** Facts of a payment that later steps fill in. */

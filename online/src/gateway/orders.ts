@@ -9,8 +9,9 @@ import {
 import { Hop, orderSignatureInput, type SignedOrder } from '@tapnpay/protocol/wire';
 import { uuidv7 } from '../runtime/index.ts';
 import { GatewayError } from './errors.ts';
+import { type LabFault, strike } from './lab.ts';
 import { localTime } from './local-time.ts';
-import type { LabFault, Order, OrderStatus } from './model.ts';
+import type { Order, OrderStatus } from './model.ts';
 import { type GatewayPorts, reachHop } from './ports.ts';
 
 /** What a merchant asks for; `amount` is decimal text in the currency's own digits. */
@@ -62,6 +63,7 @@ export async function createOrder(
   const fingerprint = fingerprintOf(request);
   const facts = { orderId: order.orderId, amountMinor: String(order.amountMinor) };
   reachHop(ports, { n: Hop.order, name: 'order', facts });
+  strike(ports, order.fault, ['order']);
   const result = await ports.store.createOrder(order, { key: idempotencyKey, fingerprint });
   if (result.kind === 'conflict') {
     throw new GatewayError(

@@ -13,12 +13,8 @@ export interface SwitchLine {
 }
 export type LineKeys = { readonly pin: KeyBlock; readonly mac: KeyBlock };
 
-/** Keeps card data unreadable at rest. */
-export interface Vault {
-  seal(text: string): string;
-  /** @throws GatewayError `ERR_INTERNAL` when the text was altered. */
-  open(sealed: string): string;
-}
+/** Keeps card data unreadable at rest; `open` throws when the text was altered. */
+export type Vault = { seal(text: string): string; open(sealed: string): string };
 
 /** Signatures, ECDSA P-256 with SHA-256 in IEEE P1363 form, hex. */
 export interface Signatures {
@@ -84,14 +80,25 @@ export type GatewayPorts = {
   readonly courier: Courier;
   readonly profile: GatewayProfile;
   readonly log: GatewayLog;
-  /** Sees each hop at the moment it is reached; lab faults kill the process here. */
+  /** Sees each hop at the moment it is reached. */
   readonly onHop: (record: HopRecord) => void;
+  /** Ends the process at once, as a power cut would; only for lab faults. */
+  readonly crash?: () => void;
   /** Work for `tick` has come up: a reversal or a notification. */
   readonly wake: () => void;
 };
 
 /** Times and limits of an installation that asks for nothing else. */
-export const GATEWAY_DEFAULTS = {
+export const GATEWAY_DEFAULTS: Pick<
+  GatewayProfile,
+  | 'acquirerId'
+  | 'switchTimeoutMs'
+  | 'completionTimeoutMs'
+  | 'orderLifetimeMs'
+  | 'signedOrderLifetimeMs'
+  | 'reversalPausesMs'
+  | 'notificationPausesMs'
+> = {
   acquirerId: '49990000001',
   switchTimeoutMs: 20_000,
   completionTimeoutMs: 30_000,
@@ -101,7 +108,7 @@ export const GATEWAY_DEFAULTS = {
   notificationPausesMs: [
     5_000, 30_000, 120_000, 600_000, 1_800_000, 3_600_000, 10_800_000, 21_600_000, 43_200_000,
   ],
-} as const;
+};
 
 /** A hop as the gateway records it. */
 export function hopRecord(

@@ -1,7 +1,7 @@
 /** `GatewayStore` in PostgreSQL 15 or later: each method is one statement or one transaction. */
 import { join } from 'node:path';
 import type { HopRecord } from '@tapnpay/protocol/wire';
-import { type Database, openDatabase, type Transaction } from '../runtime/index.ts';
+import { type Database, type Log, openDatabase, type Transaction } from '../runtime/index.ts';
 import type {
   ElementRecord,
   LedgerEntry,
@@ -32,6 +32,7 @@ const SQLSTATE_UNIQUE = '23505';
 export async function openGatewayStore(options: {
   readonly databaseUrl: string;
   readonly schema: string;
+  readonly log?: Log;
 }): Promise<PostgresGatewayStore> {
   const migrationsDir = join(import.meta.dirname, 'migrations');
   return new PostgresGatewayStore(await openDatabase({ ...options, migrationsDir }));

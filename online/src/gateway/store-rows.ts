@@ -1,9 +1,9 @@
 /** Rows of the gateway's tables and the facts they stand for. */
+import type { IssuerFacts } from '@tapnpay/protocol/iso8583';
 import type { HopRecord } from '@tapnpay/protocol/wire';
+import type { LabFault } from './lab.ts';
 import type {
   ElementRecord,
-  IssuerFacts,
-  LabFault,
   LedgerEntry,
   Order,
   OrderStatus,

@@ -6,8 +6,8 @@ import { z } from 'zod';
 import type { GatewayCore } from '../core.ts';
 import type { ElementCertifier } from '../enrolment.ts';
 import { GatewayError, type GatewayErrorCode, httpStatusOf } from '../errors.ts';
+import { LAB_FAULTS } from '../lab.ts';
 import type { MerchantKeys } from '../merchant-keys.ts';
-import { LAB_FAULTS } from '../model.ts';
 import { terminalParameters } from '../parameters.ts';
 import { createdOrderView, orderView, paymentView } from './views.ts';
 

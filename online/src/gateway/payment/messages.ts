@@ -1,6 +1,14 @@
 /** The gateway's financial messages: 0200 request, 0420/0421 reversal, and their MAC. */
 import { fromHex, toHex } from '@tapnpay/protocol/bytes';
-import { type FieldValue, type Iso8583Message, macBlock } from '@tapnpay/protocol/iso8583';
+import {
+  bytesField,
+  encodeOriginalDataElements,
+  type FieldValue,
+  type Iso8583Message,
+  macBlock,
+  makeMessage,
+  withFields,
+} from '@tapnpay/protocol/iso8583';
 import type { Hsm, KeyBlock } from '@tapnpay/protocol/wire';
 import type { MerchantProfile } from '../ports.ts';
 
@@ -57,15 +65,15 @@ export function buildRequest(
   original: OriginalRequest,
   extras: RequestExtras,
 ): Iso8583Message {
-  const fields = commonFields(acceptor, original);
-  fields.set(14, extras.expiryYymm);
-  fields.set(35, extras.track2);
-  fields.set(55, fromHex(extras.field55));
-  if (extras.pinBlock !== null) {
-    fields.set(52, fromHex(extras.pinBlock));
-    fields.set(53, SECURITY_CONTROL_PIN);
-  }
-  return { mti: '0200', fields };
+  const { expiryYymm, track2, field55, pinBlock } = extras;
+  return makeMessage('0200', [
+    ...commonFields(acceptor, original),
+    [14, expiryYymm],
+    [35, track2],
+    [52, pinBlock === null ? undefined : fromHex(pinBlock)],
+    [53, pinBlock === null ? undefined : SECURITY_CONTROL_PIN],
+    [55, fromHex(field55)],
+  ]);
 }
 
 /** The 0420 (0421 when repeated) of an original, without its MAC. */
@@ -79,19 +87,29 @@ export function buildReversal(
     readonly repeated: boolean;
   },
 ): Iso8583Message {
-  const fields = commonFields(acceptor, original);
-  fields.set(7, reversal.transmission);
-  fields.set(11, reversal.stan);
-  if (reversal.approvalCode !== null) fields.set(38, reversal.approvalCode);
-  fields.set(55, fromHex(original.field55));
-  const institutions = acceptor.acquirerId.padStart(11, '0').repeat(2);
-  fields.set(90, `0200${original.stan}${original.transmission}${institutions}`);
-  return { mti: reversal.repeated ? '0421' : '0420', fields };
+  const originalData = encodeOriginalDataElements({
+    mti: '0200',
+    stan: original.stan,
+    transmission: original.transmission,
+    acquirer: acceptor.acquirerId,
+    forwarder: acceptor.acquirerId,
+  });
+  return makeMessage(reversal.repeated ? '0421' : '0420', [
+    ...commonFields(acceptor, original),
+    [7, reversal.transmission],
+    [11, reversal.stan],
+    [38, reversal.approvalCode ?? undefined],
+    [55, fromHex(original.field55)],
+    [90, originalData],
+  ]);
 }
 
-function commonFields(acceptor: AcceptorFacts, original: OriginalRequest): Map<number, FieldValue> {
+function commonFields(
+  acceptor: AcceptorFacts,
+  original: OriginalRequest,
+): readonly (readonly [number, FieldValue])[] {
   const { acquirerId, merchant } = acceptor;
-  return new Map<number, FieldValue>([
+  return [
     [2, original.pan],
     [3, PROCESSING_CODE_PURCHASE],
     [4, original.amount],
@@ -111,7 +129,7 @@ function commonFields(acceptor: AcceptorFacts, original: OriginalRequest): Map<n
     [43, merchant.location.padEnd(40)],
     [49, original.currency],
     [60, ADDITIONAL_60],
-  ]);
+  ];
 }
 
 /** The message with field 128 under the line's MAC key, made by the HSM. */
@@ -122,7 +140,7 @@ export async function withMac(
 ): Promise<Iso8583Message> {
   const data = toHex(macBlock(message));
   const { mac } = await hsm.call({ command: 'generateMac', key, data });
-  return { ...message, fields: new Map([...message.fields, [128, fromHex(mac)]]) };
+  return withFields(message, [[128, fromHex(mac)]]);
 }
 
 /** Whether field 128 of an answer is right; a missing one is wrong. */
@@ -131,25 +149,15 @@ export async function macIsValid(
   key: KeyBlock,
   message: Iso8583Message,
 ): Promise<boolean> {
-  const mac = message.fields.get(128);
-  if (!(mac instanceof Uint8Array)) return false;
-  const unsigned = new Map(message.fields);
-  unsigned.delete(128);
-  const data = toHex(macBlock({ ...message, fields: unsigned }));
+  const mac = bytesField(message, 128);
+  if (mac === undefined) return false;
+  const data = toHex(macBlock(message));
   const answer = await hsm.call({ command: 'verifyMac', key, data, mac: toHex(mac) });
   return answer.valid;
 }
 
-/** A text field of a message, or null. */
-export function textField(message: Iso8583Message, number: number): string | null {
-  const value = message.fields.get(number);
-  return typeof value === 'string' ? value : null;
-}
-
 /** Lab fault `flip-mac`: one bit of field 128 is wrong. */
 export function flipMacBit(message: Iso8583Message): Iso8583Message {
-  const mac = message.fields.get(128);
-  if (!(mac instanceof Uint8Array)) return message;
-  const flipped = mac.map((byte, index) => (index === 0 ? byte ^ 1 : byte));
-  return { ...message, fields: new Map([...message.fields, [128, flipped]]) };
+  const mac = bytesField(message, 128);
+  return withFields(message, [[128, mac?.map((byte, index) => (index === 0 ? byte ^ 1 : byte))]]);
 }

@@ -15,6 +15,7 @@ import {
 } from '@tapnpay/protocol/wire';
 import { uuidv7 } from '../../runtime/index.ts';
 import { GatewayError } from '../errors.ts';
+import { HOPS_BEFORE_RETURN, LEAVE_MS, strike } from '../lab.ts';
 import { localTime } from '../local-time.ts';
 import type { Order, Payment } from '../model.ts';
 import { payableOrder, refusalOf } from '../orders.ts';
@@ -122,6 +123,7 @@ async function checkOrder(
 ): Promise<Partial<PaymentContext>> {
   const { orderId } = context.sealed.expose();
   const order = await payableOrder(ports, orderId);
+  strike(ports, order.fault, ['seal']);
   const issued = context.peer.signedOrders.get(orderId);
   if (!issued) {
     throw new GatewayError('ERR_ORDER_UNSIGNED', 'the order was not asked for on this channel');
@@ -299,8 +301,17 @@ async function send(
     facts: { paymentId, mti: '0200', stan, retrievalReference },
   });
   const hops = [...context.hops, request];
-  const answer = await ports.line.send(known(context.message), ports.profile.switchTimeoutMs);
-  return { answer, hops };
+  const { fault } = known(context.order);
+  strike(ports, fault, ['request']);
+  const sending = ports.line.send(known(context.message), ports.profile.switchTimeoutMs);
+  if (fault === null) return { answer: await sending, hops };
+  ports.clock.startTimer(LEAVE_MS, () => strike(ports, fault, HOPS_BEFORE_RETURN));
+  const answer = await sending;
+  if (fault !== 'drop-reply') return { answer, hops };
+  await new Promise<void>((resolve) => {
+    ports.clock.startTimer(ports.profile.switchTimeoutMs, resolve);
+  });
+  return { answer: 'timeout', hops };
 }
 
 async function judge(
@@ -317,6 +328,7 @@ async function judge(
   const { kind, responseCode } = verdict;
   const facts = { paymentId, verdict: kind, responseCode };
   const returned = reachHop(ports, { n: Hop.return, name: 'return', facts });
+  strike(ports, known(context.order).fault, ['return']);
   return { verdict, hops: [...context.hops, returned] };
 }
 
@@ -342,6 +354,7 @@ function answerOf(ports: GatewayPorts, context: PaymentContext): GatewayMessage 
     const facts = { paymentId, verdict: verdict.kind, responseCode: verdict.responseCode };
     const finish = reachHop(ports, { n: Hop.finish, name: 'finish', facts });
     context.peer.finishHops.set(paymentId, finish);
+    strike(ports, context.order?.fault ?? null, ['finish']);
   }
   if (verdict.kind === 'unknown') {
     const none = { responseCode: verdict.responseCode, issuerAuthenticationData: null };

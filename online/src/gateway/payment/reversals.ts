@@ -2,10 +2,10 @@
  * Durable reversals: 0420, then 0421 with growing pauses, until an 0430 acknowledges. A late 0210
  * changes nothing: once reversed is reversed. @see Q/CUP 006, reversal advice
  */
-import type { Iso8583Message } from '@tapnpay/protocol/iso8583';
+import { type Iso8583Message, textField } from '@tapnpay/protocol/iso8583';
 import type { Payment, Reversal } from '../model.ts';
 import type { GatewayPorts } from '../ports.ts';
-import { buildReversal, macIsValid, type OriginalRequest, textField, withMac } from './messages.ts';
+import { buildReversal, macIsValid, type OriginalRequest, withMac } from './messages.ts';
 import { closeReversal } from './settle.ts';
 
 /** Reversals under way at once. */
@@ -60,7 +60,7 @@ async function exchange(
   if (!answersTo(answer, message)) return null;
   // The line may have got new keys meanwhile; the answer is under the current one.
   const macKey = line.keys()?.mac ?? keys.mac;
-  return (await macIsValid(hsm, macKey, answer)) ? textField(answer, 39) : null;
+  return (await macIsValid(hsm, macKey, answer)) ? (textField(answer, 39) ?? null) : null;
 }
 
 function answersTo(answer: Iso8583Message, message: Iso8583Message): boolean {

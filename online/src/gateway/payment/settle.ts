@@ -10,6 +10,7 @@ import {
 } from '@tapnpay/protocol/wire';
 import { uuidv7 } from '../../runtime/index.ts';
 import { GatewayError } from '../errors.ts';
+import { strike } from '../lab.ts';
 import { localTime } from '../local-time.ts';
 import {
   LEDGER_PAYER_CLEARING,
@@ -130,7 +131,10 @@ async function capture(
       posting(merchantPayable(order.merchantId), -amountMinor),
     ],
   });
-  if (captured) ports.onHop(tell);
+  if (captured) {
+    ports.onHop(tell);
+    strike(ports, order.fault, ['tell']);
+  }
   return captured;
 }
 
@@ -221,6 +225,7 @@ async function settleCompletion(
     return payment;
   }
   const order = await orderOf(ports, payment);
+  strike(ports, order.fault, ['confirm']);
   const isPaid = secondType === 'TC' && second !== null && completion.outcome === 'approved';
   const ended = { second, secondType };
   const changed = isPaid

@@ -1,10 +1,14 @@
 /** What an answer of the switch means for the money: approved, declined, or unknown. */
 import { fromHex, TapError, toHex } from '@tapnpay/protocol/bytes';
 import { decodeTlv, encodeTlv, findTlv, type Tlv } from '@tapnpay/protocol/iso7816';
-import { decodeIssuerFacts, type Iso8583Message } from '@tapnpay/protocol/iso8583';
+import {
+  decodeIssuerFacts,
+  type Iso8583Message,
+  type IssuerFacts,
+  textField,
+} from '@tapnpay/protocol/iso8583';
 import type { Hsm, KeyBlock } from '@tapnpay/protocol/wire';
-import type { IssuerFacts } from '../model.ts';
-import { macIsValid, textField } from './messages.ts';
+import { macIsValid } from './messages.ts';
 
 /** Field 39: approved. */
 export const RESPONSE_00_APPROVED = '00';
@@ -48,17 +52,17 @@ export async function judgeAnswer(facts: {
   if (!valid) return unknown('answerMac', null);
   for (const field of ECHOED_FIELDS) {
     const echoed = textField(answer, field);
-    if (echoed === null || echoed.trim() !== textField(request, field)?.trim()) {
+    if (echoed === undefined || echoed.trim() !== textField(request, field)?.trim()) {
       return unknown(`answerField:${field}`, null);
     }
   }
   const responseCode = textField(answer, 39);
-  if (responseCode === null) return unknown('answerField:39', null);
+  if (responseCode === undefined) return unknown('answerField:39', null);
   if (AMBIGUOUS_CODES.has(responseCode)) return unknown(`code:${responseCode}`, responseCode);
   return {
     kind: responseCode === RESPONSE_00_APPROVED ? 'approved' : 'declined',
     responseCode,
-    approvalCode: textField(answer, 38),
+    approvalCode: textField(answer, 38) ?? null,
     issuer: issuerFactsOf(answer),
     ...iccDataOf(answer),
   };
@@ -70,7 +74,7 @@ function unknown(reason: string, responseCode: string | null): Verdict {
 
 function issuerFactsOf(answer: Iso8583Message): IssuerFacts | null {
   const text = textField(answer, 57);
-  if (text === null) return null;
+  if (text === undefined) return null;
   try {
     return decodeIssuerFacts(text);
   } catch (fault) {
