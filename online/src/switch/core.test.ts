@@ -106,6 +106,18 @@ test('a wrong or missing MAC is A0, has no effect, and the hop says who refused'
   assert.equal(codeOf(await core.handle(GATEWAY, sale)), '00');
 });
 
+test('during a key change messages under the old keys still pass, PIN block and all', async () => {
+  const { core, lines } = testSwitch();
+  const newKeys = { pin: '6789456789ABCDEFFEDCBA9876543298', mac: ISSUER_KEYS.pin };
+  lines.established.set(GATEWAY, newKeys);
+  lines.previous.set(GATEWAY, GATEWAY_KEYS);
+  const answer = await core.handle(GATEWAY, saleRequest());
+  assert.equal(codeOf(answer), '00');
+  assert.ok(isSigned(newKeys.mac, answer));
+  lines.previous.delete(GATEWAY);
+  assert.equal(codeOf(await core.handle(GATEWAY, saleRequest())), 'A0');
+});
+
 test('a repeat hears the first answer and is sent once; another body is 94', async () => {
   const { core, lines } = testSwitch();
   const sale = saleRequest();

@@ -46,8 +46,8 @@ export class SwitchCore {
     const { store, lines, hsm, log } = this.ports;
     const responseCode = textField(message, 39) ?? '';
     const facts = { mti: message.mti, responseCode, ...traceOf(message) };
-    const isGenuine =
-      message.mti === '0210' && (await macIsValid(hsm, [lines.keys(memberId)?.mac], message));
+    const macKeys = [lines.keys(memberId)?.mac, lines.previousKeys(memberId)?.mac];
+    const isGenuine = message.mti === '0210' && (await macIsValid(hsm, macKeys, message));
     const identity = identityOf(textField(message, 33) ?? '', message);
     if (!isGenuine || !('key' in identity) || !/^[0-9A-Z]{2}$/.test(responseCode)) {
       log({ event: 'lateAnswerIgnored', ...facts });

@@ -14,6 +14,8 @@ export type LineKeys = { readonly pin: KeyBlock; readonly mac: KeyBlock };
 export interface MemberLines {
   /** Null while the member's line is not established. */
   keys(institutionId: string): LineKeys | null;
+  /** The keys before the last exchange on the same line, for messages under way meanwhile. */
+  previousKeys(institutionId: string): LineKeys | null;
   /**
    * Sends and waits. `down`: surely nothing was sent. A rejection counts as no answer: the message
    * may have left.

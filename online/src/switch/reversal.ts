@@ -7,10 +7,10 @@ import { errorBody } from '@tapnpay/protocol/bytes';
 import { type Iso8583Message, textField } from '@tapnpay/protocol/iso8583';
 import { uuidv7 } from '../runtime/index.ts';
 import { originalKeyOf } from './checks.ts';
-import { macIsValid, ownAnswer, unpackMessage, withMac } from './messages.ts';
+import { ownAnswer, unpackMessage, withMac } from './messages.ts';
 import type { Transaction, TransactionKey } from './model.ts';
 import type { LineKeys, SwitchPorts } from './ports.ts';
-import { newAdvice, ResponseCode, traceOf } from './transaction.ts';
+import { newAdvice, ResponseCode, traceOf, verifyMember } from './transaction.ts';
 
 /** What the steps know of the reversal under way. */
 type Context = {
@@ -59,10 +59,9 @@ export async function switchReversal(
 }
 
 async function verifyMac(ports: SwitchPorts, context: Context): Promise<Partial<Context>> {
-  const keys = ports.lines.keys(context.memberId);
+  const { keys, verified } = await verifyMember(ports, context.memberId, context.request);
   if (!keys) return { end: 'silent' };
-  if (await macIsValid(ports.hsm, [keys.mac], context.request)) return { keys };
-  return { keys, end: { responseCode: ResponseCode.mac, reason: 'mac' } };
+  return verified ? { keys } : { keys, end: { responseCode: ResponseCode.mac, reason: 'mac' } };
 }
 
 async function identify(ports: SwitchPorts, context: Context): Promise<Partial<Context>> {

@@ -128,10 +128,15 @@ export class TestLines implements MemberLines {
     [GATEWAY, GATEWAY_KEYS],
     [ISSUER, ISSUER_KEYS],
   ]);
+  readonly previous: Map<string, LineKeys> = new Map();
   script: MemberScript;
 
   constructor(script: MemberScript) {
     this.script = script;
+  }
+
+  previousKeys(institutionId: string): LineKeys | null {
+    return this.previous.get(institutionId) ?? null;
   }
 
   keys(institutionId: string): LineKeys | null {

@@ -137,10 +137,23 @@ async function endOfFault(ports: SwitchPorts, context: Context, step: string): P
 
 /** Field 128 under the line's MAC key: a wrong one has no effect at all. */
 async function verifyMac(ports: SwitchPorts, context: Context): Promise<Partial<Context>> {
-  const keys = ports.lines.keys(context.memberId);
+  const { keys, verified } = await verifyMember(ports, context.memberId, context.request);
   if (!keys) return { end: { kind: 'silent', reason: 'lineDown' } };
-  if (await macIsValid(ports.hsm, [keys.mac], context.request)) return { keys };
-  return { keys, ...refuse(ResponseCode.mac, 'mac', 'passing') };
+  return verified ? { keys } : { keys, ...refuse(ResponseCode.mac, 'mac', 'passing') };
+}
+
+/** The keys under which a member's message was sent; with `verified` false, the current ones. */
+export async function verifyMember(
+  ports: SwitchPorts,
+  memberId: string,
+  request: Iso8583Message,
+): Promise<{ readonly keys: LineKeys | null; readonly verified: boolean }> {
+  const current = ports.lines.keys(memberId);
+  if (!current) return { keys: null, verified: false };
+  for (const keys of [current, ports.lines.previousKeys(memberId)]) {
+    if (keys && (await macIsValid(ports.hsm, [keys.mac], request))) return { keys, verified: true };
+  }
+  return { keys: current, verified: false };
 }
 
 /** The key of the transaction; without one it cannot be remembered. */
@@ -274,9 +287,9 @@ async function answerFault(
   answer: Iso8583Message,
 ): Promise<string | null> {
   if (answer.mti !== '0210') return 'answerType';
-  const current = ports.lines.keys(known(context.destination));
-  // The line may have got new keys meanwhile.
-  const keys = [current?.mac, known(context.issuerKeys).mac];
+  const destination = known(context.destination);
+  // The line may have got new keys, or been made anew, meanwhile.
+  const keys = [ports.lines.keys(destination)?.mac, known(context.issuerKeys).mac];
   if (!(await macIsValid(ports.hsm, keys, answer))) return 'answerMac';
   const foreign = foreignField(known(context.toIssuer), answer);
   if (foreign !== null) return `answerField${foreign}`;

@@ -1,0 +1,34 @@
+/** What the switch's process is told at its start. */
+import { z } from 'zod';
+import { type CommonConfig, commonConfigShape } from '../runtime/index.ts';
+
+/** Configuration of the switch; times and institutions default to those of a lab. */
+export type SwitchConfig = CommonConfig & {
+  /** Port of the members' listener on 127.0.0.1; 0 takes a free one. */
+  readonly port: number;
+  readonly issuerTimeoutMs?: number | undefined;
+  readonly advicePausesMs?: readonly number[] | undefined;
+  readonly institution?: string | undefined;
+  readonly gatewayInstitution?: string | undefined;
+  readonly issuerInstitution?: string | undefined;
+  /** Prefixes of the card numbers that belong to the issuer. */
+  readonly cardPrefixes?: readonly string[] | undefined;
+};
+
+const institutionSchema = z.string().regex(/^[0-9]{11}$/, 'is 11 digits');
+const timeoutSchema = z.number().int().min(10).max(600_000);
+
+export const switchConfigSchema: z.ZodType<SwitchConfig> = z.object({
+  ...commonConfigShape,
+  port: z.number().int().min(0).max(65_535),
+  issuerTimeoutMs: timeoutSchema.optional(),
+  advicePausesMs: z.array(timeoutSchema).min(1).max(32).optional(),
+  institution: institutionSchema.optional(),
+  gatewayInstitution: institutionSchema.optional(),
+  issuerInstitution: institutionSchema.optional(),
+  cardPrefixes: z
+    .array(z.string().regex(/^[0-9]{6,12}$/, 'is 6 to 12 digits'))
+    .min(1)
+    .max(1_000)
+    .optional(),
+});

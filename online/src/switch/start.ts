@@ -1,0 +1,155 @@
+/** The switch's process: books, HSM, vault and the members' listener around the core. */
+import { join } from 'node:path';
+import { errorBody } from '@tapnpay/protocol/bytes';
+import { Iso8583Error, type Iso8583Message } from '@tapnpay/protocol/iso8583';
+import type { Hsm, KeyBlock } from '@tapnpay/protocol/wire';
+import {
+  connectHsm,
+  createLog,
+  HostLines,
+  LineError,
+  listenTcp,
+  type PartyLog,
+  parseConfig,
+  readPartyKeys,
+  systemClock,
+  systemRandom,
+} from '../runtime/index.ts';
+import { createVault, readOrMakeVaultKey } from '../runtime/vault.ts';
+import { type SwitchConfig, switchConfigSchema } from './config.ts';
+import { SwitchCore } from './core.ts';
+import {
+  INSTITUTION_GATEWAY,
+  INSTITUTION_ISSUER,
+  INSTITUTION_SWITCH,
+  type MemberLines,
+  SWITCH_DEFAULTS,
+  type SwitchProfile,
+} from './ports.ts';
+import type { SwitchStore } from './store.ts';
+import { openSwitchStore } from './store-postgres.ts';
+import { Ticker } from './ticker.ts';
+
+/** A running switch. */
+export type RunningSwitch = {
+  readonly close: () => Promise<void>;
+  /** For the ready line. */
+  readonly facts: { readonly port: number };
+};
+
+/**
+ * Starts the switch: resolves when its members can connect and everything that a former process
+ * left open has its reversal. @throws TapError for configuration, database, HSM or key file faults.
+ */
+export async function startSwitch(input: SwitchConfig): Promise<RunningSwitch> {
+  const config = parseConfig(switchConfigSchema, input);
+  const log = createLog({ party: 'switch', logFile: config.logFile });
+  const partyKeys = readPartyKeys(config.dataDir, 'switch').keys;
+  const zoneKeys = new Map([
+    [config.gatewayInstitution ?? INSTITUTION_GATEWAY, partyKeys.zmkGateway.keyBlock],
+    [config.issuerInstitution ?? INSTITUTION_ISSUER, partyKeys.zmkIssuer.keyBlock],
+  ]);
+  const hsm = await connectHsm({ ...config.hsm, caller: 'switch' });
+  const closers: (() => Promise<void>)[] = [() => hsm.close()];
+  try {
+    const { databaseUrl, schema } = config;
+    const store = await openSwitchStore({ databaseUrl, schema, log: log.warn });
+    closers.push(() => store.close());
+    const { core, ticker, lines } = assemble({ config, log, hsm, store, zoneKeys });
+    const recovered = await core.recover();
+    log.info({ event: 'recovered', transactions: recovered });
+    closers.push(() => ticker.stop());
+    const onTransport = lines.accept.bind(lines);
+    const listener = await listenTcp({ port: config.port, onTransport });
+    closers.push(async () => {
+      await lines.close();
+      await listener.close();
+    });
+    ticker.start();
+    return { close: () => closeAll(closers), facts: { port: listener.port } };
+  } catch (thrown) {
+    await closeAll(closers);
+    throw thrown;
+  }
+}
+
+function assemble(parts: {
+  readonly config: SwitchConfig;
+  readonly log: PartyLog;
+  readonly hsm: Hsm;
+  readonly store: SwitchStore;
+  readonly zoneKeys: ReadonlyMap<string, KeyBlock>;
+}): { readonly core: SwitchCore; readonly ticker: Ticker; readonly lines: HostLines } {
+  const { config, log, hsm, store, zoneKeys } = parts;
+  const system = { clock: systemClock, random: systemRandom, hsm, log: log.info };
+  const ticker = new Ticker({
+    clock: systemClock,
+    work: () => core.tick(),
+    onFault: (fault) => log.error({ event: 'tickFailed', ...errorBody(fault) }),
+  });
+  const lines: HostLines = new HostLines({
+    ...system,
+    localId: config.institution ?? INSTITUTION_SWITCH,
+    zoneKeys,
+    onRequest: (memberId, message) => core.handle(memberId, message),
+    onLateReply: (memberId, message) => {
+      core.lateReply(memberId, message).catch((fault: unknown) => {
+        log.error({ event: 'lateReplyFailed', ...errorBody(fault) });
+      });
+    },
+    // What waits for a member's line is due now.
+    onEstablished: () => ticker.wake(),
+  });
+  const vaultKey = readOrMakeVaultKey(join(config.dataDir, 'switch', 'vault.key'), systemRandom);
+  const core: SwitchCore = new SwitchCore({
+    ...system,
+    store,
+    lines: memberLines(lines),
+    vault: createVault(vaultKey, systemRandom),
+    profile: profileOf(config),
+    // The log of the hop is enough in a process of its own.
+    onHop: () => undefined,
+    wake: () => ticker.wake(),
+  });
+  return { core, ticker, lines };
+}
+
+function profileOf(config: SwitchConfig): SwitchProfile {
+  const institutionId = config.issuerInstitution ?? INSTITUTION_ISSUER;
+  const prefixes = config.cardPrefixes ?? SWITCH_DEFAULTS.routes.map(({ prefix }) => prefix);
+  return {
+    ...SWITCH_DEFAULTS,
+    acquirerIds: [config.gatewayInstitution ?? INSTITUTION_GATEWAY],
+    routes: prefixes.map((prefix) => ({ prefix, institutionId })),
+    issuerTimeoutMs: config.issuerTimeoutMs ?? SWITCH_DEFAULTS.issuerTimeoutMs,
+    advicePausesMs: config.advicePausesMs ?? SWITCH_DEFAULTS.advicePausesMs,
+  };
+}
+
+/** The lines as the core sees them: only a line lost after sending leaves the end open. */
+export function memberLines(
+  lines: Pick<HostLines, 'keys' | 'previousKeys' | 'request'>,
+): MemberLines {
+  return {
+    keys: (institutionId) => lines.keys(institutionId),
+    previousKeys: (institutionId) => lines.previousKeys(institutionId),
+    async send(
+      institutionId: string,
+      message: Iso8583Message,
+      timeoutMs: number,
+    ): Promise<Iso8583Message | 'timeout' | 'down'> {
+      try {
+        return await lines.request(institutionId, message, { timeoutMs });
+      } catch (fault) {
+        const isLine = fault instanceof LineError && fault.code !== 'ERR_LINE_CLOSED';
+        if (isLine || fault instanceof Iso8583Error) return 'down';
+        throw fault;
+      }
+    },
+  };
+}
+
+/** Members first, then work under way, then the books, then the HSM. */
+async function closeAll(closers: readonly (() => Promise<void>)[]): Promise<void> {
+  for (const close of [...closers].reverse()) await close();
+}
