@@ -3,6 +3,7 @@ import { bcdToCompressed, maskPan } from '../../bytes/index.ts';
 import { decodeTlv, flattenTlv, SW_9000_OK, statusWordHex } from '../../iso7816/index.ts';
 import * as data from '../data/index.ts';
 import { cardValue, type KernelContext, storeCardObjects, transmit } from './context.ts';
+import { isCardObject } from './data-objects.ts';
 import { KernelError, parseCardData } from './errors.ts';
 import { readRecordCommand } from './select.ts';
 import type { Kernel } from './types.ts';
@@ -75,7 +76,7 @@ function* readRecord(
 function assertNoRepeat(objects: readonly { readonly tag: string }[]): void {
   const seen = new Set<string>();
   for (const { tag } of objects) {
-    if (seen.has(tag) && tag in data.DATA_ELEMENTS) {
+    if (seen.has(tag) && isCardObject(tag)) {
       throw new KernelError('ERR_CARD_REDUNDANT_DATA', `one record gives ${tag} twice`, { tag });
     }
     seen.add(tag);

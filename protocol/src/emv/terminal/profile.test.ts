@@ -1,0 +1,155 @@
+/** Terminal profile, CA keys and transaction data are checked before any command. */
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import test from 'node:test';
+import { nodeCiphers } from '../../../node/index.ts';
+import { fromHex, toHex } from '../../bytes/index.ts';
+import { TEST_TERMINAL_AID, testCaKey, testKeyOf, testTransaction } from './card.test-kit.ts';
+import {
+  contactTransaction,
+  loadCaPublicKeys,
+  type TerminalParameters,
+  terminalProfileOf,
+} from './index.ts';
+
+const KEY = testKeyOf(
+  generateKeyPairSync('rsa', { modulusLength: 1024, publicExponent: 3 }).privateKey.export({
+    format: 'jwk',
+  }),
+);
+const KEYS = { ca: KEY, issuer: KEY, icc: KEY };
+const CA_KEY = testCaKey(nodeCiphers, KEY);
+type Change = Parameters<typeof testTransaction>[2];
+
+const PARAMETERS: TerminalParameters = {
+  countryCode: '0156',
+  terminalType: '22',
+  terminalCapabilities: 'E068C0',
+  additionalTerminalCapabilities: '6000F0A001',
+  aids: [
+    {
+      aid: 'A000000333010101',
+      applicationVersion: '0030',
+      tacDefault: 'D84000A800',
+      tacDenial: '0010000000',
+      tacOnline: 'D84004F800',
+      floorLimitMinor: '0',
+      defaultDdol: '9F3704',
+    },
+  ],
+  caPublicKeys: [
+    {
+      rid: toHex(CA_KEY.rid),
+      index: 'F0',
+      modulus: toHex(CA_KEY.modulus),
+      exponent: toHex(CA_KEY.exponent),
+      sha1: toHex(CA_KEY.sha1),
+      expiryYymmdd: '351231',
+    },
+  ],
+};
+const OPTIONS = {
+  ciphers: nodeCiphers,
+  currency: '156',
+  currencyExponent: 2,
+  interfaceDeviceSerialNumber: 'TAPNPAY1',
+};
+
+test('managed parameters become a profile', () => {
+  const profile = terminalProfileOf(PARAMETERS, OPTIONS);
+  assert.equal(profile.countryCode, '156');
+  assert.equal(profile.terminalType, 0x22);
+  assert.equal(profile.aids[0]?.floorLimitMinor, 0n);
+  assert.ok(profile.caPublicKeys.find(fromHex('A000000333'), 0xf0));
+  assert.equal(profile.caPublicKeys.find(fromHex('A000000334'), 0xf0), undefined);
+});
+
+test('parameters that are wrong name their member', () => {
+  const [aid] = PARAMETERS.aids;
+  const [key] = PARAMETERS.caPublicKeys;
+  assert.ok(aid && key);
+  const wrong: readonly (readonly [Partial<TerminalParameters>, string])[] = [
+    [{ countryCode: 'CN' }, 'countryCode'],
+    [{ terminalType: '2' }, 'terminalType'],
+    [{ terminalType: '27' }, 'terminalType'],
+    [{ terminalCapabilities: 'E068' }, 'terminalCapabilities'],
+    [{ additionalTerminalCapabilities: '' }, 'additional'],
+    [{ aids: [] }, 'aids'],
+    [{ aids: [{ ...aid, aid: 'A0' }] }, 'aid'],
+    [{ aids: [{ ...aid, tacDenial: '00' }] }, 'tacDenial'],
+    [{ aids: [{ ...aid, floorLimitMinor: '1.5' }] }, 'floorLimitMinor'],
+    [{ aids: [{ ...aid, floorLimitMinor: '99999999999' }] }, 'floorLimitMinor'],
+    [{ aids: [{ ...aid, defaultDdol: '9F' }] }, 'defaultDdol'],
+    [{ caPublicKeys: [{ ...key, index: 'XX' }] }, 'caPublicKeys.index'],
+  ];
+  for (const [change, member] of wrong) {
+    assert.throws(
+      () => terminalProfileOf({ ...PARAMETERS, ...change }, OPTIONS),
+      (fault: { code: string; data: { member: string } }) => {
+        assert.deepEqual([fault.code, fault.data.member], ['ERR_KERNEL_PROFILE', member]);
+        return true;
+      },
+    );
+  }
+});
+
+test('what is not built is refused in the capabilities: offline PIN, CDA', () => {
+  for (const capabilities of ['E0E8C0', 'E078C0', 'E068C8']) {
+    const terminal = { capabilities: fromHex(capabilities) };
+    const kernel = contactTransaction(testTransaction(nodeCiphers, KEYS, { terminal }));
+    assert.throws(() => kernel.next(undefined), { code: 'ERR_KERNEL_PROFILE' });
+  }
+});
+
+test('a CA key that fails its check value, is empty or doubled is refused; EMV 4.3 B2 §11.2.2', () => {
+  const bad = [
+    [{ ...CA_KEY, sha1: CA_KEY.sha1.map((value) => value ^ 1) }],
+    [{ ...CA_KEY, index: 0xf1 }],
+    [{ ...CA_KEY, exponent: fromHex('010001') }],
+    [{ ...CA_KEY, modulus: new Uint8Array(0) }],
+    [{ ...CA_KEY, rid: fromHex('A0000003') }],
+    [CA_KEY, CA_KEY],
+  ];
+  for (const keys of bad) {
+    assert.throws(() => loadCaPublicKeys(nodeCiphers, keys), { code: 'ERR_KERNEL_CA_KEY' });
+  }
+});
+
+test('transaction data out of range end before any command', () => {
+  const wrong: readonly Change[] = [
+    { input: { amountMinor: -1n } },
+    { input: { amountMinor: 1_000_000_000_000n } },
+    { input: { otherAmountMinor: -5n } },
+    { input: { transactionType: 256 } },
+    { input: { dateYymmdd: '261301' } },
+    { input: { dateYymmdd: '26120' } },
+    { input: { timeHhmmss: '240000' } },
+    { input: { sequenceCounter: 1.5 } },
+    { input: { sequenceCounter: 100_000_000 } },
+    { input: { merchant: { merchantId: '1234567890123456' } } },
+    { input: { merchant: { terminalId: '终端' } } },
+    { input: { merchant: { categoryCode: '59A1' } } },
+  ];
+  for (const change of wrong) {
+    const kernel = contactTransaction(testTransaction(nodeCiphers, KEYS, change));
+    assert.throws(() => kernel.next(undefined), { code: 'ERR_KERNEL_INPUT' });
+  }
+});
+
+test('profile rules of one application', () => {
+  const { randomSelection } = TEST_TERMINAL_AID;
+  const wrong: readonly Change[] = [
+    { aid: { applicationVersion: fromHex('30') } },
+    { aid: { floorLimitMinor: -1n } },
+    { aid: { randomSelection: { ...randomSelection, targetPercentage: 100 } } },
+    { aid: { randomSelection: { ...randomSelection, targetPercentage: 5 } } },
+    { aid: { defaultTdol: fromHex('9F') } },
+    { terminal: { currency: 'CNY' } },
+    { terminal: { currencyExponent: -1 } },
+    { terminal: { interfaceDeviceSerialNumber: 'SHORT' } },
+  ];
+  for (const change of wrong) {
+    const kernel = contactTransaction(testTransaction(nodeCiphers, KEYS, change));
+    assert.throws(() => kernel.next(undefined), { code: 'ERR_KERNEL_PROFILE' });
+  }
+});
