@@ -86,7 +86,7 @@ function assertAmount(amount: string, currency: string): void {
 }
 
 function assertFault(fault: string | null): void {
-  if (fault === null || fault === 'wrong-issuer-key') return;
+  if (fault === null || fault === 'wrong-issuer-key' || fault === 'drop-reply') return;
   const hop = /^kill-gateway@(.*)$/.exec(fault)?.[1];
   const isKnown = hop === undefined ? isGatewayFault(fault) : Object.hasOwn(Hop, hop);
   if (isKnown) return;

@@ -1,4 +1,5 @@
 /** One payment with a virtual card against a running system: order, element, card, truth. */
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type ApduRecord,
@@ -102,7 +103,17 @@ function createOrder(gateway: GatewayClient, request: TapRequest): Promise<Order
 
 /** Faults that the gateway plays itself; the others are the card's. */
 export function isGatewayFault(fault: string): boolean {
-  return fault === 'flip-mac' || fault === 'drop-reply' || fault.startsWith('kill-gateway@');
+  return fault === 'flip-mac' || fault.startsWith('kill-gateway@');
+}
+
+function isCardFault(fault: string): boolean {
+  return !isGatewayFault(fault) && fault !== 'drop-reply';
+}
+
+/** The issuer of a lab loses its next answer: after the posting, before the wire. */
+function askForLostAnswer(dataDir: string): void {
+  mkdirSync(join(dataDir, 'lab'), { recursive: true });
+  writeFileSync(join(dataDir, 'lab', 'issuer-drop-reply'), '1');
 }
 
 async function payOrder(facts: {
@@ -113,11 +124,12 @@ async function payOrder(facts: {
 }): Promise<ElementPayResult> {
   const { request, gateway, order, hops } = facts;
   const { system, fault } = request;
+  if (fault === 'drop-reply') askForLostAnswer(system.dataDir);
   const cards = openCards(system.dataDir);
   const element = await openElement(system, gateway);
   try {
     const inserted = cards.insert(request.card);
-    const broken = fault === null || isGatewayFault(fault) ? null : cardFault(fault);
+    const broken = fault !== null && isCardFault(fault) ? cardFault(fault) : null;
     const { onApdu } = request;
     return await payWithElement({
       element,

@@ -34,7 +34,11 @@ export const ROLES: Readonly<Record<string, StartRole>> = {
       issuerTimeoutMs: LAB_SWITCH_TIMEOUT_MS,
     }),
   issuer: (system) =>
-    startIssuer({ ...common(system, 'issuer'), switch: { port: system.ports.switch } }),
+    startIssuer({
+      ...common(system, 'issuer'),
+      switchPort: system.ports.switch,
+      ...(system.lab ? { lab: {} } : {}),
+    }),
   gateway: (system) =>
     startGateway({
       ...common(system, 'gateway'),

@@ -1,0 +1,162 @@
+/**
+ * Planted bugs: each breaks one party by a decorator over its store or lines, and each must be
+ * found by the checks. They show that a world without findings means something.
+ */
+import { buildReply, type Iso8583Message, textField } from '@tapnpay/protocol/iso8583';
+import type { Hsm } from '@tapnpay/protocol/wire';
+import {
+  LEDGER_PAYER_CLEARING,
+  type LedgerEntry,
+  merchantPayable,
+  type Payment,
+} from '../../online/src/gateway/model.ts';
+import type { GatewayStore } from '../../online/src/gateway/store.ts';
+import type { RequestRecord } from '../../online/src/issuer/model.ts';
+import type { IssuerChange, IssuerStore } from '../../online/src/issuer/store.ts';
+import { withMac } from '../../online/src/switch/messages.ts';
+import type { MemberLines } from '../../online/src/switch/ports.ts';
+
+/** Where a world can be broken. */
+export type Bug = {
+  gatewayStore(store: GatewayStore): GatewayStore;
+  issuerStore(store: IssuerStore): IssuerStore;
+  switchLines(lines: MemberLines, hsm: Hsm): MemberLines;
+  /** After the gateway has looked at an answer that nobody waited for. */
+  onLateReply(message: Iso8583Message): Promise<void>;
+};
+
+/** Nothing is broken. */
+const NONE: Bug = {
+  gatewayStore: (store) => store,
+  issuerStore: (store) => store,
+  switchLines: (lines) => lines,
+  onLateReply: async () => undefined,
+};
+
+/** The planted bugs by name; `none` is the system as it is. A bug lives as long as its world. */
+export const BUGS: Readonly<Record<string, () => Bug>> = {
+  none: () => NONE,
+  'no-idempotency': noIdempotency,
+  'dropped-reversal': droppedReversal,
+  'late-approval-wins': lateApprovalWins,
+};
+
+/** Names of the bugs that must be found. */
+export const PLANTED_BUGS: readonly string[] = Object.keys(BUGS).filter((name) => name !== 'none');
+
+/** `target` with some methods replaced. */
+function decorate<Port extends object>(target: Port, changes: Partial<Port>): Port {
+  return new Proxy(target, {
+    get(_, property) {
+      const changed: unknown = Reflect.get(changes, property);
+      if (changed !== undefined) return changed;
+      const member: unknown = Reflect.get(target, property, target);
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
+}
+
+/** The issuer forgets what it answered: a repeated 0200 is decided, and debited, again. */
+function noIdempotency(): Bug {
+  const change = (store: IssuerStore): IssuerStore => {
+    let copies = 0;
+    return decorate<IssuerStore>(store, {
+      async findRequest(traceKey) {
+        return traceKey.startsWith('purchase/') ? null : store.findRequest(traceKey);
+      },
+      async findCard(query) {
+        const card = await store.findCard(query);
+        return card && { ...card, isAtcUsed: false, atcHighest: 0 };
+      },
+      async commit(wanted: IssuerChange) {
+        if (wanted.record.kind !== 'purchase') {
+          // A reversal finds its original, or it would be another bug.
+          return store.commit(await withOriginal(store, wanted));
+        }
+        const card = wanted.card && { ...wanted.card, usedAtc: null };
+        const known = await store.findRequest(wanted.record.traceKey);
+        const traceKey = known ? `${wanted.record.traceKey}/${++copies}` : wanted.record.traceKey;
+        const record = { ...wanted.record, traceKey };
+        return store.commit({ ...wanted, record, ...(card && { card }) });
+      },
+    });
+  };
+  return { ...NONE, issuerStore: change };
+}
+
+async function withOriginal(store: IssuerStore, wanted: IssuerChange): Promise<IssuerChange> {
+  const { refusedAhead, ...rest } = wanted;
+  if (!refusedAhead) return wanted;
+  return (await store.findRequest(refusedAhead.traceKey)) ? rest : wanted;
+}
+
+/** The switch takes its own reversals for acknowledged without sending them. */
+function droppedReversal(): Bug {
+  return {
+    ...NONE,
+    switchLines: (lines, hsm) => ({
+      keys: (institutionId) => lines.keys(institutionId),
+      async send(institutionId, message, timeoutMs) {
+        const keys = lines.keys(institutionId);
+        if (!message.mti.startsWith('042') || !keys) {
+          return lines.send(institutionId, message, timeoutMs);
+        }
+        return withMac(hsm, keys.mac, buildReply(message, '00'));
+      },
+    }),
+  };
+}
+
+/** An approval that comes after its reversal has begun still captures the order. */
+function lateApprovalWins(): Bug {
+  const captured = new Map<string, Payment>();
+  const entries: LedgerEntry[] = [];
+  let book: GatewayStore | null = null;
+  const gatewayStore = (store: GatewayStore): GatewayStore => {
+    book = store;
+    return decorate<GatewayStore>(store, {
+      findPayment: async (id) => captured.get(id) ?? store.findPayment(id),
+      async findOrder(orderId) {
+        const order = await store.findOrder(orderId);
+        const isPaid = [...captured.values()].some((payment) => payment.orderId === orderId);
+        return order && isPaid ? { ...order, status: 'paid' } : order;
+      },
+      async listPayments(query) {
+        const listed = await store.listPayments(query);
+        return listed
+          .map((payment) => captured.get(payment.paymentId) ?? payment)
+          .filter(({ state }) => query.states.includes(state));
+      },
+      async changePayment(change) {
+        const changed = await store.changePayment(change);
+        return captured.get(change.paymentId) ?? changed;
+      },
+      ledgerEntries: async () => [...(await store.ledgerEntries()), ...entries],
+    });
+  };
+  const onLateReply = async (message: Iso8583Message): Promise<void> => {
+    if (!book || message.mti !== '0210' || textField(message, 39) !== '00') return;
+    const trace = {
+      stan: textField(message, 11) ?? '',
+      transmission: textField(message, 7) ?? '',
+    };
+    const payment = await book.findPaymentByTrace(trace);
+    if (!payment || !['unknown', 'reversing', 'reversed'].includes(payment.state)) return;
+    if (captured.has(payment.paymentId)) return;
+    captured.set(payment.paymentId, { ...payment, state: 'captured', responseCode: '00' });
+    const { paymentId, currency, amountMinor } = payment;
+    const order = await book.findOrder(payment.orderId);
+    const payable = merchantPayable(order?.merchantId ?? '');
+    const base = { paymentId, currency };
+    entries.push(
+      { ...base, entryId: `late ${paymentId}`, account: LEDGER_PAYER_CLEARING, amountMinor },
+      { ...base, entryId: `late ${paymentId} 2`, account: payable, amountMinor: -amountMinor },
+    );
+  };
+  return { ...NONE, gatewayStore, onLateReply };
+}
+
+/** What `RequestRecord.traceKey` was before a bug made copies of it. */
+export function plainTraceKey({ traceKey }: Pick<RequestRecord, 'traceKey'>): string {
+  return traceKey.split('/').slice(0, 5).join('/');
+}

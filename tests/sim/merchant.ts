@@ -1,0 +1,181 @@
+/**
+ * The merchant and its customers: orders made over a connection that breaks, with repeated and
+ * misused idempotency keys, and payers who try again, pay twice, or pay an order together.
+ */
+import { TapError } from '@tapnpay/protocol/bytes';
+import type { OrderRequest } from '../../online/src/gateway/orders.ts';
+import { Channel, ChannelLost, type ChannelWorld } from './channel.ts';
+import type { History } from './history.ts';
+import type { Payer, TapEnd, TapFaults } from './payer.ts';
+import type { SeededRandom } from './seeded.ts';
+
+const TRIES_MAX = 30;
+
+/** What clients were told; the checks hold the books to it. */
+export type Told = {
+  /** Orders by idempotency key: one each. */
+  readonly ordersOfKey: Map<string, Set<string>>;
+  /** Who was told that an order is paid. */
+  readonly approved: { readonly orderId: string; readonly who: string }[];
+  /** Another body under a used key that was taken all the same. */
+  readonly misusedKeys: string[];
+  /** How each tap ended. */
+  readonly ends: TapEnd[];
+};
+
+/** An empty record. */
+export function nothingTold(): Told {
+  return { ordersOfKey: new Map(), approved: [], misusedKeys: [], ends: [] };
+}
+
+/** The merchant's side of a world. */
+export class Merchant {
+  readonly #world: ChannelWorld;
+  readonly #history: History;
+  readonly #payers: readonly Payer[];
+  readonly #isOver: () => boolean;
+  readonly told: Told = nothingTold();
+
+  constructor(facts: {
+    readonly world: ChannelWorld;
+    readonly history: History;
+    readonly payers: readonly Payer[];
+    /** Payers start nothing new once the world heals. */
+    readonly isOver: () => boolean;
+  }) {
+    this.#world = facts.world;
+    this.#history = facts.history;
+    this.#payers = facts.payers;
+    this.#isOver = facts.isOver;
+  }
+
+  /** A notification; the merchant bears duplicates. */
+  async notified(body: string): Promise<number> {
+    const { type, data } = JSON.parse(body) as { type: string; data: { orderId: string } };
+    if (type === 'payment.approved') {
+      this.told.approved.push({ orderId: data.orderId, who: 'merchant (notification)' });
+    }
+    return 200;
+  }
+
+  /** One order from its making to its payment. */
+  async serve(number: number): Promise<void> {
+    const { random } = this.#world;
+    const request: OrderRequest = {
+      merchantOrderNumber: `order ${number}`,
+      amount: `${random.between(0, 20)}.${String(random.between(1, 99)).padStart(2, '0')}`,
+      currency: '156',
+      origin: 'https://shop.example',
+      ...(random.chance(0.6) && { notifyUrl: 'https://shop.example/paid' }),
+    };
+    const key = `key-${number}`;
+    const orderId = await this.#order(key, request);
+    if (orderId === null) return;
+    await Promise.all([this.#pay(orderId), this.#misuse(key, request)]);
+    await this.#ask(orderId);
+  }
+
+  /** The order of a key, asked for until it is heard; sometimes several times at once. */
+  async #order(key: string, request: OrderRequest): Promise<string | null> {
+    const { clock, random } = this.#world;
+    for (let tries = 0; tries < TRIES_MAX; tries++) {
+      const copies = random.chance(0.2) ? 3 : 1;
+      const answers = await Promise.all(
+        Array.from({ length: copies }, () => this.#createOrder(key, request)),
+      );
+      const orderId = answers.find((answer) => answer !== null);
+      if (orderId) return orderId;
+      await clock.sleep(random.between(500, 2_000));
+    }
+    return null;
+  }
+
+  async #createOrder(key: string, request: OrderRequest): Promise<string | null> {
+    try {
+      const channel = new Channel(this.#world);
+      const { order } = await channel.ask((core) => core.createOrder(key, request));
+      channel.close();
+      this.#history.add('merchant', 'order', {
+        orderId: order.orderId,
+        amount: request.amount,
+        key,
+      });
+      const orders = this.told.ordersOfKey.get(key) ?? new Set();
+      this.told.ordersOfKey.set(key, orders.add(order.orderId));
+      return order.orderId;
+    } catch (fault) {
+      if (fault instanceof TapError && fault.code === 'ERR_IDEMPOTENCY_MISMATCH') throw fault;
+      return null;
+    }
+  }
+
+  /** Another body under a key whose order is known: must be refused. */
+  async #misuse(key: string, request: OrderRequest): Promise<void> {
+    const { clock, random } = this.#world;
+    if (!random.chance(0.15)) return;
+    await clock.sleep(random.between(0, 10_000));
+    this.#world.counts.add('misused key');
+    try {
+      const channel = new Channel(this.#world);
+      const other = { ...request, amount: '99.99' };
+      await channel.ask((core) => core.createOrder(key, other));
+      channel.close();
+      this.told.misusedKeys.push(key);
+    } catch (fault) {
+      this.#history.add('merchant', 'keyRefused', { key, code: codeOf(fault) });
+    }
+  }
+
+  /** Taps until the order is paid, patience ends, or the world is over. */
+  async #pay(orderId: string): Promise<void> {
+    const { clock, random } = this.#world;
+    const taps: Promise<void>[] = [];
+    if (random.chance(0.15)) {
+      this.#world.counts.add('two payers');
+      taps.push(this.#tap(orderId).then(() => undefined));
+    }
+    for (let tries = random.between(1, 5); tries > 0 && !this.#isOver(); tries--) {
+      const end = await this.#tap(orderId);
+      if (end === 'approved' && !random.chance(0.2)) break;
+      if (end === 'approved') this.#world.counts.add('pays again');
+      await clock.sleep(random.between(100, 15_000));
+    }
+    await Promise.all(taps);
+  }
+
+  async #tap(orderId: string): Promise<TapEnd> {
+    const { random } = this.#world;
+    const payer = this.#payers[random.between(0, this.#payers.length - 1)];
+    if (!payer) throw new Error('a world without payers');
+    const end = await payer.tap(orderId, drawTapFaults(random));
+    this.told.ends.push(end);
+    if (end === 'approved') this.told.approved.push({ orderId, who: `payer ${payer.name}` });
+    return end;
+  }
+
+  /** Looks at the order, as a shop does that heard nothing. */
+  async #ask(orderId: string): Promise<void> {
+    try {
+      const channel = new Channel(this.#world);
+      const order = await channel.ask((core) => core.order(orderId));
+      channel.close();
+      if (order.status === 'paid') this.told.approved.push({ orderId, who: 'merchant (order)' });
+    } catch (fault) {
+      if (!(fault instanceof ChannelLost) && !(fault instanceof Error)) throw fault;
+    }
+  }
+}
+
+function drawTapFaults(random: SeededRandom): TapFaults {
+  return {
+    wrongPin: random.chance(0.04),
+    bentArqc: random.chance(0.03),
+    bentArpc: random.chance(0.05),
+    pulled: random.chance(0.05),
+    completionLost: random.chance(0.07),
+  };
+}
+
+function codeOf(fault: unknown): string {
+  return fault instanceof TapError ? fault.code : String(fault);
+}

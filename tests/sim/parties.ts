@@ -1,0 +1,412 @@
+/**
+ * The three institutions of one world: the cores that run in service, over stores in memory, HSMs
+ * in process, and lines in an unreliable network. A kill ends a life; the next one starts on the
+ * same store with `recover`, as a process does.
+ */
+import { createHash, createHmac } from 'node:crypto';
+import type { DecodedMessage } from '@tapnpay/protocol/iso8583';
+import type { Hsm } from '@tapnpay/protocol/wire';
+import { GatewayCore } from '../../online/src/gateway/core.ts';
+import { GATEWAY_DEFAULTS, type GatewayPorts } from '../../online/src/gateway/ports.ts';
+import type { GatewayStore } from '../../online/src/gateway/store.ts';
+import { MemoryGatewayStore } from '../../online/src/gateway/store-memory.ts';
+import { parseCardFile } from '../../online/src/issuer/cards.ts';
+import { IssuerCore } from '../../online/src/issuer/core.ts';
+import { ISSUER_LIMITS } from '../../online/src/issuer/ports.ts';
+import type { IssuerStore } from '../../online/src/issuer/store.ts';
+import { MemoryIssuerStore } from '../../online/src/issuer/store-memory.ts';
+import {
+  HostLine,
+  LineError,
+  MemberLine,
+  type Transport,
+} from '../../online/src/runtime/line/index.ts';
+import { createVault } from '../../online/src/runtime/vault.ts';
+import { SwitchCore } from '../../online/src/switch/core.ts';
+import {
+  INSTITUTION_GATEWAY,
+  INSTITUTION_ISSUER,
+  INSTITUTION_SWITCH,
+  SWITCH_DEFAULTS,
+  type SwitchPorts,
+} from '../../online/src/switch/ports.ts';
+import type { SwitchStore } from '../../online/src/switch/store.ts';
+import { MemorySwitchStore } from '../../online/src/switch/store-memory.ts';
+import type { Bug } from './bugs.ts';
+import { bindPort, heardBy, Life, type Party, PARTIES, type PortFaults } from './life.ts';
+import { type LineWorld, NetworkLine } from './network.ts';
+import type { SeededRandom } from './seeded.ts';
+import type { SimSystem } from './system.ts';
+
+const TICK_MS = 1_000;
+const WAKE_MS = 20;
+const RESTART_MS = [300, 15_000] as const;
+const VAULT_KEY_BYTES = 32;
+/** Longest pauses of a world, so that it comes to rest in minutes. */
+const PAUSES_MS = [1_000, 2_000, 5_000, 10_000, 30_000] as const;
+
+/** What the parties stand on. */
+export type PartiesWorld = LineWorld & {
+  readonly system: SimSystem;
+  readonly bug: Bug;
+  /** Hands a notification to the merchant; resolves with its HTTP status. */
+  readonly notify: (body: string) => Promise<number>;
+};
+
+/** A running gateway as its clients reach it. */
+export type RunningGateway = { readonly life: Life; readonly core: GatewayCore };
+type RunningSwitch = { readonly life: Life; take(transport: Transport): void };
+
+/** All three, their stores, and who is alive. */
+export class Parties {
+  readonly #world: PartiesWorld;
+  readonly gatewayStore: GatewayStore;
+  readonly switchStore: SwitchStore = new MemorySwitchStore();
+  readonly issuerStore: IssuerStore;
+  readonly lines: Readonly<Record<'gateway' | 'issuer', NetworkLine>>;
+  readonly #lives = new Map<Party, Life>();
+  readonly #hsms: Readonly<Record<Party, Hsm>>;
+  readonly #vaultKey: Uint8Array;
+  #gateway: RunningGateway | null = null;
+  #switch: RunningSwitch | null = null;
+  /** Lines of members that are established, by institution. */
+  #hosts = new Map<string, HostLine>();
+  #established: Readonly<Record<'gateway' | 'issuer', boolean>> = { gateway: false, issuer: false };
+
+  constructor(world: PartiesWorld) {
+    this.#world = world;
+    const { random, system, bug } = world;
+    this.gatewayStore = bug.gatewayStore(new MemoryGatewayStore());
+    this.issuerStore = bug.issuerStore(new MemoryIssuerStore());
+    const accept = () => this.#switch;
+    this.lines = {
+      gateway: new NetworkLine(world, { name: 'gateway', accept }),
+      issuer: new NetworkLine(world, { name: 'issuer', accept }),
+    };
+    this.#hsms = {
+      gateway: system.hsm('gateway', random),
+      switch: system.hsm('switch', random),
+      issuer: system.hsm('issuer', random),
+    };
+    this.#vaultKey = random.bytes(VAULT_KEY_BYTES);
+  }
+
+  /** The gateway if it is up. */
+  get gateway(): RunningGateway | null {
+    return this.#gateway?.life.isAlive ? this.#gateway : null;
+  }
+
+  get isReady(): boolean {
+    return PARTIES.every((party) => this.#lives.get(party)?.isAlive) && this.areLinesUp;
+  }
+
+  get areLinesUp(): boolean {
+    return this.#established.gateway && this.#established.issuer;
+  }
+
+  /** First start: cards and elements are taken in, then everybody runs. */
+  async start(): Promise<void> {
+    const { clock, random, system } = this.#world;
+    const records = JSON.stringify(system.payers.map(({ record }) => record));
+    const keyedDigest = this.#keyedDigest();
+    const cards = parseCardFile(records, { clock, random, keyedDigest });
+    await this.issuerStore.importCards(cards, clock.nowMs());
+    for (const { elementId, initialKeyId } of system.payers) {
+      const codeId = `code ${elementId}`;
+      const expiresAtMs = clock.nowMs() + 1;
+      await this.gatewayStore.addPairingCode({ codeId, sealedCode: '', expiresAtMs, failures: 0 });
+      const element = {
+        elementId,
+        publicKeySpki: elementId,
+        certificateSha256: elementId,
+        initialKeyId,
+        state: 'operable',
+        lastPinCounter: 0,
+        enrolledAtMs: clock.nowMs(),
+      } as const;
+      await this.gatewayStore.enrolElement(codeId, element, clock.nowMs());
+    }
+    for (const party of PARTIES) this.run(party);
+  }
+
+  /** Kills a party; it starts again by itself after a while. */
+  kill(party: Party, where: string): void {
+    const life = this.#lives.get(party);
+    if (!life?.isAlive) return;
+    const { clock, random, history, counts } = this.#world;
+    const restartMs = random.between(...RESTART_MS);
+    counts.add(`kill ${party}`);
+    history.add('world', 'kill', { party, where, restartMs });
+    life.end();
+    clock.startTimer(restartMs, () => this.run(party));
+  }
+
+  /** Starts a party unless it runs. */
+  run(party: Party): void {
+    if (this.#lives.get(party)?.isAlive) return;
+    const life = new Life(party);
+    this.#lives.set(party, life);
+    this.#world.history.add(party, 'start');
+    if (party === 'switch') void this.#runSwitch(life);
+    if (party === 'issuer') this.#runIssuer(life);
+    if (party === 'gateway') void this.#runGateway(life);
+  }
+
+  async #runGateway(life: Life): Promise<void> {
+    const { bug, system, random, history } = this.#world;
+    const own = this.#ownPorts(life);
+    let core: GatewayCore | null = null;
+    const line = this.#memberLine(life, own, {
+      localId: INSTITUTION_GATEWAY,
+      zoneKey: system.keys.gateway.keys.zmk.keyBlock,
+      onLateReply: (message) => {
+        const late = core?.lateReply(message).catch(() => undefined);
+        void late?.then(() => bug.onLateReply(message));
+      },
+    });
+    const ticker = this.#ticker(life);
+    const ports: GatewayPorts = {
+      ...own,
+      store: this.#bind(life, this.gatewayStore),
+      line: {
+        keys: () => line.keys(),
+        send: (message, timeoutMs) => heardBy(life, line.request(message, { timeoutMs })),
+      },
+      vault: createVault(this.#vaultKey, random),
+      signatures: {
+        signOrder: (input) => digest(`order ${input}`),
+        verifyElement: (key, input, signature) => signature === elementSignature(key, input),
+      },
+      courier: {
+        post: (_url, _headers, body) => heardBy(life, this.#world.notify(body)),
+      },
+      profile: {
+        ...GATEWAY_DEFAULTS,
+        reversalPausesMs: PAUSES_MS,
+        notificationPausesMs: Array.from({ length: 40 }, () => 20_000),
+        merchant: {
+          merchantId: '898110000000001',
+          name: 'Sim shop',
+          terminalId: 'TAP00001',
+          categoryCode: '5999',
+          location: 'Sim shop Shanghai',
+        },
+        baseKey: system.keys.gateway.keys.bdk.keyBlock,
+        webhookSecret: Uint8Array.of(1),
+        lab: false,
+      },
+      log: own.log,
+      onHop: ({ name }) => this.#crashPoint(life, `hop ${name}`),
+      wake: ticker.wake,
+    };
+    core = new GatewayCore(ports);
+    const running = { life, core };
+    const recovered = await this.#insist(life, () => running.core.recover());
+    history.add('gateway', 'recovered', { payments: recovered });
+    this.#gateway = running;
+    line.start();
+    ticker.start(() => running.core.tick());
+  }
+
+  async #runSwitch(life: Life): Promise<void> {
+    const { bug, system, random, history } = this.#world;
+    const own = this.#ownPorts(life);
+    const hosts = new Map<string, HostLine>();
+    this.#hosts = hosts;
+    const ticker = this.#ticker(life);
+    const ports: SwitchPorts = {
+      ...own,
+      store: this.#bind(life, this.switchStore),
+      lines: bug.switchLines(
+        {
+          keys: (institutionId) => hosts.get(institutionId)?.keys() ?? null,
+          send: (institutionId, message, timeoutMs) =>
+            heardBy(life, sendTo(hosts.get(institutionId), message, timeoutMs)),
+        },
+        own.hsm,
+      ),
+      vault: createVault(this.#vaultKey, random),
+      profile: { ...SWITCH_DEFAULTS, advicePausesMs: PAUSES_MS },
+      onHop: ({ name }) => this.#crashPoint(life, `hop ${name}`),
+      wake: ticker.wake,
+    };
+    const core = new SwitchCore(ports);
+    const recovered = await this.#insist(life, () => core.recover());
+    history.add('switch', 'recovered', { transactions: recovered });
+    const { zmkGateway, zmkIssuer } = system.keys.switch.keys;
+    const take = (transport: Transport): void => {
+      new HostLine(transport, {
+        localId: INSTITUTION_SWITCH,
+        zoneKeys: new Map([
+          [INSTITUTION_GATEWAY, zmkGateway.keyBlock],
+          [INSTITUTION_ISSUER, zmkIssuer.keyBlock],
+        ]),
+        ...own,
+        onRequest: (host, message) => core.handle(host.memberId, message),
+        onLateReply: (host, message) => void core.lateReply(host.memberId, message).catch(ignore),
+        onEstablished: (host) => hosts.set(host.memberId, host),
+        onClosed: (host) => {
+          if (hosts.get(host.memberId) === host) hosts.delete(host.memberId);
+        },
+      });
+    };
+    this.#switch = { life, take };
+    life.onEnd(() => {
+      this.#switch = null;
+    });
+    ticker.start(() => core.tick());
+  }
+
+  #runIssuer(life: Life): void {
+    const { system } = this.#world;
+    const own = this.#ownPorts(life);
+    const { imkAc, pvk, zmk } = system.keys.issuer.keys;
+    const core = new IssuerCore({
+      ...own,
+      store: this.#bind(life, this.issuerStore),
+      keys: { imkAc: imkAc.keyBlock, pvk: pvk.keyBlock },
+      limits: ISSUER_LIMITS,
+      keyedDigest: this.#keyedDigest(),
+      refreshCards: () => heardBy(life, Promise.resolve(false)),
+      isReplyDropped: () => false,
+    });
+    const line = this.#memberLine(life, own, {
+      localId: INSTITUTION_ISSUER,
+      zoneKey: zmk.keyBlock,
+      onRequest: async (message) => {
+        const keys = line.keys();
+        return keys ? core.handle(message, keys) : null;
+      },
+    });
+    line.start();
+  }
+
+  #memberLine(
+    life: Life,
+    own: ReturnType<Parties['#ownPorts']>,
+    facts: Pick<
+      ConstructorParameters<typeof MemberLine>[0],
+      'localId' | 'zoneKey' | 'onRequest' | 'onLateReply'
+    >,
+  ): MemberLine {
+    const name = life.party === 'issuer' ? 'issuer' : 'gateway';
+    const mark = (isUp: boolean): void => {
+      this.#established = { ...this.#established, [name]: isUp };
+    };
+    life.onEnd(() => mark(false));
+    return new MemberLine({
+      ...own,
+      ...facts,
+      remoteId: INSTITUTION_SWITCH,
+      connect: () => heardBy(life, this.lines[name].connect(life)),
+      onState: life.guard((state) => mark(state === 'established')),
+    });
+  }
+
+  /** What every party has, bound to this life. */
+  #ownPorts(life: Life) {
+    const { clock, random, history } = this.#world;
+    const { party } = life;
+    const log = life.guard((record: { readonly event: string; readonly [fact: string]: unknown }) => {
+      const { event, ...facts } = record;
+      history.add(party, event, facts);
+    });
+    const hsm: Hsm = bindPort(life, clock, this.#hsms[party], {
+      delayMs: () => (random.chance(0.2) ? random.between(1, 4) : 0),
+    });
+    return { hsm, clock: life.clock(clock), random, log };
+  }
+
+  /** A store whose answers take time, get lost, and after which the process may be dead. */
+  #bind<Store extends object>(life: Life, store: Store): Store {
+    const { clock, random, counts, history, weather } = this.#world;
+    const { party } = life;
+    const fail = (method: string, when: string): never => {
+      counts.add('store fault');
+      history.add('world', 'storeFault', { party, method, when });
+      throw new Error(`simulated fault of the store ${when} ${method}`);
+    };
+    const faults: PortFaults = {
+      delayMs: () => (random.chance(0.5) ? random.between(1, 6) : 0),
+      before: (method) => {
+        if (random.chance(weather().storeFault / 2)) fail(method, 'before');
+      },
+      after: (method) => {
+        this.#crashPoint(life, method);
+        if (life.isAlive && random.chance(weather().storeFault / 2)) fail(method, 'after');
+      },
+    };
+    return bindPort(life, clock, store, faults);
+  }
+
+  #crashPoint(life: Life, where: string): void {
+    const { random, weather } = this.#world;
+    if (life.isAlive && random.chance(weather().crashPoint)) this.kill(life.party, where);
+  }
+
+  /** A start that its store fails is tried again, as a supervisor does. */
+  async #insist<Value>(life: Life, work: () => Promise<Value>): Promise<Value> {
+    for (;;) {
+      try {
+        return await work();
+      } catch {
+        await heardBy(life, this.#world.clock.sleep(TICK_MS));
+      }
+    }
+  }
+
+  /** Does due work each second, and soon after a wake. */
+  #ticker(life: Life): { readonly wake: () => void; start(tick: () => Promise<unknown>): void } {
+    const clock = life.clock(this.#world.clock);
+    let run: () => void = ignore;
+    let isWoken = false;
+    const wake = (): void => {
+      if (isWoken) return;
+      isWoken = true;
+      clock.startTimer(WAKE_MS, () => {
+        isWoken = false;
+        run();
+      });
+    };
+    const start = (tick: () => Promise<unknown>): void => {
+      // A round that waits for a slow answer does not hold up the next one.
+      run = () => void tick().catch(ignore);
+      const round = (): void => {
+        run();
+        clock.startTimer(TICK_MS, round);
+      };
+      round();
+    };
+    return { wake, start };
+  }
+
+  #keyedDigest(): (text: string) => string {
+    return (text) => createHmac('sha256', this.#vaultKey).update(text).digest('hex');
+  }
+}
+
+async function sendTo(
+  host: HostLine | undefined,
+  message: Parameters<HostLine['request']>[0],
+  timeoutMs: number,
+): Promise<DecodedMessage | 'timeout' | 'down'> {
+  if (!host?.keys()) return 'down';
+  try {
+    return await host.request(message, { timeoutMs });
+  } catch (fault) {
+    const isUnsent = fault instanceof LineError && fault.code === 'ERR_LINE_NOT_ESTABLISHED';
+    if (isUnsent) return 'down';
+    throw fault;
+  }
+}
+
+function ignore(): void {}
+
+function digest(text: string): string {
+  return createHash('sha512').update(text).digest('hex').toUpperCase();
+}
+
+/** Stands for an element's ECDSA signature, which would differ each time. */
+export function elementSignature(key: string, input: string): string {
+  return digest(`element ${key} ${input}`);
+}
