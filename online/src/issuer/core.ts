@@ -17,6 +17,7 @@ import {
   buildReply,
   bytesField,
   DE_11_STAN,
+  DE_37_RETRIEVAL_REFERENCE,
   DE_38_APPROVAL_CODE,
   DE_55_ICC_DATA,
   DE_57_ADDITIONAL_TRANSACTION_DATA,
@@ -83,7 +84,7 @@ export class IssuerCore {
     const record = await this.#turns.take(request.panLookup, () =>
       request.kind === 'purchase' ? this.#purchase(request, keys) : this.#reverse(request),
     );
-    this.#logHop(request, record);
+    this.#logHop(message, request, record);
     if (record.fingerprint !== request.fingerprint && record.state !== 'refusedAhead') {
       return this.#refuseEarly(message, keys, { responseCode: '94', reason: 'traceUsed' });
     }
@@ -245,19 +246,27 @@ export class IssuerCore {
     return String(bytesToUint(this.#ports.random.bytes(4)) % 1_000_000).padStart(6, '0');
   }
 
-  #logHop(request: PurchaseRequest | ReversalRequest, record: RequestRecord): void {
+  #logHop(
+    message: Iso8583Message,
+    request: PurchaseRequest | ReversalRequest,
+    record: RequestRecord,
+  ): void {
     this.#ports.log({
       event: 'hop',
       n: Hop.decide,
       name: 'decide',
-      kind: request.kind,
-      stan: request.stan,
-      responseCode: record.responseCode,
-      reason: record.reason,
-      arqcVerified: record.arqcVerified,
-      ledgerEntryId: record.ledgerEntryId,
-      amountMinor: String(request.amountMinor),
-      currency: request.currency,
+      atMs: this.#ports.clock.nowMs(),
+      retrievalReference: textField(message, DE_37_RETRIEVAL_REFERENCE) ?? null,
+      facts: {
+        kind: request.kind,
+        stan: request.stan,
+        responseCode: record.responseCode,
+        reason: record.reason,
+        arqcVerified: record.arqcVerified,
+        ledgerEntryId: record.ledgerEntryId,
+        amountMinor: String(request.amountMinor),
+        currency: request.currency,
+      },
     });
   }
 }
