@@ -95,7 +95,7 @@ test('fields: LLVAR and LLLVAR lengths are ASCII digits, binary fields are raw',
   assert.ok(text.includes('011\x9f\x26\x08'));
 });
 
-test('round trip: any message of the dialect (fast-check)', () => {
+test('round trip: every message of the dialect (fast-check)', () => {
   fc.assert(
     fc.property(anyMessage(), (message) => {
       const decoded = decode(encode(message));

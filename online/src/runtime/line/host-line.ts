@@ -93,7 +93,7 @@ export class HostLine {
     return this.#session.isClosed ? null : this.#previousKeys;
   }
 
-  /** @see MemberLine#request */
+  /** Sends and waits; faults as of `MemberLine.request`. */
   async request(message: Iso8583Message, options: { readonly timeoutMs: number }): Promise<Reply> {
     if (!this.keys()) {
       throw new LineError('ERR_LINE_NOT_ESTABLISHED', 'the line of the member is not established');

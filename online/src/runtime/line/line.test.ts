@@ -60,7 +60,7 @@ const received = (message: Iso8583Message): DecodedMessage => ({ ...message, hea
 
 // --- Frames ---
 
-test('frames: any cut of any stream gives the same messages (fast-check)', () => {
+test('frames: every cut of a stream gives the same messages (fast-check)', () => {
   const bodies = fc.array(fc.uint8Array({ minLength: 1, maxLength: 60 }), { maxLength: 5 });
   fc.assert(
     fc.property(bodies, fc.integer({ min: 1, max: 70 }), (messages, step) => {

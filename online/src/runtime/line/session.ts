@@ -47,7 +47,7 @@ export class LineSession {
   constructor(options: {
     readonly transport: Transport;
     readonly localId: string;
-    /** Empty until it is known: any source is then taken. */
+    /** Empty until it is known; until then every source is taken. */
     readonly remoteId: string;
     readonly clock: Clock;
     readonly log: Log;
