@@ -249,7 +249,7 @@ export class PostgresGatewayStore implements GatewayStore {
     await this.#rows(
       `WITH old AS (DELETE FROM pairing_codes WHERE expires_at_ms < $3::bigint - 86400000)
        INSERT INTO pairing_codes (code_id, sealed_code, expires_at_ms, failures)
-       VALUES ($1, $2, $3, $4)`,
+       VALUES ($1, $2, $3::bigint, $4)`,
       [code.codeId, code.sealedCode, code.expiresAtMs, code.failures],
     );
   }

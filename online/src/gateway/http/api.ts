@@ -113,12 +113,18 @@ function addErrorHandlers(app: FastifyInstance, { core }: HttpPorts): void {
     const status = httpStatusOf(fault.code);
     if (status >= 500) {
       // The message of a foreign fault may quote data: the log gets its kind, the peer nothing.
-      const kind = thrown instanceof Error ? thrown.name : typeof thrown;
       const route = request.routeOptions.url ?? '';
-      core.ports.log({ event: 'httpFault', route, code: fault.code, kind });
+      core.ports.log({ event: 'httpFault', route, code: fault.code, cause: causeCode(thrown) });
     }
     return reply.code(status).send(fault.toJSON());
   });
+}
+
+/** A foreign fault's own code (SQLSTATE, Node's, ours), which quotes no data. */
+function causeCode(thrown: unknown): string | null {
+  if (!(thrown instanceof Error)) return null;
+  const code = 'code' in thrown ? thrown.code : thrown.name;
+  return typeof code === 'string' && /^[A-Za-z0-9_]{1,64}$/.test(code) ? code : null;
 }
 
 /** Any thrown value as a coded error without foreign text. */
