@@ -96,6 +96,7 @@ function droppedReversal(): Bug {
     ...NONE,
     switchLines: (lines, hsm) => ({
       keys: (institutionId) => lines.keys(institutionId),
+      previousKeys: (institutionId) => lines.previousKeys(institutionId),
       async send(institutionId, message, timeoutMs) {
         const keys = lines.keys(institutionId);
         if (!message.mti.startsWith('042') || !keys) {

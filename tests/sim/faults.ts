@@ -54,7 +54,7 @@ export function drawWeather(random: SeededRandom): Weather {
 
 /** How often each fault struck. */
 export class FaultCounts {
-  readonly counts = new Map<string, number>();
+  readonly counts: Map<string, number> = new Map();
 
   add(fault: string): void {
     this.counts.set(fault, (this.counts.get(fault) ?? 0) + 1);

@@ -4,7 +4,7 @@
  * same store with `recover`, as a process does.
  */
 import { createHash, createHmac } from 'node:crypto';
-import type { DecodedMessage } from '@tapnpay/protocol/iso8583';
+import type { Clock, RandomSource } from '@tapnpay/protocol/bytes';
 import type { Hsm } from '@tapnpay/protocol/wire';
 import { GatewayCore } from '../../online/src/gateway/core.ts';
 import { GATEWAY_DEFAULTS, type GatewayPorts } from '../../online/src/gateway/ports.ts';
@@ -16,11 +16,11 @@ import { ISSUER_LIMITS } from '../../online/src/issuer/ports.ts';
 import type { IssuerStore } from '../../online/src/issuer/store.ts';
 import { MemoryIssuerStore } from '../../online/src/issuer/store-memory.ts';
 import {
-  HostLine,
-  LineError,
+  HostLines,
   MemberLine,
   type Transport,
 } from '../../online/src/runtime/line/index.ts';
+import type { Log } from '../../online/src/runtime/logging.ts';
 import { createVault } from '../../online/src/runtime/vault.ts';
 import { SwitchCore } from '../../online/src/switch/core.ts';
 import {
@@ -30,16 +30,16 @@ import {
   SWITCH_DEFAULTS,
   type SwitchPorts,
 } from '../../online/src/switch/ports.ts';
+import { memberLines } from '../../online/src/switch/start.ts';
 import type { SwitchStore } from '../../online/src/switch/store.ts';
 import { MemorySwitchStore } from '../../online/src/switch/store-memory.ts';
+import { Ticker } from '../../online/src/switch/ticker.ts';
 import type { Bug } from './bugs.ts';
 import { bindPort, heardBy, Life, type Party, PARTIES, type PortFaults } from './life.ts';
 import { type LineWorld, NetworkLine } from './network.ts';
-import type { SeededRandom } from './seeded.ts';
 import type { SimSystem } from './system.ts';
 
 const TICK_MS = 1_000;
-const WAKE_MS = 20;
 const RESTART_MS = [300, 15_000] as const;
 const VAULT_KEY_BYTES = 32;
 /** Longest pauses of a world, so that it comes to rest in minutes. */
@@ -51,6 +51,14 @@ export type PartiesWorld = LineWorld & {
   readonly bug: Bug;
   /** Hands a notification to the merchant; resolves with its HTTP status. */
   readonly notify: (body: string) => Promise<number>;
+};
+
+/** What every party has, bound to one life. */
+type OwnPorts = {
+  readonly hsm: Hsm;
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly log: Log;
 };
 
 /** A running gateway as its clients reach it. */
@@ -69,8 +77,6 @@ export class Parties {
   readonly #vaultKey: Uint8Array;
   #gateway: RunningGateway | null = null;
   #switch: RunningSwitch | null = null;
-  /** Lines of members that are established, by institution. */
-  #hosts = new Map<string, HostLine>();
   #established: Readonly<Record<'gateway' | 'issuer', boolean>> = { gateway: false, issuer: false };
 
   constructor(world: PartiesWorld) {
@@ -164,7 +170,7 @@ export class Parties {
         void late?.then(() => bug.onLateReply(message));
       },
     });
-    const ticker = this.#ticker(life);
+    const worker = this.#worker(life);
     const ports: GatewayPorts = {
       ...own,
       store: this.#bind(life, this.gatewayStore),
@@ -197,7 +203,8 @@ export class Parties {
       },
       log: own.log,
       onHop: ({ name }) => this.#crashPoint(life, `hop ${name}`),
-      wake: ticker.wake,
+      crash: () => this.kill('gateway', 'lab fault'),
+      wake: worker.wake,
     };
     core = new GatewayCore(ports);
     const running = { life, core };
@@ -205,56 +212,54 @@ export class Parties {
     history.add('gateway', 'recovered', { payments: recovered });
     this.#gateway = running;
     line.start();
-    ticker.start(() => running.core.tick());
+    worker.start(() => running.core.tick());
   }
 
   async #runSwitch(life: Life): Promise<void> {
     const { bug, system, random, history } = this.#world;
     const own = this.#ownPorts(life);
-    const hosts = new Map<string, HostLine>();
-    this.#hosts = hosts;
-    const ticker = this.#ticker(life);
+    const { zmkGateway, zmkIssuer } = system.keys.switch.keys;
+    const hosts = new HostLines({
+      ...own,
+      localId: INSTITUTION_SWITCH,
+      zoneKeys: new Map([
+        [INSTITUTION_GATEWAY, zmkGateway.keyBlock],
+        [INSTITUTION_ISSUER, zmkIssuer.keyBlock],
+      ]),
+      onRequest: (memberId, message) => core.handle(memberId, message),
+      onLateReply: (memberId, message) => void core.lateReply(memberId, message).catch(ignore),
+      onEstablished: () => ticker.wake(),
+    });
+    const lines = memberLines(hosts);
+    const ticker: Ticker = new Ticker({
+      clock: own.clock,
+      work: () => core.tick(),
+      onFault: ignore,
+    });
     const ports: SwitchPorts = {
       ...own,
       store: this.#bind(life, this.switchStore),
       lines: bug.switchLines(
         {
-          keys: (institutionId) => hosts.get(institutionId)?.keys() ?? null,
+          ...lines,
           send: (institutionId, message, timeoutMs) =>
-            heardBy(life, sendTo(hosts.get(institutionId), message, timeoutMs)),
+            heardBy(life, lines.send(institutionId, message, timeoutMs)),
         },
         own.hsm,
       ),
       vault: createVault(this.#vaultKey, random),
       profile: { ...SWITCH_DEFAULTS, advicePausesMs: PAUSES_MS },
       onHop: ({ name }) => this.#crashPoint(life, `hop ${name}`),
-      wake: ticker.wake,
+      wake: () => ticker.wake(),
     };
-    const core = new SwitchCore(ports);
+    const core: SwitchCore = new SwitchCore(ports);
     const recovered = await this.#insist(life, () => core.recover());
     history.add('switch', 'recovered', { transactions: recovered });
-    const { zmkGateway, zmkIssuer } = system.keys.switch.keys;
-    const take = (transport: Transport): void => {
-      new HostLine(transport, {
-        localId: INSTITUTION_SWITCH,
-        zoneKeys: new Map([
-          [INSTITUTION_GATEWAY, zmkGateway.keyBlock],
-          [INSTITUTION_ISSUER, zmkIssuer.keyBlock],
-        ]),
-        ...own,
-        onRequest: (host, message) => core.handle(host.memberId, message),
-        onLateReply: (host, message) => void core.lateReply(host.memberId, message).catch(ignore),
-        onEstablished: (host) => hosts.set(host.memberId, host),
-        onClosed: (host) => {
-          if (hosts.get(host.memberId) === host) hosts.delete(host.memberId);
-        },
-      });
-    };
-    this.#switch = { life, take };
+    this.#switch = { life, take: (transport) => hosts.accept(transport) };
     life.onEnd(() => {
       this.#switch = null;
     });
-    ticker.start(() => core.tick());
+    ticker.start();
   }
 
   #runIssuer(life: Life): void {
@@ -283,7 +288,7 @@ export class Parties {
 
   #memberLine(
     life: Life,
-    own: ReturnType<Parties['#ownPorts']>,
+    own: OwnPorts,
     facts: Pick<
       ConstructorParameters<typeof MemberLine>[0],
       'localId' | 'zoneKey' | 'onRequest' | 'onLateReply'
@@ -304,13 +309,10 @@ export class Parties {
   }
 
   /** What every party has, bound to this life. */
-  #ownPorts(life: Life) {
+  #ownPorts(life: Life): OwnPorts {
     const { clock, random, history } = this.#world;
     const { party } = life;
-    const log = life.guard((record: { readonly event: string; readonly [fact: string]: unknown }) => {
-      const { event, ...facts } = record;
-      history.add(party, event, facts);
-    });
+    const log: Log = life.guard(({ event, ...facts }) => history.add(party, event, facts));
     const hsm: Hsm = bindPort(life, clock, this.#hsms[party], {
       delayMs: () => (random.chance(0.2) ? random.between(1, 4) : 0),
     });
@@ -355,48 +357,36 @@ export class Parties {
     }
   }
 
-  /** Does due work each second, and soon after a wake. */
-  #ticker(life: Life): { readonly wake: () => void; start(tick: () => Promise<unknown>): void } {
+  /** Due work of the gateway: soon after a wake, else now and then; one run at a time. */
+  #worker(life: Life): { readonly wake: () => void; start(tick: () => Promise<unknown>): void } {
     const clock = life.clock(this.#world.clock);
-    let run: () => void = ignore;
-    let isWoken = false;
+    let work: (() => Promise<unknown>) | null = null;
+    let isRunning = false;
+    let isWanted = true;
+    let cancel: () => void = ignore;
     const wake = (): void => {
-      if (isWoken) return;
-      isWoken = true;
-      clock.startTimer(WAKE_MS, () => {
-        isWoken = false;
-        run();
-      });
+      isWanted = true;
+      if (work && !isRunning) void run(work);
+    };
+    const run = async (tick: () => Promise<unknown>): Promise<void> => {
+      cancel();
+      isRunning = true;
+      while (isWanted && life.isAlive) {
+        isWanted = false;
+        await tick().catch(ignore);
+      }
+      isRunning = false;
+      cancel = clock.startTimer(TICK_MS, wake);
     };
     const start = (tick: () => Promise<unknown>): void => {
-      // A round that waits for a slow answer does not hold up the next one.
-      run = () => void tick().catch(ignore);
-      const round = (): void => {
-        run();
-        clock.startTimer(TICK_MS, round);
-      };
-      round();
+      work = tick;
+      wake();
     };
     return { wake, start };
   }
 
   #keyedDigest(): (text: string) => string {
     return (text) => createHmac('sha256', this.#vaultKey).update(text).digest('hex');
-  }
-}
-
-async function sendTo(
-  host: HostLine | undefined,
-  message: Parameters<HostLine['request']>[0],
-  timeoutMs: number,
-): Promise<DecodedMessage | 'timeout' | 'down'> {
-  if (!host?.keys()) return 'down';
-  try {
-    return await host.request(message, { timeoutMs });
-  } catch (fault) {
-    const isUnsent = fault instanceof LineError && fault.code === 'ERR_LINE_NOT_ESTABLISHED';
-    if (isUnsent) return 'down';
-    throw fault;
   }
 }
 

@@ -16,6 +16,7 @@ import {
   driveKernel,
   type OnlineAnswer,
   type OnlineRequest,
+  type PinEntry,
   type TerminalProfile,
   terminalProfileOf,
 } from '@tapnpay/protocol/emv/terminal';
@@ -210,7 +211,7 @@ class Tap {
       },
       random: (lengthBytes) => world.random.bytes(lengthBytes),
       selectApplication: () => 0,
-      enterPin: async () => {
+      enterPin: async (): Promise<PinEntry> => {
         await world.clock.sleep(world.random.between(800, 4_000));
         return 'entered';
       },
