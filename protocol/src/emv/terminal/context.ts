@@ -21,6 +21,8 @@ export const COMMANDS_MAX = 400;
 /** Mutable state of one transaction; each phase reads and writes its part. */
 export type KernelContext = {
   readonly input: ContactTransaction;
+  /** The terminal's objects, with which every selected application begins. */
+  readonly terminalObjects: DataObjects;
   data: DataObjects;
   /** Rules of the selected application. */
   terminalAid: TerminalAid | null;
@@ -46,9 +48,11 @@ export type KernelContext = {
  */
 export function createContext(input: ContactTransaction): KernelContext {
   assertTerminalProfile(input.terminal);
+  const terminalObjects = terminalData(input);
   return {
     input,
-    data: terminalData(input),
+    terminalObjects,
+    data: terminalObjects.copy(),
     terminalAid: null,
     label: null,
     readTags: new Set(),
@@ -65,7 +69,7 @@ export function createContext(input: ContactTransaction): KernelContext {
 }
 
 /** The terminal's data objects at the start of an application. @see EMV 4.3 B4 §6 */
-export function terminalData(input: ContactTransaction): DataObjects {
+function terminalData(input: ContactTransaction): DataObjects {
   const { terminal, merchant } = input;
   const objects = new DataObjects();
   const put = (tag: string, what: string, value: () => Uint8Array | undefined): void => {

@@ -32,7 +32,14 @@ export class DataObjects implements DataValues {
     this.#values.delete(tag);
   }
 
-  /** A copy that later changes do not reach. */
+  /** A copy of the table; the values themselves are shared, for nobody writes into them. */
+  copy(): DataObjects {
+    const copy = new DataObjects();
+    for (const [tag, value] of this.#values) copy.set(tag, value);
+    return copy;
+  }
+
+  /** A copy that later changes do not reach, nor writes into its values reach the kernel. */
   snapshot(): DataValues {
     const copy = new DataObjects();
     for (const [tag, value] of this.#values) copy.set(tag, value.slice());

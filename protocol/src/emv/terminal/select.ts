@@ -12,7 +12,7 @@ import {
   type Tlv,
 } from '../../iso7816/index.ts';
 import * as data from '../data/index.ts';
-import { type KernelContext, terminalData, transmit } from './context.ts';
+import { type KernelContext, transmit } from './context.ts';
 import { isCardObject } from './data-objects.ts';
 import { KernelError } from './errors.ts';
 import type { TerminalAid } from './profile.ts';
@@ -231,7 +231,8 @@ export function* selectApplication(
   if (!name || !startsWith(name, candidate.aid)) return false;
   const values = flattenTlv(fci);
   const { terminalAid } = candidate;
-  context.data = terminalData(context.input);
+  context.data = context.terminalObjects.copy();
+  context.readTags.clear();
   context.terminalAid = terminalAid;
   context.label = labelOf(context, values) ?? candidate.label;
   // The terminal's AID takes the value of the DF name. @see EMV 4.3 B1 §12.4
