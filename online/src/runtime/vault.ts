@@ -29,7 +29,7 @@ const FOLDER_MODE = 0o700;
 
 /** Keeps card data unreadable at rest. */
 export interface Vault {
-  /** AES-256-GCM, hex of IV, tag and ciphertext. @see NIST SP 800-38D */
+  /** AES-256-GCM (NIST SP 800-38D), hex of IV, tag and ciphertext. */
   seal(text: string): string;
   /** @throws VaultError `ERR_VAULT` when the text was altered or sealed under another key. */
   open(sealed: string): string;
@@ -72,7 +72,7 @@ export function createVault(key: Uint8Array, random: RandomSource): Vault {
   };
 }
 
-/** The key of a file, made at the first call, never half written. @throws VaultError `ERR_VAULT`. */
+/** A file's key, made at the first call, never half written. @throws VaultError `ERR_VAULT`. */
 export function readOrMakeVaultKey(path: string, random: RandomSource): Uint8Array {
   const present = readKeyText(path);
   if (present !== null) return keyOf(present);

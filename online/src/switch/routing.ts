@@ -1,4 +1,4 @@
-/** Which issuer a card number belongs to: the longest prefix in the table wins. @see ISO/IEC 7812 */
+/** Which issuer a card number belongs to: the longest prefix wins (ISO/IEC 7812). */
 
 /** Card numbers that begin with `prefix` belong to this institution. */
 export type Route = { readonly prefix: string; readonly institutionId: string };

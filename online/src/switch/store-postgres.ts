@@ -144,7 +144,7 @@ export class PostgresSwitchStore implements SwitchStore {
   }
 
   async settleAdvice(transactionId: string, responseCode: string, atMs: number): Promise<void> {
-    // The transaction's row is locked first, as `reverse` does, so that neither waits for the other.
+    // Locks the transaction's row first, as `reverse` does: they cannot deadlock.
     await this.#rows(
       `WITH moved AS (
          UPDATE transactions SET state = 'reversed', updated_at_ms = $3

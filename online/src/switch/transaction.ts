@@ -191,7 +191,7 @@ async function readyLine(ports: SwitchPorts, context: Context): Promise<Partial<
   return refuse(ResponseCode.issuerDown, 'issuerDown', 'durable');
 }
 
-/** Format 0 under the acquirer line's PIN key -> format 0 under the issuer line's. @see ISO 9564-1 */
+/** Format 0 from the acquirer line's PIN key to the issuer line's. @see ISO 9564-1 */
 async function translatePin(ports: SwitchPorts, context: Context): Promise<Partial<Context>> {
   const pinBlock = bytesField(context.request, 52);
   if (pinBlock === undefined) return { pinBlock: null };
