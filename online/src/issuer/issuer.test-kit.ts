@@ -179,7 +179,9 @@ export class IssuerWorld {
     const amount = String(options.amount ?? 1234n).padStart(12, '0');
     this.#atc += 1;
     const pin = options.pin === undefined ? PIN : options.pin;
-    const iccData = iccDataOf(pan, { ...options, atc: options.atc ?? this.#atc, amount, pin });
+    const atc = options.atc ?? this.#atc;
+    const key = sessionKey(pan, atc);
+    const iccData = iccDataOf(key, { ...options, atc, amount, pin });
     const message = makeMessage('0200', [
       ...commonFields({ pan, amount, stan: options.stan ?? this.nextStan() }),
       [14, EXPIRY],
@@ -246,7 +248,8 @@ export type Answer = {
   readonly isMacRight: boolean;
 };
 
-function readAnswer(message: Iso8583Message): Answer {
+/** The parts of an answer. */
+export function readAnswer(message: Iso8583Message): Answer {
   const header = { destination: '00010000000', source: '62990000001' };
   const sent = decodeMessage(CUPS_DIALECT, encodeMessage(CUPS_DIALECT, header, message));
   const iccData = sent.fields.get(55);
@@ -311,7 +314,8 @@ function numberBytes(atc: number): Uint8Array {
   return Uint8Array.of(atc >> 8, atc & 0xff);
 }
 
-function commonFields(facts: {
+/** Fields that a 0200 and its 0420 share. */
+export function commonFields(facts: {
   readonly pan: string;
   readonly amount: string;
   readonly stan: string;
@@ -336,8 +340,9 @@ function commonFields(facts: {
   ];
 }
 
-function iccDataOf(
-  pan: string,
+/** Field 55 of a purchase, its cryptogram made with the card's session key. */
+export function iccDataOf(
+  key: Uint8Array,
   facts: Omit<PurchaseOptions, 'amount' | 'atc'> & {
     readonly atc: number;
     readonly amount: string;
@@ -360,7 +365,7 @@ function iccDataOf(
     ['9F34', fromHex(hasPin ? '020300' : '1F0302')],
   ]);
   for (const [tag, hex] of Object.entries(facts.signed ?? {})) values.set(tag, fromHex(hex));
-  const arqc = applicationCryptogram(sessionKey(pan, facts.atc), assembleAcInput(values));
+  const arqc = applicationCryptogram(key, assembleAcInput(values));
   values.set('9F26', arqc);
   for (const [tag, hex] of Object.entries(facts.unsigned ?? {})) {
     if (hex === '') values.delete(tag);

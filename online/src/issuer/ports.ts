@@ -1,6 +1,6 @@
 /** What the issuer's core asks of the outside; drivers and the simulator answer. */
 import type { Clock, RandomSource } from '@tapnpay/protocol/bytes';
-import type { Hsm, KeyBlock } from '@tapnpay/protocol/wire';
+import type { HopRecord, Hsm, KeyBlock } from '@tapnpay/protocol/wire';
 import type { IssuerStore } from './store.ts';
 
 /** Working keys of the line that a request came on, under the issuer's HSM. */
@@ -18,7 +18,7 @@ export const ISSUER_LIMITS: IssuerLimits = { singleAmountMinor: 5_000_000n };
 /** A record for the log: no secrets, no card data. */
 export type IssuerLog = (record: {
   readonly event: string;
-  readonly [fact: string]: string | number | boolean | null;
+  readonly [fact: string]: string | number | boolean | null | HopRecord['facts'];
 }) => void;
 
 /** Everything the core stands on. */
