@@ -44,10 +44,10 @@ export function drawWeather(random: SeededRandom): Weather {
     duplicate: one(0, 0.05, 0.15, 0.4),
     slow: one(0, 0.05, 0.2),
     late: one(0, 0.01, 0.05, 0.1),
-    crashPoint: one(0, 0, 0.002, 0.01),
+    crashPoint: one(0, 0, 0.01, 0.04),
     storeFault: one(0, 0, 0.002, 0.01),
-    killEverySeconds: one(0, 0, 60, 20),
-    cutEverySeconds: one(0, 0, 60, 20),
+    killEverySeconds: one(0, 0, 60, 25),
+    cutEverySeconds: one(0, 0, 60, 25),
     channelLoss: one(0, 0.02, 0.06),
   };
 }

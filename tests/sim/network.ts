@@ -1,5 +1,5 @@
 /** The lines between the institutions as an unreliable network of ISO 8583 messages. */
-import { CUPS_DIALECT, decodeMessage, textField } from '@tapnpay/protocol/iso8583';
+import { CUPS_DIALECT, type DecodedMessage, decodeMessage, textField } from '@tapnpay/protocol/iso8583';
 import { memoryLink, type Transport } from '../../online/src/runtime/line/index.ts';
 import type { FaultCounts, Weather } from './faults.ts';
 import type { History } from './history.ts';
@@ -110,31 +110,35 @@ export class NetworkLine {
 
   #carry(connection: Connection, bytes: Uint8Array, deliver: (chunk: Uint8Array) => void): void {
     const { clock, random, counts, weather } = this.#world;
-    const { loss, duplicate } = weather();
     if (connection.isSilent) return;
     const arrive = (): void => {
       if (!connection.isSilent) deliver(bytes);
     };
-    if (random.chance(loss)) {
+    const message = decodeMessage(CUPS_DIALECT, bytes.subarray(FRAME_LENGTH_BYTES));
+    if (random.chance(weather().loss)) {
       counts.add('loss');
-      this.#note(bytes, 'lost');
+      this.#note(message, 'lost');
       return;
     }
-    const delayMs = this.#delayMs(bytes);
-    this.#note(bytes, `${delayMs}ms`);
+    // Sign-on and key exchange live inside one TCP connection, which repeats and reorders nothing.
+    if (message.mti.startsWith('08')) {
+      clock.startTimer(random.between(...FAST_MS), arrive);
+      return;
+    }
+    const delayMs = this.#delayMs();
+    this.#note(message, `${delayMs}ms`);
     clock.startTimer(delayMs, arrive);
-    if (!random.chance(duplicate)) return;
+    if (!random.chance(weather().duplicate)) return;
     counts.add('duplicate');
     const againMs = delayMs + random.between(0, 2_000);
-    this.#note(bytes, `again ${againMs}ms`);
+    this.#note(message, `again ${againMs}ms`);
     clock.startTimer(againMs, arrive);
   }
 
-  #delayMs(bytes: Uint8Array): number {
+  #delayMs(): number {
     const { random, counts, weather } = this.#world;
     const { slow, late } = weather();
-    // A key exchange that is late only makes the line start again, which cuts do already.
-    if (random.chance(late) && !isNetworkManagement(bytes)) {
+    if (random.chance(late)) {
       counts.add('late');
       return random.between(...LATE_MS);
     }
@@ -145,9 +149,7 @@ export class NetworkLine {
     return random.between(...FAST_MS);
   }
 
-  #note(frame: Uint8Array, fate: string): void {
-    const message = decodeMessage(CUPS_DIALECT, frame.subarray(FRAME_LENGTH_BYTES));
-    if (message.mti.startsWith('08') && fate !== 'lost') return;
+  #note(message: DecodedMessage, fate: string): void {
     const { source } = message.header;
     const facts = {
       from: source.startsWith('0001') ? 'switch' : this.#name,
@@ -159,11 +161,6 @@ export class NetworkLine {
     const known = Object.entries(facts).filter(([, value]) => value !== undefined);
     this.#world.history.add(this.#name, message.mti, Object.fromEntries(known));
   }
-}
-
-function isNetworkManagement(frame: Uint8Array): boolean {
-  const { mti } = decodeMessage(CUPS_DIALECT, frame.subarray(FRAME_LENGTH_BYTES));
-  return mti.startsWith('08');
 }
 
 /** A transport that a dead process neither hears nor uses. */

@@ -20,7 +20,7 @@ const FAULTY_MS = 150_000;
 /** Virtual time in which everything must come to rest once the faults have ended. */
 const REST_MS = 30 * 60_000;
 const REST_STEP_MS = 5_000;
-const CUT_MS = [500, 20_000] as const;
+const CUT_MS = [200, 12_000] as const;
 const HISTORY_LINES_MAX = 60;
 
 /** What one seed came to; plain data, so that it crosses threads. */

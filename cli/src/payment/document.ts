@@ -34,6 +34,8 @@ export type TapDocument = {
   readonly issuer: {
     readonly arqcVerified: boolean | null;
     readonly ledgerEntryId: string | null;
+    /** Why the issuer refused, such as `arqcWrong`. */
+    readonly reason?: string | null;
   };
   readonly channel: ElementPayResult['channel'];
   readonly hops: readonly ShownHop[];
@@ -57,7 +59,7 @@ export function tapDocument(facts: TapFacts): TapDocument {
   return {
     outcome: result.outcome,
     resolution: facts.resolution,
-    reason: result.reason ?? payment?.reason ?? null,
+    reason: reasonOf(facts),
     charged: result.charged,
     responseCode: result.responseCode ?? payment?.responseCode ?? null,
     orderId: order.orderId,
@@ -77,6 +79,12 @@ export function tapDocument(facts: TapFacts): TapDocument {
     hops: showHops(facts.hops, facts.startedMs),
     totalMs: facts.totalMs,
   };
+}
+
+/** Who refused and why; of a declined payment the gateway knows best. */
+function reasonOf({ payment, result }: TapFacts): string | null {
+  const told = payment?.status === 'declined' ? payment.reason : null;
+  return told ?? result.reason ?? payment?.reason ?? null;
 }
 
 /** All 14 hops in order; of several records of one hop the first counts. */

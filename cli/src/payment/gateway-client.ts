@@ -18,6 +18,7 @@ export type PaymentView = {
   readonly issuer: {
     readonly arqcVerified: boolean | null;
     readonly ledgerEntryId: string | null;
+    readonly reason?: string | null;
   } | null;
   readonly reversal: { readonly reason: string; readonly acknowledged: boolean } | null;
   readonly hops: readonly HopRecord[];

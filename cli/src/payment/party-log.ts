@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { HopRecord } from '@tapnpay/protocol/wire';
 
 /** Parties whose hops only their logs hold. */
-const PARTIES = ['switch', 'issuer'] as const;
+const PARTIES = ['gateway', 'switch', 'issuer'] as const;
 /** Most bytes of one log read for one payment. */
 const LOG_BYTES_MAX = 4_000_000;
 
@@ -16,16 +16,16 @@ export function markLogs(dataDir: string): LogMark {
   return Object.fromEntries(PARTIES.map((party) => [party, sizeOf(logPath(dataDir, party))]));
 }
 
-/** Hop records since the mark that carry this retrieval reference number. */
+/** Hop records since the mark that carry one of these references: order, payment, F37. */
 export function hopsSince(
   dataDir: string,
   mark: LogMark,
-  retrievalReference: string,
+  references: readonly string[],
 ): readonly HopRecord[] {
   return PARTIES.flatMap((party) =>
     readFrom(logPath(dataDir, party), mark[party] ?? 0)
       .split('\n')
-      .filter((line) => line.includes('"hop"') && line.includes(retrievalReference))
+      .filter((line) => line.includes('"hop"') && references.some((id) => line.includes(id)))
       .flatMap((line) => parseHop(line, party)),
   );
 }

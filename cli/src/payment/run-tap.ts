@@ -76,7 +76,8 @@ export async function runTap(request: TapRequest): Promise<TapDocument> {
   const result = await payOrder({ request, gateway, order, hops });
   const resolved = await resolvePayment(gateway, order.orderId, result);
   const { payment } = resolved;
-  const elsewhere = payment ? hopsSince(system.dataDir, mark, payment.retrievalReference) : [];
+  const references = [order.orderId, ...(payment ? [payment.retrievalReference] : [])];
+  const elsewhere = hopsSince(system.dataDir, mark, references);
   return tapDocument({
     order: resolved.order,
     payment,

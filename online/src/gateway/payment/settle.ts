@@ -89,7 +89,9 @@ async function settleVerdict(
   const { responseCode, approvalCode, issuer } = verdict;
   const answered = { responseCode, approvalCode, issuer };
   if (verdict.kind === 'declined') {
-    const declined = { ...answered, reason: `issuer:${responseCode}`, deadlineMs: null };
+    // The issuer always tells its facts; a refusal without them came from the switch.
+    const reason = `${issuer ? 'issuer' : 'switch'}:${responseCode}`;
+    const declined = { ...answered, reason, deadlineMs: null };
     return move(ports, facts, { to: 'declined', orderStatus: 'open', facts: declined, hops });
   }
   // A contactless order is paid at the 0210, a contact one at its completion.
