@@ -149,7 +149,7 @@ const REFUSED: readonly Refused[] = [
     ...{ code: '30', reason: 'iccDataMissing', arqc: null },
   },
   {
-    name: 'a cryptogram that is wrong by one bit',
+    name: 'another cryptogram than the card’s',
     options: { unsigned: { '9F26': '0102030405060708' } },
     ...{ code: '05', reason: 'arqcWrong', arqc: false },
   },
@@ -217,6 +217,24 @@ for (const { name, options, code, reason, arqc } of REFUSED) {
     await assertBooks(world, 0);
   });
 }
+
+test('a cryptogram that is wrong by one bit, any bit: 05 arqcWrong, and the true one pays', async () => {
+  const world = await IssuerWorld.open();
+  const request = world.purchase();
+  const iccData = request.fields.get(55);
+  assert.ok(iccData instanceof Uint8Array);
+  const start = iccData.length - 8;
+  for (let bit = 0; bit < 64; bit++) {
+    const flipped = iccData.map((byte, index) =>
+      index === start + (bit >> 3) ? byte ^ (1 << (bit & 7)) : byte,
+    );
+    const changes = [[11, world.nextStan()] as const, [55, flipped] as const];
+    const reply = await answer(world, withMac(withFields(request, changes)));
+    assert.deepEqual([reply.code, reply.reason], ['05', 'arqcWrong'], `bit ${bit}`);
+  }
+  assert.equal((await answer(world, request)).code, '00');
+  await assertBooks(world, 1);
+});
 
 test('every step of the table refuses in one of the cases above or below', () => {
   const names = PURCHASE_STEPS.map(({ name }) => name);

@@ -97,7 +97,8 @@ async function assertServer(pool: pg.Pool, databaseUrl: string): Promise<void> {
       );
       const version = rows[0]?.version ?? 0;
       if (version >= SERVER_VERSION_MIN) return;
-      const text = `PostgreSQL 15 or later is needed, this server is ${Math.trunc(version / 10_000)}`;
+      const major = Math.trunc(version / 10_000);
+      const text = `PostgreSQL 15 or later is needed, this server is ${major}`;
       throw new RuntimeError('ERR_DATABASE_VERSION', text, { version });
     } catch (thrown) {
       if (thrown instanceof RuntimeError) throw thrown;
@@ -165,7 +166,7 @@ async function commit(client: pg.PoolClient): Promise<void> {
   try {
     ({ command } = await client.query('COMMIT'));
   } catch (cause) {
-    // A deferred constraint refuses with an error of its own; all else may or may not have happened.
+    // A deferred constraint refuses with an error of its own; else it may have happened or not.
     if (isRefusal(cause)) throw cause;
     const text = 'the connection was lost at COMMIT; what happened is unknown until it is read';
     throw new RuntimeError('ERR_DATABASE_COMMIT_UNKNOWN', text, {}, cause);

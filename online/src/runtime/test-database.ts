@@ -1,4 +1,4 @@
-/** For tests: a scratch database, embedded or the one of DATABASE_URL; says why when there is none. */
+/** For tests: a scratch embedded database, or one line that says why there is none. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
