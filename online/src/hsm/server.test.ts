@@ -57,8 +57,8 @@ test('first start makes master key and tokens for the owner, later ones keep the
 
 test('a master key file that is broken, cut short or open to others is refused', async () => {
   const dataDir = dataFolder();
-  const start = () => startHsm({ dataDir, party: 'switch', port: 0 });
-  await (await start()).close();
+  const start = async () => (await startHsm({ dataDir, party: 'switch', port: 0 })).close();
+  await start();
   const path = join(hsmFolder(dataDir, 'switch'), 'lmk.bin');
   const good = readFileSync(path);
   for (const at of [0, 6, 20, good.length - 1]) {
@@ -73,7 +73,7 @@ test('a master key file that is broken, cut short or open to others is refused',
   chmodSync(path, 0o644);
   await assert.rejects(start(), { code: 'ERR_HSM_STORE', message: /chmod 600/ });
   chmodSync(path, 0o600);
-  await (await start()).close();
+  await start();
 });
 
 test('tokens are refused when their file is no such file or of another HSM', async () => {

@@ -183,6 +183,16 @@ test('a PVV, PVKI, PAN or block wrong by one bit or digit is a wrong PIN, no err
   assert.deepEqual(await hsm.call(verification({ pinBlock })), { valid: true });
 });
 
+test('a block that does not decode is wrong even for the PIN that stands in for it', async () => {
+  const clear = clearKey('issuer', system.keys.issuer.keys.pvk.keyBlock);
+  const pvv = pinVerificationValue(clear, { pan: PAN, pvki: '1', pin: '000000' });
+  const pinBlock = issuerBlock('000000');
+  const hsm = system.hsm('issuer');
+  assert.deepEqual(await hsm.call(verification({ pinBlock, pvv })), { valid: true });
+  const broken = verification({ pinBlock: flipBit(pinBlock, 5), pvv });
+  assert.deepEqual(await hsm.call(broken), { valid: false });
+});
+
 test('four digits have the plain PVV, longer PINs one for each four (Visa PVV)', () => {
   const pvk = fromHex('0123456789ABCDEFFEDCBA9876543210');
   const of = (pin: string): string => pinVerificationValue(pvk, { pan: PAN, pvki: '1', pin });
