@@ -1,23 +1,22 @@
 /** The command `tapnpay`: finds the command, parses its options, turns its outcome into an exit. */
 import { errorBody } from '@tapnpay/protocol/bytes';
 import { type Command, parseOptions, UsageError } from './command.ts';
-import { cards } from './commands/cards.ts';
-import { serve } from './commands/serve.ts';
-import { tap } from './commands/tap.ts';
-import { up } from './commands/up.ts';
-import { verifyVectors } from './commands/verify-vectors.ts';
 
-const COMMANDS: Readonly<Record<string, Command>> = {
-  up,
-  serve,
-  tap,
-  cards,
-  'verify-vectors': verifyVectors,
+/** Loaded when asked for: a role's process should not read what it does not run. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  up: async () => (await import('./commands/up.ts')).up,
+  serve: async () => (await import('./commands/serve.ts')).serve,
+  tap: async () => (await import('./commands/tap.ts')).tap,
+  cards: async () => (await import('./commands/cards.ts')).cards,
+  'verify-vectors': async () => (await import('./commands/verify-vectors.ts')).verifyVectors,
 };
 
-function help(): string {
-  const rows = Object.entries(COMMANDS).map(
-    ([name, { summary }]) => `  ${name.padEnd(16)}${summary.en}\n  ${''.padEnd(16)}${summary.zh}`,
+async function help(): Promise<string> {
+  const rows = await Promise.all(
+    Object.entries(COMMANDS).map(async ([name, load]) => {
+      const { summary } = await load();
+      return `  ${name.padEnd(16)}${summary.en}\n  ${''.padEnd(16)}${summary.zh}`;
+    }),
   );
   return [
     'tapnpay: card-present payments on the Internet (互联网有卡支付)',
@@ -32,13 +31,14 @@ function help(): string {
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined || name === '--help' || name === 'help') {
-    process.stdout.write(`${help()}\n`);
+    process.stdout.write(`${await help()}\n`);
     return name === undefined ? 2 : 0;
   }
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (!command) {
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!load) {
     throw new UsageError(`no command ${name}; there are ${Object.keys(COMMANDS).join(', ')}`);
   }
+  const command = await load();
   const { values, positionals } = parseOptions(command, rest);
   if (values['help']) {
     process.stdout.write(`${command.summary.en}\n${command.summary.zh}\n\n${command.usage}\n`);

@@ -1,10 +1,5 @@
 /** The roles of a system: how each is started from the system's configuration. */
-import { join } from 'node:path';
-import { startGateway } from '@tapnpay/online/gateway';
-import { readHsmTokens, startHsm } from '@tapnpay/online/hsm';
-import { startIssuer } from '@tapnpay/online/issuer';
-import { createLog, type Running } from '@tapnpay/online/runtime';
-import { startSwitch } from '@tapnpay/online/switch';
+import { type CommonConfig, createLog, type Running } from '@tapnpay/online/runtime';
 import type { Ports, SystemConfig } from './layout.ts';
 
 /** Starts a role in this process. */
@@ -27,37 +22,45 @@ export const ROLES: Readonly<Record<string, StartRole>> = {
   'hsm-gateway': (system) => hsmRole(system, 'gateway'),
   'hsm-switch': (system) => hsmRole(system, 'switch'),
   'hsm-issuer': (system) => hsmRole(system, 'issuer'),
-  switch: (system) =>
-    startSwitch({
-      ...common(system, 'switch'),
+  switch: async (system) => {
+    const { startSwitch } = await import('@tapnpay/online/switch');
+    return startSwitch({
+      ...(await common(system, 'switch')),
       port: system.ports.switch,
       issuerTimeoutMs: LAB_SWITCH_TIMEOUT_MS,
-    }),
-  issuer: (system) =>
-    startIssuer({
-      ...common(system, 'issuer'),
+    });
+  },
+  issuer: async (system) => {
+    const { startIssuer } = await import('@tapnpay/online/issuer');
+    return startIssuer({
+      ...(await common(system, 'issuer')),
       switchPort: system.ports.switch,
       ...(system.lab ? { lab: {} } : {}),
-    }),
-  gateway: (system) =>
-    startGateway({
-      ...common(system, 'gateway'),
+    });
+  },
+  gateway: async (system) => {
+    const { startGateway } = await import('@tapnpay/online/gateway');
+    return startGateway({
+      ...(await common(system, 'gateway')),
       httpPort: system.ports.gatewayHttp,
       tlsPort: system.ports.gatewayTls,
       switchPort: system.ports.switch,
       switchTimeoutMs: LAB_GATEWAY_TIMEOUT_MS,
       lab: system.lab,
-    }),
+    });
+  },
 };
 
-function hsmRole(system: SystemConfig, party: HsmParty): Promise<Running> {
+async function hsmRole(system: SystemConfig, party: HsmParty): Promise<Running> {
+  const { startHsm } = await import('@tapnpay/online/hsm');
   const log = createLog({ party: `hsm-${party}` });
   const port = system.ports[HSM_PORT[party]];
   return startHsm({ dataDir: system.dataDir, party, port, log: log.info });
 }
 
 /** What every party is told; its log goes to standard error, which `up` writes to a file. */
-function common(system: SystemConfig, party: HsmParty) {
+async function common(system: SystemConfig, party: HsmParty): Promise<CommonConfig> {
+  const { readHsmTokens } = await import('@tapnpay/online/hsm');
   const tokens = readHsmTokens(system.dataDir, party);
   return {
     databaseUrl: system.databaseUrl,
@@ -65,9 +68,4 @@ function common(system: SystemConfig, party: HsmParty) {
     hsm: { port: system.ports[HSM_PORT[party]], tokenHex: tokens[party] ?? '' },
     dataDir: system.dataDir,
   };
-}
-
-/** Log file of a role that `up` started. */
-export function roleLogPath(dataDir: string, role: string): string {
-  return join(dataDir, 'logs', `${role}.log`);
 }

@@ -72,11 +72,16 @@ test('a deadlock runs one of the two transactions again', async (t) => {
   });
   await pool.query('INSERT INTO coins (id, value) VALUES (10, 0), (11, 0)');
   let runs = 0;
+  let bothHold: () => void = () => undefined;
+  const holding = new Promise<void>((resolve) => {
+    bothHold = resolve;
+  });
   const add = (first: number, second: number): Promise<void> =>
     transaction(async (client) => {
       runs += 1;
       await client.query('UPDATE coins SET value = value + 1 WHERE id = $1', [first]);
-      await client.query('SELECT pg_sleep(0.05)');
+      if (runs >= 2) bothHold();
+      await holding;
       await client.query('UPDATE coins SET value = value + 1 WHERE id = $1', [second]);
     });
   await Promise.all([add(10, 11), add(11, 10)]);

@@ -69,6 +69,11 @@ test('EMV 4.3 B2 §5.4: a right card passes SDA where the terminal has no DDA', 
   assert.equal(toHex(outcome.values.get('9F45') ?? new Uint8Array(0)), 'DAC1');
 });
 
+test('EMV 4.3 B3 §10.3: without a tag list only the records are authenticated', () => {
+  const { facts } = authenticate({ elements: { '9F4A': null } });
+  assert.deepEqual(facts, { method: 'DDA', result: 'passed' });
+});
+
 test('EMV 4.3 B3 §10.3: neither method in common is "not performed", TSI stays', () => {
   const { tvr, tsi, outcome } = authenticate({ aip: '1C00' });
   assert.equal(tvr, '8000000000');

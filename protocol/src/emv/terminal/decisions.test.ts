@@ -248,7 +248,33 @@ test("EMV 4.3 B3 §C3: amounts X and Y count in the application's currency only"
   assert.equal(at('07', 1234n), '3F0001');
   assert.equal(at('08', 1999n), '1F0802');
   assert.equal(at('09', 2001n), '1F0902');
+  assert.equal(at('08', 2000n), '3F0001');
+  assert.equal(at('09', 2000n), '3F0001');
   assert.equal(at('06', 1233n, '0840'), '3F0001');
+});
+
+test('EMV 4.3 B3 §C3: conditions of cash and cashback, attended and unattended', () => {
+  const at = (condition: string, transactionType: number, terminalType = 0x22): string => {
+    const aid = { ...quiet.aid, tacDenial: fromHex('0000000000') };
+    const elements = { '8E': `00000000000000001F${condition}`, '9F0E': '0000000000' };
+    const change = { aid, input: { transactionType }, terminal: { terminalType } };
+    return run({ card: { elements }, change }).cvm;
+  };
+  const [purchase, cash, cashback] = [0x00, 0x01, 0x09];
+  const unattended = 0x25;
+  assert.deepEqual(
+    [at('01', cash, unattended), at('01', cash), at('01', purchase, unattended)],
+    ['1F0102', '3F0001', '3F0001'],
+  );
+  assert.deepEqual(
+    [at('02', purchase), at('02', cash), at('02', cashback)],
+    ['1F0202', '3F0001', '3F0001'],
+  );
+  assert.deepEqual(
+    [at('04', cash), at('04', cash, unattended), at('04', purchase)],
+    ['1F0402', '3F0001', '3F0001'],
+  );
+  assert.deepEqual([at('05', cashback), at('05', cash)], ['1F0502', '3F0001']);
 });
 
 test('EMV 4.3 B3 §10.5, §7.5: no list, an empty one, a malformed one, an AIP without', () => {

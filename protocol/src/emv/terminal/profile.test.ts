@@ -61,7 +61,11 @@ test('managed parameters become a profile', () => {
   assert.equal(profile.terminalType, 0x22);
   assert.equal(profile.aids[0]?.floorLimitMinor, 0n);
   assert.ok(profile.caPublicKeys.find(fromHex('A000000333'), 0xf0));
+  assert.equal(profile.caPublicKeys.find(fromHex('A000000333'), 0xf0)?.expiryYymmdd, '351231');
   assert.equal(profile.caPublicKeys.find(fromHex('A000000334'), 0xf0), undefined);
+  const caPublicKeys = PARAMETERS.caPublicKeys.map((key) => ({ ...key, expiryYymmdd: '' }));
+  const endless = terminalProfileOf({ ...PARAMETERS, caPublicKeys }, OPTIONS);
+  assert.equal(endless.caPublicKeys.find(fromHex('A000000333'), 0xf0)?.expiryYymmdd, null);
 });
 
 test('parameters that are wrong name their member', () => {

@@ -189,6 +189,7 @@ test('EMV 4.3 B1 §12.3.3: a blocked application (6283) is no candidate, a block
   const one = run({ [selectText(TEST_AID)]: blocked });
   assert.equal(one.outcome.outcome, 'notAccepted');
   assert.equal(one.outcome.reason, 'terminal:noApplication');
+  assert.equal(one.commands.length, 2);
   const card = run({ [PSE]: answer('', 0x6a81), [selectText(TEST_AID)]: answer('', 0x6a81) });
   assert.equal(card.outcome.reason, 'card:blocked');
   assert.equal(card.commands.length, 2);
