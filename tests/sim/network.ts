@@ -1,5 +1,10 @@
 /** The lines between the institutions as an unreliable network of ISO 8583 messages. */
-import { CUPS_DIALECT, type DecodedMessage, decodeMessage, textField } from '@tapnpay/protocol/iso8583';
+import {
+  CUPS_DIALECT,
+  type DecodedMessage,
+  decodeMessage,
+  textField,
+} from '@tapnpay/protocol/iso8583';
 import { memoryLink, type Transport } from '../../online/src/runtime/line/index.ts';
 import type { FaultCounts, Weather } from './faults.ts';
 import type { History } from './history.ts';

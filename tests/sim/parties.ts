@@ -15,11 +15,7 @@ import { IssuerCore } from '../../online/src/issuer/core.ts';
 import { ISSUER_LIMITS } from '../../online/src/issuer/ports.ts';
 import type { IssuerStore } from '../../online/src/issuer/store.ts';
 import { MemoryIssuerStore } from '../../online/src/issuer/store-memory.ts';
-import {
-  HostLines,
-  MemberLine,
-  type Transport,
-} from '../../online/src/runtime/line/index.ts';
+import { HostLines, MemberLine, type Transport } from '../../online/src/runtime/line/index.ts';
 import type { Log } from '../../online/src/runtime/logging.ts';
 import { createVault } from '../../online/src/runtime/vault.ts';
 import { SwitchCore } from '../../online/src/switch/core.ts';
@@ -35,7 +31,7 @@ import type { SwitchStore } from '../../online/src/switch/store.ts';
 import { MemorySwitchStore } from '../../online/src/switch/store-memory.ts';
 import { Ticker } from '../../online/src/switch/ticker.ts';
 import type { Bug } from './bugs.ts';
-import { bindPort, heardBy, Life, type Party, PARTIES, type PortFaults } from './life.ts';
+import { bindPort, heardBy, Life, PARTIES, type Party, type PortFaults } from './life.ts';
 import { type LineWorld, NetworkLine } from './network.ts';
 import type { SimSystem } from './system.ts';
 

@@ -19,7 +19,7 @@ import { formSystemKeys, type SystemKeys } from '../../online/src/hsm/ceremony.t
 import { createHsmContext, type HsmContext } from '../../online/src/hsm/context.ts';
 import { inProcessHsm } from '../../online/src/hsm/execute.ts';
 import { memoryRsaVault, type RsaVault } from '../../online/src/hsm/rsa-vault.ts';
-import { type Party, PARTIES } from './life.ts';
+import { PARTIES, type Party } from './life.ts';
 import { SeededRandom } from './seeded.ts';
 
 /** Seed of what is shared; worlds have their own. */
