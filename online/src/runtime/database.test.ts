@@ -72,6 +72,7 @@ test('a deadlock runs one of the two transactions again', async (t) => {
   });
   await pool.query('INSERT INTO coins (id, value) VALUES (10, 0), (11, 0)');
   let runs = 0;
+  let held = 0;
   let bothHold: () => void = () => undefined;
   const holding = new Promise<void>((resolve) => {
     bothHold = resolve;
@@ -80,7 +81,8 @@ test('a deadlock runs one of the two transactions again', async (t) => {
     transaction(async (client) => {
       runs += 1;
       await client.query('UPDATE coins SET value = value + 1 WHERE id = $1', [first]);
-      if (runs >= 2) bothHold();
+      held += 1;
+      if (held >= 2) bothHold();
       await holding;
       await client.query('UPDATE coins SET value = value + 1 WHERE id = $1', [second]);
     });
