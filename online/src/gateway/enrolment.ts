@@ -23,7 +23,7 @@ export const PAIRING_CODE_CHARACTERS = 10;
 export const PAIRING_CODE_LIFETIME_MS: number = 10 * 60_000;
 /** Wrong proofs after which every active code dies. */
 export const PAIRING_FAILURES_MAX = 5;
-/** First half of an initial key ID: which base derivation key. @see ANSI X9.24-3 */
+/** First half of an initial key ID: which base derivation key. @see X9.24-3 */
 const BASE_KEY_ID = '54415001';
 
 /** Makes certificates for elements; the gateway's own CA. */

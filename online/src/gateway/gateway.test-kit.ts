@@ -343,16 +343,24 @@ export async function sealedPayment(
 ): Promise<SealedPayment> {
   const answer = await core.requestOrder(peer, orderId);
   if (answer.type !== 'signedOrder') throw new Error('no signed order');
-  const { order } = answer;
+  return sealOrder(answer.order, peer.exporter, changes);
+}
+
+/** Seals a payment of a signed order for the channel of `channelExporter`. */
+export function sealOrder(
+  order: SignedOrder,
+  channelExporter: string,
+  changes: PaymentChanges = {},
+): SealedPayment {
   const field55 = field55Of(order, changes.field55);
   const counter = changes.pinCounter;
   const ksn =
     changes.ksn ?? TEST_INITIAL_KEY_ID + (counter ?? 0).toString(16).padStart(8, '0').toUpperCase();
   const pin = counter === undefined ? null : { block: '0F'.repeat(16), ksn };
-  const exporter = changes.signedExporter ?? peer.exporter;
+  const exporter = changes.signedExporter ?? channelExporter;
   const input = paymentSignatureInput({ order, exporter, field55, pinBlock: pin?.block ?? null });
   return {
-    orderId,
+    orderId: order.orderId,
     interface: changes.interface ?? 'contact',
     pan: changes.pan ?? TEST_PAN,
     panSequenceNumber: '01',

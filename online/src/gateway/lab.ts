@@ -3,15 +3,14 @@ import { Hop, type HopName } from '@tapnpay/protocol/wire';
 import type { GatewayPorts } from './ports.ts';
 
 /**
- * `flip-mac`: one bit of F128 of the 0200 is wrong. `drop-reply`: the 0210 is not heard.
- * `kill-gateway@HOP`: the process ends at once when the payment is at that hop.
+ * `flip-mac`: one bit of F128 of the 0200 is wrong. `kill-gateway@HOP`: the
+ * process ends at once when the payment is at that hop.
  */
-export type LabFault = 'flip-mac' | 'drop-reply' | `kill-gateway@${HopName}`;
+export type LabFault = 'flip-mac' | `kill-gateway@${HopName}`;
 
 /** All of them. */
 export const LAB_FAULTS: readonly LabFault[] = [
   'flip-mac',
-  'drop-reply',
   ...(Object.keys(Hop) as HopName[]).map((hop): LabFault => `kill-gateway@${hop}`),
 ];
 

@@ -33,7 +33,7 @@ const UNIONPAY_ACTION_CODES = {
 /** UnionPay debit, credit and quasi-credit. */
 const UNIONPAY_AIDS = ['A000000333010101', 'A000000333010102', 'A000000333010103'] as const;
 
-/** The parameters of this installation. @throws GatewayError `ERR_INTERNAL` on a broken key file. */
+/** The parameters of this installation. @throws GatewayError `ERR_INTERNAL`: broken key file. */
 export function terminalParameters(dataDir: string): TerminalParametersJson {
   return {
     countryCode: '0156',

@@ -25,7 +25,7 @@ import * as rows from './store-rows.ts';
 /** Trace numbers a process takes at once. */
 const STAN_BLOCK = 100;
 const STAN_COUNT = 999_999;
-/** unique_violation. @see PostgreSQL, Appendix A */
+/** SQLSTATE unique_violation. */
 const SQLSTATE_UNIQUE = '23505';
 
 /** Opens the gateway's schema and brings it up to date. */

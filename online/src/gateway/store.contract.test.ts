@@ -150,7 +150,7 @@ function orderRules(rule: Rule): void {
   });
 
   rule('an order is kept as it was given, cancelled when open, expired by time', async (store) => {
-    const order = anOrder({ fault: 'drop-reply' });
+    const order = anOrder({ fault: 'kill-gateway@return' });
     await store.createOrder(order, { key: order.orderId, fingerprint: 'f' });
     assert.deepEqual(await store.findOrder(order.orderId), order);
     assert.equal(await store.findOrder('none'), null);

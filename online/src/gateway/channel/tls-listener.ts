@@ -20,7 +20,7 @@ import type { Authority } from '../pki/authority.ts';
 import { certificateSha256 } from '../pki/authority.ts';
 import { ChannelSession, publicFault } from './session.ts';
 
-/** Length of the exporter value. @see CHANNEL_EXPORTER_LABEL */
+/** Length of the exporter value. @see RFC 8446 §7.5 */
 export const EXPORTER_BYTES = 32;
 /** Channels at once; further connections wait in the system's queue or are refused. */
 export const CHANNELS_MAX = 1024;
@@ -33,7 +33,7 @@ const QUEUED_MESSAGES_MAX = 16;
 /** A running listener. */
 export type TlsListener = { readonly port: number; readonly close: () => Promise<void> };
 
-/** Listens on `host:port` (port 0: any). */
+/** Listens on `host:port` (port 0 takes a free one). */
 export async function listenForApplications(
   core: GatewayCore,
   authority: Authority,

@@ -16,8 +16,7 @@ loopback.addSubnet('127.0.0.0', 8);
 loopback.addAddress('::1', 'ipv6');
 
 /** Not public: this network, private, shared, loopback, link-local, reserved. @see RFC 6890 */
-const special = new BlockList();
-for (const [net, prefix] of [
+const SPECIAL_IPV4 = [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
   ['100.64.0.0', 10],
@@ -31,10 +30,9 @@ for (const [net, prefix] of [
   ['198.51.100.0', 24],
   ['203.0.113.0', 24],
   ['224.0.0.0', 3],
-] as const) {
-  special.addSubnet(net, prefix);
-}
-for (const [net, prefix] of [
+] as const;
+/** With the forms that hold an IPv4 address (mapped, NAT64, 6to4). */
+const SPECIAL_IPV6 = [
   ['::', 96],
   ['::ffff:0:0', 96],
   ['64:ff9b::', 96],
@@ -42,15 +40,18 @@ for (const [net, prefix] of [
   ['fc00::', 7],
   ['fe80::', 10],
   ['ff00::', 8],
-] as const) {
-  special.addSubnet(net, prefix, 'ipv6');
-}
+] as const;
+// One list each: a rule for mapped addresses would hold for every IPv4 address as well.
+const special = { ipv4: new BlockList(), ipv6: new BlockList() } as const;
+for (const [net, prefix] of SPECIAL_IPV4) special.ipv4.addSubnet(net, prefix, 'ipv4');
+for (const [net, prefix] of SPECIAL_IPV6) special.ipv6.addSubnet(net, prefix, 'ipv6');
 
 /** Whether a notification may go to this address. */
 export function isAllowedAddress(policy: NotifyPolicy, address: string): boolean {
-  const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
   if (isIP(address) === 0) return false;
-  return policy === 'loopback' ? loopback.check(address, family) : !special.check(address, family);
+  const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+  if (policy === 'loopback') return loopback.check(address, family);
+  return !special[family].check(address, family);
 }
 
 /** A courier that checks the address after the name is resolved and follows no redirect. */

@@ -77,7 +77,7 @@ function numeric(field55: Field55, tag: string, lengthBytes: number): string {
 
 /**
  * The DUKPT transaction counter of a KSN that belongs to this element.
- * @see ANSI X9.24-3: initial key ID (8 bytes), transaction counter (4 bytes)
+ * @see X9.24-3, initial key ID (8 bytes) and transaction counter (4 bytes)
  * @throws GatewayError `ERR_PIN_KSN`.
  */
 export function pinCounterOf(ksn: string, initialKeyId: string): number {

@@ -99,7 +99,7 @@ export async function pay(
   return answerOf(ports, context);
 }
 
-/** After the commit point a fault is an unknown end; should even that not be written, a sweep will. */
+/** After the commit point a fault is an unknown end; if that cannot be written, a sweep will. */
 async function settleFault(
   ports: GatewayPorts,
   context: PaymentContext,
@@ -306,12 +306,7 @@ async function send(
   const sending = ports.line.send(known(context.message), ports.profile.switchTimeoutMs);
   if (fault === null) return { answer: await sending, hops };
   ports.clock.startTimer(LEAVE_MS, () => strike(ports, fault, HOPS_BEFORE_RETURN));
-  const answer = await sending;
-  if (fault !== 'drop-reply') return { answer, hops };
-  await new Promise<void>((resolve) => {
-    ports.clock.startTimer(ports.profile.switchTimeoutMs, resolve);
-  });
-  return { answer: 'timeout', hops };
+  return { answer: await sending, hops };
 }
 
 async function judge(

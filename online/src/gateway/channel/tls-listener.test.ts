@@ -1,0 +1,310 @@
+/**
+ * Shows who may speak to the gateway's TLS listener and what a peer that breaks the rules hears:
+ * real sockets on loopback, real certificates of the gateway's own CA.
+ */
+import assert from 'node:assert/strict';
+import { generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { connect as connectPlain } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import { concatBytes, toHex, uintToBytes } from '@tapnpay/protocol/bytes';
+import {
+  type ApplicationMessage,
+  CHANNEL_EXPORTER_LABEL,
+  CHANNEL_FRAME_BYTES_MAX,
+  encodeJsonFrame,
+  GATEWAY_SERVER_NAME,
+  type GatewayMessage,
+  JsonFrameDecoder,
+} from '@tapnpay/protocol/wire';
+import { systemClock, systemRandom } from '../../runtime/index.ts';
+import {
+  completionOf,
+  elementSignature,
+  field55Of,
+  newOrder,
+  TEST_PAN,
+  type TestGateway,
+  testElement,
+  testGateway,
+} from '../gateway.test-kit.ts';
+import { type Authority, openAuthority } from '../pki/authority.ts';
+import { listenForApplications, type TlsListener } from './tls-listener.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'tapnpay-tls-'));
+const keyPem = (key: KeyObject): string => key.export({ type: 'pkcs8', format: 'pem' }).toString();
+
+let gateway: TestGateway;
+let authority: Authority;
+let listener: TlsListener;
+let identity: { readonly cert: string; readonly key: string };
+
+before(async () => {
+  gateway = await testGateway();
+  authority = await openAuthority(directory, { clock: systemClock, random: systemRandom });
+  identity = await enrolled('TLS-1', testElement.publicKeySpki, keyPem(testElement.privateKey));
+  listener = await listenForApplications(gateway.core, authority, { host: '127.0.0.1', port: 0 });
+});
+after(async () => {
+  await listener.close();
+  rmSync(directory, { recursive: true });
+});
+
+/** Certifies a key and writes the element as enrolment does. */
+async function enrolled(
+  elementId: string,
+  publicKeySpki: string,
+  key: string,
+): Promise<{ readonly cert: string; readonly key: string }> {
+  const { pem, sha256 } = await authority.certify({ elementId, publicKeySpki });
+  const nowMs = gateway.clock.nowMs();
+  const code = { codeId: elementId, sealedCode: '', expiresAtMs: nowMs + 1, failures: 0 };
+  await gateway.store.addPairingCode(code);
+  const element = {
+    elementId,
+    publicKeySpki,
+    certificateSha256: sha256,
+    initialKeyId: `key of ${elementId}`,
+    state: 'operable',
+    lastPinCounter: 0,
+    enrolledAtMs: nowMs,
+  } as const;
+  await gateway.store.enrolElement(elementId, element, nowMs);
+  return { cert: pem, key };
+}
+
+/** A client of the listener: its messages in order, and the code of the fault that ended it. */
+class Client {
+  readonly socket: TLSSocket;
+  readonly messages: GatewayMessage[] = [];
+  readonly ended: Promise<string>;
+  #wake: () => void = () => undefined;
+
+  constructor(options: ConnectionOptions = {}) {
+    const pinned = { ca: authority.caPem, servername: GATEWAY_SERVER_NAME };
+    const to = { host: '127.0.0.1', port: listener.port };
+    this.socket = connect({ ...to, ...pinned, ...identity, ...options });
+    const decoder = new JsonFrameDecoder(CHANNEL_FRAME_BYTES_MAX);
+    this.ended = new Promise((resolve) => {
+      let code = 'closed';
+      this.socket.on('error', (fault: NodeJS.ErrnoException) => {
+        code = fault.code ?? fault.message;
+      });
+      this.socket.on('close', () => {
+        resolve(code);
+        this.#wake();
+      });
+    });
+    this.socket.on('data', (chunk: Buffer) => {
+      this.messages.push(...(decoder.push(chunk) as GatewayMessage[]));
+      this.#wake();
+    });
+  }
+
+  send(message: ApplicationMessage | object): void {
+    this.socket.write(encodeJsonFrame(message, CHANNEL_FRAME_BYTES_MAX));
+  }
+
+  /** The next message; throws when the channel ends first. */
+  async next(): Promise<GatewayMessage> {
+    for (;;) {
+      const message = this.messages.shift();
+      if (message) return message;
+      if (this.socket.destroyed) throw new Error('the channel has ended');
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  hello(elementId = 'TLS-1'): void {
+    this.send({ type: 'hello', version: 1, elementId, applicationVersion: '1' });
+  }
+}
+
+test('the authority: one CA for ever, keys for their owner only, leaves that cannot issue', async () => {
+  const again = await openAuthority(directory, { clock: systemClock, random: systemRandom });
+  assert.equal(again.caPem, authority.caPem);
+  assert.equal(again.serverCertificatePem, authority.serverCertificatePem);
+  assert.equal(again.orderPublicKeySpki, authority.orderPublicKeySpki);
+  for (const name of ['ca-key.pem', 'server-key.pem', 'order-key.pem']) {
+    assert.equal(statSync(join(directory, name)).mode & 0o777, 0o600, name);
+  }
+  const ca = new X509Certificate(authority.caPem);
+  const leaf = new X509Certificate(identity.cert);
+  assert.ok(ca.ca && leaf.verify(ca.publicKey) && leaf.checkIssued(ca));
+  assert.equal(leaf.ca, false);
+  assert.equal(leaf.subject, 'CN=TLS-1');
+  assert.deepEqual(leaf.keyUsage, ['1.3.6.1.5.5.7.3.2']);
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey;
+  const spki = toHex(rsa.export({ type: 'spki', format: 'der' }));
+  await assert.rejects(authority.certify({ elementId: 'X', publicKeySpki: spki }), /P-256/);
+  const injected = { elementId: 'X\nCN=TLS-1', publicKeySpki: testElement.publicKeySpki };
+  await assert.rejects(authority.certify(injected), /elementId/);
+});
+
+test('a payment through the channel: TLS 1.3, both certificates, bound to its exporter', async () => {
+  const client = new Client();
+  client.hello();
+  assert.equal((await client.next()).type, 'welcome');
+  assert.equal(client.socket.getProtocol(), 'TLSv1.3');
+  const order = await newOrder(gateway.core);
+  client.send({ type: 'orderRequest', orderId: order.orderId });
+  const signed = await client.next();
+  assert.ok(signed.type === 'signedOrder');
+  const exporter = toHex(
+    client.socket.exportKeyingMaterial(32, CHANNEL_EXPORTER_LABEL, Buffer.alloc(0)),
+  );
+  const field55 = field55Of(signed.order);
+  const bound = [order.orderId, '1234', '156', order.origin, signed.order.signature];
+  const input = JSON.stringify(['tapnpay-payment-1', ...bound, exporter, field55, null]);
+  const payment = {
+    orderId: order.orderId,
+    interface: 'contact',
+    pan: TEST_PAN,
+    panSequenceNumber: '01',
+    expiryYymm: '3012',
+    track2: `${TEST_PAN}D301220112345678`,
+    field55,
+    pin: null,
+    signature: elementSignature(input),
+  };
+  client.send({ type: 'payment', payment });
+  const authorisation = await client.next();
+  assert.ok(authorisation.type === 'authorisation' && authorisation.result === 'answered');
+  client.send({ type: 'completion', completion: completionOf(authorisation.paymentId, 'TC') });
+  const result = await client.next();
+  assert.ok(result.type === 'result' && result.outcome === 'approved');
+
+  const second = new Client();
+  second.hello();
+  await second.next();
+  const other = await newOrder(gateway.core);
+  second.send({ type: 'orderRequest', orderId: other.orderId });
+  await second.next();
+  second.send({ type: 'payment', payment: { ...payment, orderId: other.orderId } });
+  const refused = await second.next();
+  assert.ok(refused.type === 'error' && refused.code === 'ERR_PAYMENT_SIGNATURE');
+  client.socket.destroy();
+  second.socket.destroy();
+});
+
+test('no client certificate, a foreign one, one for servers, TLS 1.2: refused before any message', async () => {
+  const foreignDirectory = mkdtempSync(join(tmpdir(), 'tapnpay-foreign-'));
+  const ports = { clock: systemClock, random: systemRandom };
+  const foreign = await openAuthority(foreignDirectory, ports);
+  rmSync(foreignDirectory, { recursive: true });
+  const { publicKeySpki } = testElement;
+  const { pem } = await foreign.certify({ elementId: 'TLS-1', publicKeySpki });
+  for (const [options, expected] of [
+    [{ cert: undefined, key: undefined }, /^(closed|ECONNRESET|ERR_SSL_.*CERTIFICATE_REQUIRED)$/],
+    [{ cert: pem }, /^(closed|ECONNRESET)$/],
+    [
+      { cert: authority.serverCertificatePem, key: authority.serverKeyPem },
+      /^(closed|ECONNRESET)$/,
+    ],
+    [{ maxVersion: 'TLSv1.2' }, /^(EPROTO|ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION)$/],
+  ] as const) {
+    const served = gateway.hops.length;
+    const client = new Client(options as ConnectionOptions);
+    client.hello();
+    assert.match(await client.ended, expected);
+    assert.equal(client.messages.length, 0);
+    assert.equal(gateway.hops.length, served, 'no hello was heard');
+  }
+});
+
+test('plain text instead of TLS is dropped, and the listener lives on', async () => {
+  const socket = connectPlain(listener.port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await new Promise((resolve) => socket.once('close', resolve));
+  const client = new Client();
+  client.hello();
+  assert.equal((await client.next()).type, 'welcome');
+  client.socket.destroy();
+});
+
+test('a session is never resumed: every channel shows its certificate', async () => {
+  const first = new Client();
+  const sessions: Buffer[] = [];
+  first.socket.on('session', (session) => sessions.push(session));
+  first.hello();
+  await first.next();
+  first.socket.end();
+  await first.ended;
+  const [session] = sessions;
+  const second = new Client(session ? { session } : {});
+  second.hello();
+  assert.equal((await second.next()).type, 'welcome');
+  assert.equal(second.socket.isSessionReused(), false);
+  second.socket.destroy();
+});
+
+test('hello comes first and once, names the certificate’s element, speaks our version', async () => {
+  const hello = { type: 'hello', version: 1, elementId: 'TLS-1', applicationVersion: '1' };
+  for (const [messages, code] of [
+    [[{ type: 'orderRequest', orderId: 'o' }], 'ERR_CHANNEL_STATE'],
+    [[hello, hello], 'ERR_CHANNEL_STATE'],
+    [[{ ...hello, version: 2 }], 'ERR_CHANNEL_VERSION'],
+    [[{ ...hello, elementId: 'E1' }], 'ERR_ELEMENT_UNKNOWN'],
+  ] as const) {
+    const client = new Client();
+    for (const message of messages) client.send(message);
+    await client.ended;
+    const last = client.messages.at(-1);
+    assert.ok(last?.type === 'error' && last.code === code, JSON.stringify(last));
+  }
+});
+
+test('a locked or replaced element is refused although its certificate is ours', async () => {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const spki = toHex(publicKey.export({ type: 'spki', format: 'der' }));
+  const locked = await enrolled('TLS-2', spki, keyPem(privateKey));
+  await gateway.store.lockElement('TLS-2');
+  const { pem } = await authority.certify({ elementId: 'TLS-1', publicKeySpki: spki });
+  const replaced = { cert: pem, key: keyPem(privateKey) };
+  for (const [options, elementId, code] of [
+    [locked, 'TLS-2', 'ERR_ELEMENT_LOCKED'],
+    [replaced, 'TLS-1', 'ERR_ELEMENT_UNKNOWN'],
+  ] as const) {
+    const client = new Client(options);
+    client.hello(elementId);
+    await client.ended;
+    const [first] = client.messages;
+    assert.ok(first?.type === 'error' && first.code === code, JSON.stringify(first));
+  }
+});
+
+test('junk frames: a coded error and the end of the channel', async () => {
+  const text = (body: string): Uint8Array =>
+    concatBytes(uintToBytes(body.length, 4), Buffer.from(body));
+  for (const [bytes, code] of [
+    [Uint8Array.of(0xff, 0xff, 0xff, 0xff), 'ERR_FRAME_LENGTH'],
+    [Uint8Array.of(0, 0, 0, 0), 'ERR_FRAME_LENGTH'],
+    [uintToBytes(CHANNEL_FRAME_BYTES_MAX + 1, 4), 'ERR_FRAME_LENGTH'],
+    [text('not json'), 'ERR_FRAME_JSON'],
+    [concatBytes(uintToBytes(2, 4), Uint8Array.of(0xc3, 0x28)), 'ERR_FRAME_JSON'],
+    [text('[]'), 'ERR_MESSAGE_FIELD'],
+    [text('{"type":"hello"}'), 'ERR_MESSAGE_FIELD'],
+    [text('{"type":"__proto__"}'), 'ERR_MESSAGE_FIELD'],
+    [text('{"type":"transfer"}'), 'ERR_MESSAGE_FIELD'],
+  ] as const) {
+    const client = new Client();
+    client.socket.write(bytes);
+    assert.equal(await client.ended, 'closed');
+    const [first] = client.messages;
+    assert.ok(first?.type === 'error' && first.code === code, `${code}: ${JSON.stringify(first)}`);
+    assert.equal(client.messages.length, 1);
+  }
+});
+
+test('a peer that does not wait for answers loses its channel', async () => {
+  const client = new Client();
+  for (let sent = 0; sent < 200; sent++) client.hello();
+  await client.ended;
+  assert.ok(client.messages.length < 200);
+});
