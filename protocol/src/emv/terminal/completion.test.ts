@@ -73,6 +73,8 @@ test('EMV 4.3 B3 §10.9 to §10.11: approval, issuer authentication, TC', () => 
       'completion',
     ],
   );
+  const online = phases.find(({ phase }) => phase === 'onlineProcessing');
+  assert.deepEqual(online?.facts, { result: 'answered', responseCode: '00', fault: null });
 });
 
 test('the issuer declines: the card is asked for an AAC, the issuer is named', () => {

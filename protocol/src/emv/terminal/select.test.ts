@@ -276,3 +276,31 @@ test('an AFL of more records than any card has is refused', () => {
     code: 'ERR_CARD_LIMIT',
   });
 });
+
+test('EMV 4.3 B1 §12.4: the preferred name is shown where the terminal has its code table', () => {
+  const names = '50034F4C44870101' + '9F1101019F12034E4557';
+  const label = (proprietary: string, additionalCapabilities: string): string | null => {
+    const terminal = { additionalCapabilities: fromHex(additionalCapabilities) };
+    const table = { [selectText(TEST_AID)]: fciOf(TEST_AID, proprietary) };
+    return run(table, { change: { terminal } }).outcome.label;
+  };
+  assert.equal(label(names, '6000F0A001'), 'NEW');
+  assert.equal(label(names, '6000F0A000'), 'OLD');
+  assert.equal(label(names.replace('9F110101', '9F110105'), '6000F0A001'), 'OLD');
+  assert.equal(label('870101', '6000F0A001'), TEST_AID);
+});
+
+test('EMV 4.3 B1 §12.2.1: AIDs of 5 to 16 bytes are taken, others are not', () => {
+  const long = `${TEST_AID}${'01'.repeat(8)}`;
+  const offered = (aid: string): boolean => {
+    const table = {
+      [PSE]: answer(PSE_FCI),
+      '00B2013C00': directoryRecord(aid, '870101'),
+      '00B2023C00': answer('', 0x6a83),
+      [selectText(aid)]: fciOf(aid),
+    };
+    return toHex(run(table).outcome.aid ?? new Uint8Array(0)) === aid;
+  };
+  assert.equal(offered(long), true);
+  assert.equal(offered(`${long}01`), false);
+});
