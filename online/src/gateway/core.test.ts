@@ -514,3 +514,37 @@ test('the first hop is the order, and its time is the order’s', async () => {
   assert.equal(payment.hops[0]?.atMs, START_MS);
   assert.equal(hops[0]?.name, 'order');
 });
+
+test('lab fault kill-gateway@HOP strikes between the durable states that its name says', async () => {
+  const expected = [
+    ['order', 'no order', 0],
+    ['channel', 'no payment', 0],
+    ['tap', 'no payment', 0],
+    ['seal', 'no payment', 0],
+    ['request', 'sending', 0],
+    ['return', 'sending', 1],
+    ['finish', 'authorised', 1],
+    ['confirm', 'authorised', 1],
+    ['tell', 'captured', 1],
+  ] as const;
+  for (const [hop, state, sent] of expected) {
+    const { core, ports, store, line } = await testGateway({ lab: true });
+    const seen: Promise<readonly [string, number]>[] = [];
+    const look = async (): Promise<string> => {
+      if (hop === 'order') return 'no order';
+      const states = ['sending', 'authorised', 'captured'] as const;
+      const [payment] = await store.listPayments({ states, limit: 1 });
+      return payment?.state ?? 'no payment';
+    };
+    const crash = (): void => {
+      const sentBefore = line.sent.length;
+      seen.push(look().then((found) => [found, sentBefore] as const));
+    };
+    Object.assign(ports, { crash });
+    const order = await newOrder(core, { lab: { fault: `kill-gateway@${hop}` } });
+    const peer = testPeer();
+    const { paymentId } = await payOrder(core, peer, order.orderId);
+    await core.complete(peer, completionOf(paymentId, 'TC'));
+    assert.deepEqual(await Promise.all(seen), [[state, sent]], hop);
+  }
+});
