@@ -130,6 +130,31 @@ test('EMV 4.3 B3 §6.5.5.4: format 2 is taken, a cut-off answer is not', () => {
   }
 });
 
+test('an answer to GENERATE AC gives its own objects only, the first of two', () => {
+  // 9F02 is the terminal's, 9F34 too; the second 9F10 does not replace the first.
+  const objects =
+    '9F2701809F360200069F260811111111111111119F10030700019F10030700029F02060000000000019F34031F0002';
+  const format2 = `77${(objects.length / 2).toString(16)}${objects}`;
+  const { requests } = run({
+    card: {
+      elements: { '8E': '00000000000000001E00' },
+      override: ({ ins, p1 }) => (ins === 0xae && p1 === 0x80 ? answer(format2) : undefined),
+    },
+  });
+  const value = (tag: string): string => toHex(requests[0]?.values.get(tag) ?? new Uint8Array(0));
+  assert.deepEqual(
+    [value('9F10'), value('9F02'), value('9F34')],
+    ['070001', '000000001234', '1E0000'],
+  );
+});
+
+test('a driver that gives too few random bytes is told so', () => {
+  const random = (length: number): Uint8Array => new Uint8Array(length - 1);
+  assert.throws(() => run({ driver: { random } }), { code: 'ERR_KERNEL_ANSWER' });
+  const none = (): Uint8Array => 'random' as unknown as Uint8Array;
+  assert.throws(() => run({ driver: { random: none } }), { code: 'ERR_KERNEL_ANSWER' });
+});
+
 test('an issuer application data of a record never reaches the issuer', () => {
   const card: TestCardOptions = {
     override: ({ ins, p1, p2 }) => {

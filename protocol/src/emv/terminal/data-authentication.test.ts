@@ -163,6 +163,14 @@ test("a dynamic signature without the number's length stands, the number is drop
   assert.equal(outcome.values.has('9F4C'), false);
 });
 
+test('EMV 4.3 B2 §6.5.1: the dynamic number has 2 to 8 bytes', () => {
+  const number = (dynamicData: string): string =>
+    toHex(authenticate({ dynamicData }).outcome.values.get('9F4C') ?? new Uint8Array(0));
+  assert.equal(number('021122'), '1122');
+  assert.equal(number('081122334455667788'), '1122334455667788');
+  for (const wrong of ['0111', '09112233445566778899', '0411', '']) assert.equal(number(wrong), '');
+});
+
 test('an expired CA key is as good as none', () => {
   const input = { dateYymmdd: '360101' };
   const { facts } = authenticate({}, { input });

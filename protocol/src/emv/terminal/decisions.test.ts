@@ -193,6 +193,14 @@ test('EMV 4.3 B3 §10.4.2: usage control by place, country and kind of transacti
   assert.equal(at('8100', { input: { transactionType: 0x01 } }), fine);
   assert.equal(at('FF00', { input: { transactionType: 0x09 } }), denied);
   assert.equal(at('FF80', { input: { transactionType: 0x09 } }), fine);
+  // B4 §A1: types 14 to 16 that pay out cash are ATMs.
+  const atm = (terminalType: number, additional: string): Change => ({
+    terminal: { terminalType, additionalCapabilities: fromHex(additional) },
+  });
+  assert.equal(at('FD00', atm(0x15, '8000000000')), denied);
+  assert.equal(at('FE00', atm(0x15, '8000000000')), fine);
+  assert.equal(at('FE00', atm(0x15, '0000000000')), denied);
+  assert.equal(at('FE00', atm(0x25, '8000000000')), denied);
   const withoutCountry = { '9F07': '0100', '5F28': null, '8E': '00000000000000001F00' };
   assert.equal(run({ card: { elements: withoutCountry }, change: quiet }).tvr, fine);
 });
@@ -243,7 +251,9 @@ test('EMV 4.3 B3 §10.6.3: velocity by ATC and last online ATC; new card', () =>
 });
 
 test('without "terminal risk management" in the AIP none is done; the merchant may force online', () => {
-  const { tvr, tsi } = run({ card: { ...cvm('1F00'), aip: '7400' } });
+  const { tvr, tsi, phases } = run({ card: { ...cvm('1F00'), aip: '7400' } });
+  const risk = phases.find(({ phase }) => phase === 'terminalRiskManagement');
+  assert.deepEqual(risk?.facts, { performed: false });
   assert.deepEqual([tvr, tsi], ['0000000000', 'C000']);
   const forced = run({ card: cvm('1F00'), change: { ...quiet, input: { forceOnline: true } } });
   assert.deepEqual([forced.tvr, forced.requested], ['0000000800', 0x80]);
