@@ -129,8 +129,13 @@ function lateApprovalWins(): Bug {
           .filter(({ state }) => query.states.includes(state));
       },
       async changePayment(change) {
-        const changed = await store.changePayment(change);
-        return captured.get(change.paymentId) ?? changed;
+        const forced = captured.get(change.paymentId);
+        if (!forced) return store.changePayment(change);
+        // Its reversal still comes to its end.
+        if (change.to === 'reversed') {
+          await store.changePayment({ ...change, from: ['unknown', 'reversing'] });
+        }
+        return forced;
       },
       ledgerEntries: async () => [...(await store.ledgerEntries()), ...entries],
     });

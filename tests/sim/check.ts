@@ -13,7 +13,7 @@ import type { Parties } from './parties.ts';
 /** The invariants, in the words of the report. */
 export const INVARIANTS = {
   I1: 'at most one approved and unreversed debit at the issuer for each order',
-  I2: 'what was told approved stands in gateway, switch and issuer with one amount',
+  I2: 'what was told approved stands in all three books with one amount; what was denied in none',
   I3: 'no request stays without an end: confirmed, or reversed and acknowledged',
   I4: 'entries sum to zero, balances equal entries, debits equal what was captured',
   I5: 'no more is reversed than was debited',
@@ -142,6 +142,20 @@ function lostApprovals(books: ThreeBooks, told: Told): readonly Finding[] {
     if (missing === null) continue;
     const what = `captured payment ${payment.paymentId} ${missing}`;
     findings.push({ invariant: 'I2', what, about: namesOf(payment) });
+  }
+  for (const { paymentId, who } of told.denied) {
+    const payment = books.payments.find((other) => other.paymentId === paymentId);
+    if (payment && payment.state !== 'captured') continue;
+    const what = `${who} was told that payment ${paymentId} charged nothing, and it did`;
+    findings.push({ invariant: 'I2', what, about: payment ? namesOf(payment) : [paymentId] });
+  }
+  for (const order of books.orders) {
+    const captured = books.payments.filter(
+      ({ orderId, state }) => orderId === order.orderId && state === 'captured',
+    );
+    if (captured.length === (order.status === 'paid' ? 1 : 0)) continue;
+    const what = `order ${order.orderId} is ${order.status}, ${captured.length} payments captured`;
+    findings.push({ invariant: 'I2', what, about: captured.flatMap(namesOf) });
   }
   for (const { orderId, who } of told.approved) {
     const order = books.orders.find((other) => other.orderId === orderId);

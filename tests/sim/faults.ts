@@ -15,6 +15,8 @@ export type Weather = {
   readonly crashPoint: number;
   /** A store's answer is an error: half of them before, half after the step was written. */
   readonly storeFault: number;
+  /** An HSM refuses a command that is right. */
+  readonly hsmFault: number;
   /** Mean virtual seconds between kills of one party; 0 is never. */
   readonly killEverySeconds: number;
   /** Mean virtual seconds between cuts of one line; 0 is never. */
@@ -30,6 +32,7 @@ export const CALM: Weather = {
   late: 0,
   crashPoint: 0,
   storeFault: 0,
+  hsmFault: 0,
   killEverySeconds: 0,
   cutEverySeconds: 0,
   channelLoss: 0,
@@ -46,6 +49,7 @@ export function drawWeather(random: SeededRandom): Weather {
     late: one(0, 0.01, 0.05, 0.1),
     crashPoint: one(0, 0, 0.01, 0.04),
     storeFault: one(0, 0, 0.002, 0.01),
+    hsmFault: one(0, 0, 0, 0.01),
     killEverySeconds: one(0, 0, 60, 25),
     cutEverySeconds: one(0, 0, 60, 25),
     channelLoss: one(0, 0.02, 0.06),

@@ -4,7 +4,7 @@
  */
 import { TapError } from '@tapnpay/protocol/bytes';
 import type { OrderRequest } from '../../online/src/gateway/orders.ts';
-import { Channel, ChannelLost, type ChannelWorld } from './channel.ts';
+import { Channel, type ChannelWorld } from './channel.ts';
 import type { History } from './history.ts';
 import type { Payer, TapEnd, TapFaults } from './payer.ts';
 import type { SeededRandom } from './seeded.ts';
@@ -17,15 +17,28 @@ export type Told = {
   readonly ordersOfKey: Map<string, Set<string>>;
   /** Who was told that an order is paid. */
   readonly approved: { readonly orderId: string; readonly who: string }[];
+  /** Payments of which somebody was told that they charged nothing. */
+  readonly denied: { readonly paymentId: string; readonly who: string }[];
   /** Another body under a used key that was taken all the same. */
   readonly misusedKeys: string[];
   /** How each tap ended. */
   readonly ends: TapEnd[];
 };
 
+/** What a notification says. */
+type NotificationData = {
+  readonly orderId: string;
+  readonly paymentId: string;
+  readonly outcome: TapEnd['outcome'];
+};
+
+function isDenial(outcome: TapEnd['outcome']): boolean {
+  return outcome === 'declined' || outcome === 'reversed';
+}
+
 /** An empty record. */
 export function nothingTold(): Told {
-  return { ordersOfKey: new Map(), approved: [], misusedKeys: [], ends: [] };
+  return { ordersOfKey: new Map(), approved: [], denied: [], misusedKeys: [], ends: [] };
 }
 
 /** The merchant's side of a world. */
@@ -51,10 +64,11 @@ export class Merchant {
 
   /** A notification; the merchant bears duplicates. */
   async notified(body: string): Promise<number> {
-    const { type, data } = JSON.parse(body) as { type: string; data: { orderId: string } };
-    if (type === 'payment.approved') {
-      this.told.approved.push({ orderId: data.orderId, who: 'merchant (notification)' });
-    }
+    const { data } = JSON.parse(body) as { readonly data: NotificationData };
+    const { orderId, paymentId, outcome } = data;
+    const who = 'the merchant (notification)';
+    if (outcome === 'approved') this.told.approved.push({ orderId, who });
+    if (isDenial(outcome)) this.told.denied.push({ paymentId, who });
     return 200;
   }
 
@@ -71,7 +85,7 @@ export class Merchant {
     const key = `key-${number}`;
     const orderId = await this.#order(key, request);
     if (orderId === null) return;
-    await Promise.all([this.#pay(orderId), this.#misuse(key, request)]);
+    await Promise.all([this.#pay(orderId), this.#misuse(key, request), this.#cancel(orderId)]);
     await this.#ask(orderId);
   }
 
@@ -126,6 +140,22 @@ export class Merchant {
     }
   }
 
+  /** Cancels at a moment that may be the wrong one. */
+  async #cancel(orderId: string): Promise<void> {
+    const { clock, random, counts } = this.#world;
+    if (!random.chance(0.1)) return;
+    await clock.sleep(random.between(0, 40_000));
+    counts.add('cancel');
+    try {
+      const channel = new Channel(this.#world);
+      const { status } = await channel.ask((core) => core.cancelOrder(orderId));
+      channel.close();
+      this.#history.add('merchant', 'cancel', { orderId, status });
+    } catch (fault) {
+      this.#history.add('merchant', 'cancelFailed', { orderId, code: codeOf(fault) });
+    }
+  }
+
   /** Taps until the order is paid, patience ends, or the world is over. */
   async #pay(orderId: string): Promise<void> {
     const { clock, random } = this.#world;
@@ -135,9 +165,9 @@ export class Merchant {
       taps.push(this.#tap(orderId).then(() => undefined));
     }
     for (let tries = random.between(1, 5); tries > 0 && !this.#isOver(); tries--) {
-      const end = await this.#tap(orderId);
-      if (end === 'approved' && !random.chance(0.2)) break;
-      if (end === 'approved') this.#world.counts.add('pays again');
+      const { outcome } = await this.#tap(orderId);
+      if (outcome === 'approved' && !random.chance(0.2)) break;
+      if (outcome === 'approved') this.#world.counts.add('pays again');
       await clock.sleep(random.between(100, 15_000));
     }
     await Promise.all(taps);
@@ -148,8 +178,11 @@ export class Merchant {
     const payer = this.#payers[random.between(0, this.#payers.length - 1)];
     if (!payer) throw new Error('a world without payers');
     const end = await payer.tap(orderId, drawTapFaults(random));
+    const { outcome, paymentId } = end;
+    const who = `payer ${payer.name}`;
     this.told.ends.push(end);
-    if (end === 'approved') this.told.approved.push({ orderId, who: `payer ${payer.name}` });
+    if (outcome === 'approved') this.told.approved.push({ orderId, who });
+    if (paymentId !== null && isDenial(outcome)) this.told.denied.push({ paymentId, who });
     return end;
   }
 
@@ -161,7 +194,7 @@ export class Merchant {
       channel.close();
       if (order.status === 'paid') this.told.approved.push({ orderId, who: 'merchant (order)' });
     } catch (fault) {
-      if (!(fault instanceof ChannelLost) && !(fault instanceof Error)) throw fault;
+      this.#history.add('merchant', 'orderNotHeard', { orderId, code: codeOf(fault) });
     }
   }
 }
@@ -173,6 +206,7 @@ function drawTapFaults(random: SeededRandom): TapFaults {
     bentArpc: random.chance(0.05),
     pulled: random.chance(0.05),
     completionLost: random.chance(0.07),
+    sentTwice: random.chance(0.08),
   };
 }
 

@@ -10,6 +10,7 @@ import { GatewayCore } from '../../online/src/gateway/core.ts';
 import { GATEWAY_DEFAULTS, type GatewayPorts } from '../../online/src/gateway/ports.ts';
 import type { GatewayStore } from '../../online/src/gateway/store.ts';
 import { MemoryGatewayStore } from '../../online/src/gateway/store-memory.ts';
+import { HsmError } from '../../online/src/hsm/errors.ts';
 import { parseCardFile } from '../../online/src/issuer/cards.ts';
 import { IssuerCore } from '../../online/src/issuer/core.ts';
 import { ISSUER_LIMITS } from '../../online/src/issuer/ports.ts';
@@ -306,11 +307,17 @@ export class Parties {
 
   /** What every party has, bound to this life. */
   #ownPorts(life: Life): OwnPorts {
-    const { clock, random, history } = this.#world;
+    const { clock, random, history, counts, weather } = this.#world;
     const { party } = life;
     const log: Log = life.guard(({ event, ...facts }) => history.add(party, event, facts));
     const hsm: Hsm = bindPort(life, clock, this.#hsms[party], {
       delayMs: () => (random.chance(0.2) ? random.between(1, 4) : 0),
+      before: () => {
+        if (!random.chance(weather().hsmFault)) return;
+        counts.add('HSM fault');
+        history.add('world', 'hsmFault', { party });
+        throw new HsmError('ERR_HSM_INTERNAL', 'simulated fault of the HSM');
+      },
     });
     return { hsm, clock: life.clock(clock), random, log };
   }

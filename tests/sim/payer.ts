@@ -30,6 +30,7 @@ import {
   type SealedPayment,
   type SignedOrder,
 } from '@tapnpay/protocol/wire';
+import type { GatewayCore } from '../../online/src/gateway/core.ts';
 import type { ChannelPeer } from '../../online/src/gateway/payment/peer.ts';
 import { Channel, ChannelLost, type ChannelWorld } from './channel.ts';
 import type { History } from './history.ts';
@@ -49,10 +50,15 @@ export type TapFaults = {
   readonly pulled: boolean;
   /** The completion never leaves the element. */
   readonly completionLost: boolean;
+  /** The sealed payment, and the completion, reach the gateway twice at the same time. */
+  readonly sentTwice: boolean;
 };
 
-/** How a tap ended for the payer. */
-export type TapEnd = PaymentOutcome | 'refused';
+/** How a tap ended for the payer, and of which payment that was said. */
+export type TapEnd = {
+  readonly outcome: PaymentOutcome | 'refused';
+  readonly paymentId: string | null;
+};
 
 const TERMINAL: TerminalProfile = terminalProfileOf(
   {
@@ -110,13 +116,13 @@ export class Payer {
     this.#isTapping = true;
     try {
       const end = await this.#tap(orderId, faults);
-      this.#history.add(this.name, 'tapEnded', { orderId, end });
+      this.#history.add(this.name, 'tapEnded', { orderId, ...end });
       return end;
     } catch (fault) {
-      if (fault instanceof ChannelLost) return 'unknown';
+      if (fault instanceof ChannelLost) return { outcome: 'unknown', paymentId: null };
       const code = fault instanceof Error && 'code' in fault ? fault.code : String(fault);
       this.#history.add(this.name, 'tapRefused', { orderId, code });
-      return 'refused';
+      return { outcome: 'refused', paymentId: null };
     } finally {
       this.#isTapping = false;
     }
@@ -150,7 +156,7 @@ export class Payer {
     return this.#facts;
   }
 
-  /** A PIN block under the element's next DUKPT key. @see ANSI X9.24-3 */
+  /** A PIN block under the element's next DUKPT key. @see X9.24-3 */
   pinBlock(pin: string): { readonly block: string; readonly ksn: string } {
     this.#pinCounter = nextAesDukptCounter(this.#pinCounter);
     const { initialKey, initialKeyId, record } = this.#facts;
@@ -236,7 +242,7 @@ class Tap {
   async #authorise(request: OnlineRequest): Promise<OnlineAnswer> {
     const payment = this.#seal(request);
     try {
-      const answer = await this.#channel.ask((core) => core.pay(this.#peer, payment));
+      const answer = await this.#ask((core) => core.pay(this.#peer, payment));
       if (answer.type !== 'authorisation') throw new Error(`unexpected ${answer.type}`);
       this.#authorisation = answer;
       this.#isPulled = this.#faults.pulled;
@@ -291,7 +297,8 @@ class Tap {
     const authorisation = this.#authorisation;
     if (!authorisation) {
       if (this.#refusal !== null) throw this.#refusal;
-      return outcome.outcome === 'declined' ? 'declined' : 'cancelled';
+      const isDeclined = outcome.outcome === 'declined';
+      return { outcome: isDeclined ? 'declined' : 'cancelled', paymentId: null };
     }
     if (this.#faults.completionLost) {
       this.#channel.close();
@@ -309,11 +316,21 @@ class Tap {
       scriptResults: outcome.scriptResults.map(toHex).join(''),
       outcome: isApproved ? 'approved' : 'declined',
     };
-    const result = await this.#channel.ask((core) => core.complete(this.#peer, completion));
+    const result = await this.#ask((core) => core.complete(this.#peer, completion));
     this.#channel.close();
     if (result.type !== 'result') throw new Error(`unexpected ${result.type}`);
+    const { paymentId } = authorisation;
     // An approval that the card did not confirm is a contradiction, and no paid order.
-    if (result.outcome === 'approved' && !isApproved) return 'unknown';
-    return result.outcome;
+    const isContradiction = result.outcome === 'approved' && !isApproved;
+    return { outcome: isContradiction ? 'unknown' : result.outcome, paymentId };
+  }
+
+  /** One answer; the same may be asked twice at once, and then the first one is heard. */
+  #ask<Answer>(work: (core: GatewayCore) => Promise<Answer>): Promise<Answer> {
+    const first = this.#channel.ask(work);
+    if (this.#faults.sentTwice && this.#channel.isOpen) {
+      this.#channel.ask(work).catch(() => undefined);
+    }
+    return first;
   }
 }

@@ -89,7 +89,7 @@ export async function simulate(
   const findings = checkBooks(books, told);
   const outcomes = tally([
     ...books.payments.map(({ state }) => `payment ${state}`),
-    ...told.ends.map((end) => `told ${end}`),
+    ...told.ends.map(({ outcome }) => `told ${outcome}`),
   ]);
   return {
     seed,
