@@ -58,36 +58,36 @@ function decorate<Port extends object>(target: Port, changes: Partial<Port>): Po
 
 /** The issuer forgets what it answered: a repeated 0200 is decided, and debited, again. */
 function noIdempotency(): Bug {
-  const change = (store: IssuerStore): IssuerStore => {
+  const issuerStore = (store: IssuerStore): IssuerStore => {
     let copies = 0;
+    // Reversals still find their originals, or this would be another bug.
+    const reversing = new Set<string>();
     return decorate<IssuerStore>(store, {
       async findRequest(traceKey) {
-        return traceKey.startsWith('purchase/') ? null : store.findRequest(traceKey);
+        const found = await store.findRequest(traceKey);
+        const isPurchase = traceKey.startsWith('purchase/');
+        if (!isPurchase && !found) reversing.add(traceKey);
+        return isPurchase && reversing.size === 0 ? null : found;
       },
       async findCard(query) {
         const card = await store.findCard(query);
         return card && { ...card, isAtcUsed: false, atcHighest: 0 };
       },
       async commit(wanted: IssuerChange) {
-        if (wanted.record.kind !== 'purchase') {
-          // A reversal finds its original, or it would be another bug.
-          return store.commit(await withOriginal(store, wanted));
-        }
-        const card = wanted.card && { ...wanted.card, usedAtc: null };
-        const known = await store.findRequest(wanted.record.traceKey);
-        const traceKey = known ? `${wanted.record.traceKey}/${++copies}` : wanted.record.traceKey;
-        const record = { ...wanted.record, traceKey };
-        return store.commit({ ...wanted, record, ...(card && { card }) });
+        const { record, card } = wanted;
+        reversing.delete(record.traceKey);
+        if (record.kind !== 'purchase') return store.commit(wanted);
+        const known = await store.findRequest(record.traceKey);
+        const traceKey = known ? `${record.traceKey}/${++copies}` : record.traceKey;
+        return store.commit({
+          ...wanted,
+          record: { ...record, traceKey },
+          ...(card && { card: { ...card, usedAtc: null } }),
+        });
       },
     });
   };
-  return { ...NONE, issuerStore: change };
-}
-
-async function withOriginal(store: IssuerStore, wanted: IssuerChange): Promise<IssuerChange> {
-  const { refusedAhead, ...rest } = wanted;
-  if (!refusedAhead) return wanted;
-  return (await store.findRequest(refusedAhead.traceKey)) ? rest : wanted;
+  return { ...NONE, issuerStore };
 }
 
 /** The switch takes its own reversals for acknowledged without sending them. */

@@ -46,12 +46,12 @@ export function drawWeather(random: SeededRandom): Weather {
     loss: one(0, 0, 0.02, 0.1, 0.2),
     duplicate: one(0, 0.05, 0.15, 0.4),
     slow: one(0, 0.05, 0.2),
-    late: one(0, 0.01, 0.05, 0.1),
+    late: one(0, 0.03, 0.08, 0.15),
     crashPoint: one(0, 0, 0.01, 0.04),
     storeFault: one(0, 0, 0.002, 0.01),
     hsmFault: one(0, 0, 0, 0.01),
-    killEverySeconds: one(0, 0, 60, 25),
-    cutEverySeconds: one(0, 0, 60, 25),
+    killEverySeconds: one(0, 0, 0, 60, 25),
+    cutEverySeconds: one(0, 0, 0, 60, 25),
     channelLoss: one(0, 0.02, 0.06),
   };
 }
