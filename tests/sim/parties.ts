@@ -5,7 +5,7 @@
  */
 import { createHash, createHmac } from 'node:crypto';
 import type { Clock, RandomSource } from '@tapnpay/protocol/bytes';
-import type { Hsm } from '@tapnpay/protocol/wire';
+import type { Hsm, KeyBlock } from '@tapnpay/protocol/wire';
 import { GatewayCore } from '../../online/src/gateway/core.ts';
 import { GATEWAY_DEFAULTS, type GatewayPorts } from '../../online/src/gateway/ports.ts';
 import type { GatewayStore } from '../../online/src/gateway/store.ts';
@@ -41,6 +41,9 @@ const RESTART_MS = [300, 10_000] as const;
 const VAULT_KEY_BYTES = 32;
 /** Longest pauses of a world, so that it comes to rest in minutes. */
 const PAUSES_MS = [1_000, 2_000, 5_000, 10_000, 30_000] as const;
+
+const NOTIFICATION_TRIES = 40;
+const NOTIFICATION_PAUSE_MS = 20_000;
 
 /** What the parties stand on. */
 export type PartiesWorld = LineWorld & {
@@ -183,21 +186,7 @@ export class Parties {
       courier: {
         post: (_url, _headers, body) => heardBy(life, this.#world.notify(body)),
       },
-      profile: {
-        ...GATEWAY_DEFAULTS,
-        reversalPausesMs: PAUSES_MS,
-        notificationPausesMs: Array.from({ length: 40 }, () => 20_000),
-        merchant: {
-          merchantId: '898110000000001',
-          name: 'Sim shop',
-          terminalId: 'TAP00001',
-          categoryCode: '5999',
-          location: 'Sim shop Shanghai',
-        },
-        baseKey: system.keys.gateway.keys.bdk.keyBlock,
-        webhookSecret: Uint8Array.of(1),
-        lab: false,
-      },
+      profile: gatewayProfile(system.keys.gateway.keys.bdk.keyBlock),
       log: own.log,
       onHop: ({ name }) => this.#crashPoint(life, `hop ${name}`),
       crash: () => this.kill('gateway', 'lab fault'),
@@ -391,6 +380,24 @@ export class Parties {
   #keyedDigest(): (text: string) => string {
     return (text) => createHmac('sha256', this.#vaultKey).update(text).digest('hex');
   }
+}
+
+function gatewayProfile(baseKey: KeyBlock): GatewayPorts['profile'] {
+  return {
+    ...GATEWAY_DEFAULTS,
+    reversalPausesMs: PAUSES_MS,
+    notificationPausesMs: Array.from({ length: NOTIFICATION_TRIES }, () => NOTIFICATION_PAUSE_MS),
+    merchant: {
+      merchantId: '898110000000001',
+      name: 'Sim shop',
+      terminalId: 'TAP00001',
+      categoryCode: '5999',
+      location: 'Sim shop Shanghai',
+    },
+    baseKey,
+    webhookSecret: Uint8Array.of(1),
+    lab: false,
+  };
 }
 
 function ignore(): void {}

@@ -11,6 +11,8 @@ import { Payer } from './payer.ts';
 import { SeededRandom, VirtualClock } from './seeded.ts';
 import type { SimSystem } from './system.ts';
 
+/** Virtual time in which the lines must come up. */
+const START_MS = 60_000;
 /** Orders of one world. */
 const ORDERS = [4, 9] as const;
 /** Virtual time in which orders come up. */
@@ -44,42 +46,20 @@ export async function simulate(
   seed: number,
   bugName = 'none',
 ): Promise<SeedResult> {
-  const bug = BUGS[bugName]?.();
-  if (!bug) throw new Error(`there is no planted bug ${bugName}`);
-  const random = new SeededRandom(seed);
-  const clock = new VirtualClock();
-  const history = new History(clock);
-  const counts = new FaultCounts();
-  const storm = drawWeather(random);
-  let weather: Weather = CALM;
-  const base = { clock, random, history, counts, weather: () => weather };
-  let merchant: Merchant | null = null;
-  const notify = async (body: string): Promise<number> => {
-    await clock.sleep(random.between(1, 200));
-    if (random.chance(weather.channelLoss)) throw new Error('no merchant');
-    return merchant?.notified(body) ?? 503;
-  };
-  const parties = new Parties({ ...base, system, bug, notify });
-  const channels: ChannelWorld = { ...base, gateway: () => parties.gateway };
-  const payers = system.payers.map((facts) => new Payer(channels, history, facts));
-  let isOver = false;
-  merchant = new Merchant({ world: channels, history, payers, isOver: () => isOver });
-  history.add('world', 'weather', { ...storm });
-  await parties.start();
-  await clock.run(60_000, () => parties.isReady);
-  weather = storm;
-  const business = runBusiness(base, merchant);
-  scheduleFaults(base, parties, storm);
-  await clock.run(FAULTY_MS);
-  weather = CALM;
-  isOver = true;
-  history.add('world', 'heal');
-  for (const line of Object.values(parties.lines)) line.heal();
-  for (const party of PARTIES) parties.run(party);
+  const world = await startWorld(system, seed, bugName);
+  const { base, parties, merchant, storm } = world;
+  const { clock, history, counts } = base;
   let isServed = false;
-  void business.then(() => {
+  world.set(storm);
+  void runBusiness(base, merchant).then(() => {
     isServed = true;
   });
+  scheduleFaults(base, parties, storm);
+  await clock.run(FAULTY_MS);
+  history.add('world', 'heal');
+  world.set(CALM);
+  for (const line of Object.values(parties.lines)) line.heal();
+  for (const party of PARTIES) parties.run(party);
   const { told } = merchant;
   for (let restMs = 0; restMs < REST_MS; restMs += REST_STEP_MS) {
     await clock.run(REST_STEP_MS);
@@ -103,7 +83,50 @@ export async function simulate(
   };
 }
 
-type Base = Omit<ChannelWorld, 'gateway'>;
+type World = {
+  readonly base: Base;
+  readonly parties: Parties;
+  readonly merchant: Merchant;
+  readonly storm: Weather;
+  readonly set: (weather: Weather) => void;
+};
+
+/** Everybody up, both lines established, in calm weather. */
+async function startWorld(system: SimSystem, seed: number, bugName: string): Promise<World> {
+  const bug = BUGS[bugName]?.();
+  if (!bug) throw new Error(`there is no planted bug ${bugName}`);
+  const random = new SeededRandom(seed);
+  const clock = new VirtualClock();
+  const history = new History(clock);
+  const storm = drawWeather(random);
+  let weather: Weather = CALM;
+  let isOver = false;
+  const base = { clock, random, history, counts: new FaultCounts(), weather: () => weather };
+  const notify = async (body: string): Promise<number> => {
+    await clock.sleep(random.between(1, 200));
+    if (random.chance(weather.channelLoss)) throw new Error('no merchant');
+    return merchant.notified(body);
+  };
+  const parties = new Parties({ ...base, system, bug, notify });
+  const channels: ChannelWorld = { ...base, gateway: () => parties.gateway };
+  const payers = system.payers.map((facts) => new Payer(channels, history, facts));
+  const merchant: Merchant = new Merchant({
+    world: channels,
+    history,
+    payers,
+    isOver: () => isOver,
+  });
+  history.add('world', 'weather', { ...storm });
+  await parties.start();
+  await clock.run(START_MS, () => parties.isReady);
+  const set = (next: Weather): void => {
+    weather = next;
+    isOver = next === CALM;
+  };
+  return { base, parties, merchant, storm, set };
+}
+
+type Base = Omit<ChannelWorld, 'gateway'> & { readonly history: History };
 
 async function runBusiness({ clock, random }: Base, merchant: Merchant): Promise<void> {
   const orders = random.between(...ORDERS);
