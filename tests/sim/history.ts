@@ -45,15 +45,16 @@ export class History {
     return this.#hash.copy().digest('hex').slice(0, 16);
   }
 
-  /** The lines that name one of `words` whole, and the world's faults between them. */
+  /** The lines that name one of `words` whole, and the faults between them while there is room. */
   about(words: readonly string[], linesMax: number): readonly string[] {
     const wanted = new Set(words);
     const isMeant = (line: string): boolean => line.split(/[ =,/]+/).some((it) => wanted.has(it));
-    const first = this.lines.findIndex(isMeant);
-    const last = this.lines.findLastIndex(isMeant);
-    const chosen = this.lines
-      .slice(Math.max(0, first), last + 1)
-      .filter((line) => isMeant(line) || / world {4}/.test(line));
+    const first = Math.max(0, this.lines.findIndex(isMeant));
+    const between = this.lines.slice(first, this.lines.findLastIndex(isMeant) + 1);
+    const isStrike = (line: string): boolean => / world +(?:kill|cut|heal)/.test(line);
+    const withStrikes = between.filter((line) => isMeant(line) || isStrike(line));
+    if (withStrikes.length <= linesMax) return withStrikes;
+    const chosen = between.filter(isMeant);
     if (chosen.length <= linesMax) return chosen;
     const half = Math.floor(linesMax / 2);
     const left = `... ${chosen.length - 2 * half} lines left out ...`;

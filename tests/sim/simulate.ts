@@ -23,7 +23,7 @@ const FAULTY_MS = 150_000;
 const REST_MS = 30 * 60_000;
 const REST_STEP_MS = 5_000;
 const CUT_MS = [200, 12_000] as const;
-const HISTORY_LINES_MAX = 60;
+const HISTORY_LINES_MAX = 80;
 
 /** What one seed came to; plain data, so that it crosses threads. */
 export type SeedResult = {
