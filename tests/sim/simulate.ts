@@ -171,9 +171,6 @@ function shortened(history: History, text: string): string {
 
 function storyOf(history: History, finding: Finding | undefined): readonly string[] {
   if (!finding) return [];
-  const words = finding.about
-    .filter((word) => word !== '')
-    .map((word) => (UUID.test(word) ? history.name(word) : word));
-  UUID.lastIndex = 0;
+  const words = finding.about.filter((word) => word !== '').map((word) => shortened(history, word));
   return history.about(words, HISTORY_LINES_MAX);
 }
