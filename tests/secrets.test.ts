@@ -17,6 +17,7 @@ before(async () => {
 after(() => system.close());
 
 const PIN = '739164';
+const FORM_BYTES_MIN = 6;
 
 /** The forms in which digits may hide: ASCII, UTF-16, BCD, hex text of BCD, base64 of each. */
 function formsOf(digits: string): readonly { name: string; bytes: Buffer }[] {
@@ -29,18 +30,21 @@ function formsOf(digits: string): readonly { name: string; bytes: Buffer }[] {
       const text = Buffer.concat([Buffer.alloc(shift), bytes]).toString('base64');
       return Buffer.from(text.slice(shift === 0 ? 0 : 4, -4), 'latin1');
     });
-  return [
+  const forms = [
     { name: 'ASCII', bytes: ascii },
     { name: 'UTF-16', bytes: Buffer.from(digits, 'utf16le') },
     { name: 'BCD', bytes: bcd },
     ...base64(ascii).map((bytes) => ({ name: 'base64 of ASCII', bytes })),
     ...base64(bcd).map((bytes) => ({ name: 'base64 of BCD', bytes })),
   ];
+  // Shorter ones are found everywhere by chance.
+  return forms.filter(({ bytes }) => bytes.length >= FORM_BYTES_MIN);
 }
 
 function findings(haystack: Buffer, digits: string): readonly string[] {
-  const forms = formsOf(digits).filter(({ bytes }) => bytes.length >= 6);
-  return forms.filter(({ bytes }) => haystack.includes(bytes)).map(({ name }) => name);
+  return formsOf(digits)
+    .filter(({ bytes }) => haystack.includes(bytes))
+    .map(({ name }) => name);
 }
 
 test('positive control: the search finds every form of a number', () => {

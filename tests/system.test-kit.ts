@@ -74,7 +74,9 @@ export class TestSystem {
       child.once('exit', () => fail(new Error(`up ended: ${diagnostics}\n${this.logs()}`)));
     });
     clearTimeout(timer);
-    return (JSON.parse(line) as { readyMs: number }).readyMs;
+    const { readyMs, error } = JSON.parse(line) as { readyMs?: number; error?: unknown };
+    if (readyMs === undefined) throw new Error(`up ended: ${JSON.stringify(error)}`);
+    return readyMs;
   }
 
   /** Everything the parties logged. */
@@ -123,7 +125,7 @@ export class TestSystem {
   /** Orderly end, and the folder removed. */
   async close(): Promise<void> {
     const child = this.#child;
-    if (child && child.exitCode === null) {
+    if (child && child.exitCode === null && child.signalCode === null) {
       const gone = new Promise((done) => child.once('exit', done));
       child.kill('SIGTERM');
       await gone;

@@ -14,7 +14,7 @@ import {
   type SystemConfig,
   writeSystemConfig,
 } from './layout.ts';
-import { type RoleProcess, startRole } from './role-process.ts';
+import { startRole } from './role-process.ts';
 
 /** How long the gateway's line to the switch may take to be established. */
 const ESTABLISH_TIMEOUT_MS = 15_000;
@@ -45,11 +45,16 @@ export type RunningSystem = {
   readonly close: () => Promise<void>;
 };
 
+/** What is to be stopped, in the opposite order of its start. */
+type Closer = { readonly expectEnd?: () => void; readonly close: () => Promise<void> };
+
 /** Resolves when a payment can be taken. @throws TapError of the part that did not start. */
 export async function launchSystem(options: LaunchOptions): Promise<RunningSystem> {
-  const closers: (() => Promise<void>)[] = [];
+  const closers: Closer[] = [];
   const close = async (): Promise<void> => {
-    for (const stop of closers.splice(0).reverse()) await stop();
+    const stops = closers.splice(0).reverse();
+    for (const { expectEnd } of stops) expectEnd?.();
+    for (const stop of stops) await stop.close();
   };
   try {
     const config = await launchParts(options, closers);
@@ -60,10 +65,7 @@ export async function launchSystem(options: LaunchOptions): Promise<RunningSyste
   }
 }
 
-async function launchParts(
-  options: LaunchOptions,
-  closers: (() => Promise<void>)[],
-): Promise<SystemConfig> {
+async function launchParts(options: LaunchOptions, closers: Closer[]): Promise<SystemConfig> {
   const { dataDir, onProgress = () => {} } = options;
   const ports = await choosePorts(options.basePort);
   await assertPortsFree(ports);
@@ -74,7 +76,7 @@ async function launchParts(
   const start = async (names: readonly string[]): Promise<void> => {
     const started = names.map((name) => startRole({ name, args: [name], dataDir, onRestart }));
     for (const role of await Promise.allSettled(started)) {
-      if (role.status === 'fulfilled') closers.push(closerOf(role.value));
+      if (role.status === 'fulfilled') closers.push(role.value);
     }
     await Promise.all(started);
   };
@@ -90,17 +92,10 @@ async function launchParts(
   return config;
 }
 
-async function embeddedDatabase(
-  dataDir: string,
-  closers: (() => Promise<void>)[],
-): Promise<string> {
+async function embeddedDatabase(dataDir: string, closers: Closer[]): Promise<string> {
   const database = await startEmbeddedPostgres({ dataDir });
-  closers.push(database.stop);
+  closers.push({ close: database.stop });
   return database.url;
-}
-
-function closerOf(role: RoleProcess): () => Promise<void> {
-  return () => role.close();
 }
 
 /** Key ceremony and lab cards; what is there already is kept. */

@@ -27,6 +27,8 @@ export type RoleSpec = {
 export type RoleProcess = {
   readonly name: string;
   readonly pid: () => number | undefined;
+  /** From now on its end is wanted: it is not started again. */
+  readonly expectEnd: () => void;
   readonly close: () => Promise<void>;
 };
 
@@ -37,10 +39,10 @@ export async function startRole(spec: RoleSpec): Promise<RoleProcess> {
   let delayMs = RESTART_DELAY_MS;
   const watch = (watched: ChildProcess): void => {
     watched.once('exit', (code, signal) => {
-      if (closing) return;
-      spec.onRestart?.(spec.name, signal ?? `exit code ${code}`);
+      // A signal to the whole group ends the roles before the system is told to stop.
       setTimeout(() => {
         if (closing) return;
+        spec.onRestart?.(spec.name, signal ?? `exit code ${code}`);
         child = spawnRole(spec);
         watch(child);
         waitReady(child, spec).then(
@@ -58,6 +60,9 @@ export async function startRole(spec: RoleSpec): Promise<RoleProcess> {
   return {
     name: spec.name,
     pid: () => child.pid,
+    expectEnd: () => {
+      closing = true;
+    },
     close: () => {
       closing = true;
       return closeChild(child);
