@@ -1,6 +1,13 @@
 /** The running database server: its lock file, its start, its end. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -19,6 +26,8 @@ const STOP_POLLS_MAX = 500;
 const LINE_PID = 0;
 const LINE_PORT = 3;
 const LINE_STATUS = 7;
+/** Above any process number of a system. */
+const NO_PROCESS = '2147483646';
 
 /** A server found by its lock file. */
 export type FoundPostmaster = {
@@ -33,10 +42,12 @@ export function findPostmaster(cluster: Cluster): FoundPostmaster | null {
   if (!existsSync(path)) return null;
   const lines = readFileSync(path, 'utf8').split('\n');
   const pid = Number(lines[LINE_PID]);
-  if (!Number.isInteger(pid) || pid <= 1 || !isAlive(pid)) return null;
-  if (!isPostgres(pid)) {
-    // The number was given to another program; PostgreSQL itself could not tell.
-    rmSync(path, { force: true });
+  if (!Number.isInteger(pid) || pid <= 1) return null;
+  if (!isAlive(pid) || !isPostgres(pid)) {
+    // Killed and not yet waited for by its parent, or the number was given to another program:
+    // PostgreSQL itself could not tell and would refuse to start. The other lines stay, for from
+    // them it sees whether a backend of the dead server is still attached.
+    writeFileSync(path, [NO_PROCESS, ...lines.slice(1)].join('\n'));
     return null;
   }
   const isReady = lines[LINE_STATUS]?.trim() === 'ready';
