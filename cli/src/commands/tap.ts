@@ -15,7 +15,8 @@ import { defaultDataDir, readSystemConfig, type SystemConfig } from '../system/l
 /** PIN of the sandbox cards, printed in their personalisation. */
 const SANDBOX_PIN = '123456';
 const USAGE = `usage: tapnpay tap [--amount 12.34] [--currency 156] [--card NAME]
-                   [--pin DIGITS|-|none] [--fault NAME] [--notify-url URL] [--trace] [--json] [--data DIR] [--own]
+                   [--pin DIGITS|-|none] [--fault NAME]
+                   [--notify-url URL] [--trace] [--json] [--data DIR] [--own]
 pays with a virtual card against the running system, or (--own, or none running) an own
 short-lived one. --pin - reads standard input; the sandbox cards have PIN ${SANDBOX_PIN}.
 faults: flip-arqc flip-mac wrong-issuer-key card-removed@N drop-reply kill-gateway@HOP

@@ -17,7 +17,9 @@ const ACKNOWLEDGED_CODES: ReadonlySet<string> = new Set(['00', '25']);
 
 /** Sends what is due; how many were tried. */
 export async function runReversals(ports: GatewayPorts): Promise<number> {
-  const { store, clock, profile } = ports;
+  const { store, clock, profile, line } = ports;
+  // A line that is down costs no try and no pause.
+  if (line.keys() === null) return 0;
   const leaseMs = profile.switchTimeoutMs + LEASE_GRACE_MS;
   const claim = { nowMs: clock.nowMs(), leaseMs, limit: REVERSAL_BATCH };
   const due = await store.claimReversals(claim);

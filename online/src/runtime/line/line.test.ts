@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { asciiToBytes, concatBytes, TapError } from '@tapnpay/protocol/bytes';
+import { asciiToBytes, concatBytes, TapError, toHex } from '@tapnpay/protocol/bytes';
 import {
   CUPS_DIALECT,
   type DecodedMessage,
@@ -167,8 +167,9 @@ async function openWorld(facts: { readonly wrongZoneKey?: boolean } = {}) {
   const hosts: HostLine[] = [];
   const states: LineState[] = [];
   const late: DecodedMessage[] = [];
+  const sentByHost: Uint8Array[] = [];
   const world = {
-    ...{ clock, hostHsm, memberHsm, logged, links, hosts, states, late },
+    ...{ clock, hostHsm, memberHsm, logged, links, hosts, states, late, sentByHost },
     refuse: false,
     onRequest: async (message: Iso8583Message): Promise<Iso8583Message | null> => answer(message),
   };
@@ -192,6 +193,11 @@ async function openWorld(facts: { readonly wrongZoneKey?: boolean } = {}) {
       if (world.refuse) throw new LineError('ERR_LINE_CONNECT', 'refused');
       const link = memoryLink();
       links.push(link);
+      const send = link[1].send.bind(link[1]);
+      link[1].send = (bytes) => {
+        sentByHost.push(bytes.slice());
+        send(bytes);
+      };
       hosts.push(new HostLine(link[1], host));
       return link[0];
     },
@@ -238,6 +244,20 @@ test('sign-on 0820/001, then PIN and MAC key 0800/101; both sides hold the same 
   const check = { command: 'verifyMac', key: hostKeys.mac, data, mac } as const;
   assert.equal((await world.hostHsm.call(check)).valid, true);
   assert.deepEqual(world.states, ['signing', 'established']);
+});
+
+test('a key reset that comes again is answered again and never taken again', async () => {
+  const world = await established(await openWorld());
+  const keys = world.member.keys();
+  const taken = () => world.logged.filter((event) => event === 'lineKeyReset').length;
+  const before = taken();
+  const resets = world.sentByHost.filter((bytes) => toHex(bytes).includes('30383030'));
+  assert.equal(resets.length, 2);
+  for (const reset of resets) world.links[0]?.[1].send(reset);
+  await settled();
+  assert.equal(taken(), before);
+  assert.deepEqual(world.member.keys(), keys);
+  assert.equal(world.member.state, 'established');
 });
 
 test('requests go both ways at once, and the answers come back', async () => {

@@ -44,6 +44,9 @@ export const LINE_TIMES: LineTimes = {
   closeTimeoutMs: 1_500,
 };
 
+/** Key resets of one connection whose copies are known. */
+const RESETS_REMEMBERED = 64;
+
 /** `down`: between two connections. `signing`: connected, keys not complete. */
 export type LineState = 'down' | 'signing' | 'established' | 'closed';
 
@@ -74,6 +77,8 @@ export class MemberLine {
   #state: LineState = 'down';
   #session: LineSession | null = null;
   #keys: LineKeys | null = null;
+  /** Trace -> answer of the key resets of this connection. */
+  readonly #resetsAnswered: Map<string, string> = new Map();
   #received: { pin?: KeyBlock; mac?: KeyBlock } = {};
   #failures = 0;
   #waiting: (() => void)[] = [];
@@ -149,6 +154,7 @@ export class MemberLine {
   #open(transport: Transport): void {
     const { localId, remoteId, clock, log } = this.#options;
     this.#received = {};
+    this.#resetsAnswered.clear();
     this.#setState('signing');
     const session = new LineSession({
       transport,
@@ -199,8 +205,16 @@ export class MemberLine {
   async #onKeyReset(session: LineSession, message: DecodedMessage): Promise<null> {
     const { hsm, zoneKey, log } = this.#options;
     const reset = decodeKeyReset(message);
+    const trace = `${textField(message, 11)}|${textField(message, 7)}`;
+    const answered = this.#resetsAnswered.get(trace);
+    if (answered !== undefined) {
+      // A copy, perhaps from before a newer key: answered again, never taken again.
+      session.reply(message, buildNetworkReply(message, answered));
+      return null;
+    }
     const { keyBlock, responseCode } = await importWorkingKey(hsm, reset, zoneKey);
     log({ event: 'lineKeyReset', which: reset.key, kcv: reset.kcv, responseCode });
+    this.#noteReset(trace, responseCode);
     session.reply(message, buildNetworkReply(message, responseCode));
     if (session !== this.#session || session.isClosed) return null;
     if (!keyBlock) {
@@ -211,6 +225,14 @@ export class MemberLine {
     const { pin, mac } = this.#received;
     if (pin !== undefined && mac !== undefined) this.#establish(session, { pin, mac });
     return null;
+  }
+
+  #noteReset(trace: string, responseCode: string): void {
+    const [oldest] = this.#resetsAnswered.keys();
+    if (this.#resetsAnswered.size >= RESETS_REMEMBERED && oldest !== undefined) {
+      this.#resetsAnswered.delete(oldest);
+    }
+    this.#resetsAnswered.set(trace, responseCode);
   }
 
   #establish(session: LineSession, keys: LineKeys): void {
