@@ -11,7 +11,7 @@ import { type SeedResult, simulate } from './simulate.ts';
 import { prepareSystem, type SimSystem } from './system.ts';
 
 const SEEDS = 40;
-const PROOF_SEEDS = 20;
+const PROOF_SEEDS = 100;
 let system: SimSystem;
 
 before(async () => {
