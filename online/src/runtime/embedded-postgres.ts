@@ -10,6 +10,7 @@ import {
   readOrMakePassword,
 } from './postgres/cluster.ts';
 import {
+  disownDeadLock,
   findPostmaster,
   freePort,
   startPostmaster,
@@ -65,13 +66,17 @@ async function takeOver(
   wantedPort: number | undefined,
 ): Promise<EmbeddedPostgres | null> {
   const left = findPostmaster(cluster);
-  if (!left) return null;
+  if (!left) {
+    disownDeadLock(cluster);
+    return null;
+  }
   const { pid, port } = left;
   const isWanted = wantedPort === undefined || wantedPort === port;
   if (left.isReady && isWanted && (await answers(urlOf(port, password)))) {
     return describe({ pid, port, password });
   }
   await stopPostmaster(pid);
+  disownDeadLock(cluster);
   return null;
 }
 

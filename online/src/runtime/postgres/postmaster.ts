@@ -6,6 +6,7 @@ import {
   openSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
@@ -42,16 +43,28 @@ export function findPostmaster(cluster: Cluster): FoundPostmaster | null {
   if (!existsSync(path)) return null;
   const lines = readFileSync(path, 'utf8').split('\n');
   const pid = Number(lines[LINE_PID]);
-  if (!Number.isInteger(pid) || pid <= 1) return null;
-  if (!isAlive(pid) || !isPostgres(pid)) {
-    // Killed and not yet waited for by its parent, or the number was given to another program:
-    // PostgreSQL itself could not tell and would refuse to start. The other lines stay, for from
-    // them it sees whether a backend of the dead server is still attached.
-    writeFileSync(path, [NO_PROCESS, ...lines.slice(1)].join('\n'));
-    return null;
-  }
+  if (!isServer(pid)) return null;
   const isReady = lines[LINE_STATUS]?.trim() === 'ready';
   return { pid, port: Number(lines[LINE_PORT]), isReady };
+}
+
+function isServer(pid: number): boolean {
+  return Number.isInteger(pid) && pid > 1 && isAlive(pid) && isPostgres(pid);
+}
+
+/**
+ * Takes the number out of a lock file whose server is gone: killed and not yet waited for by its
+ * parent, or the number was given to another program. PostgreSQL itself could not tell and would
+ * refuse to start. The other lines stay, for from them it sees whether a backend of the dead
+ * server is still attached. Only before a start: a starting server writes the file itself.
+ */
+export function disownDeadLock(cluster: Cluster): void {
+  const path = join(cluster.clusterDir, 'postmaster.pid');
+  if (!existsSync(path)) return;
+  const [first = '', ...rest] = readFileSync(path, 'utf8').split('\n');
+  if (isServer(Number(first))) return;
+  writeFileSync(`${path}.new`, [NO_PROCESS, ...rest].join('\n'));
+  renameSync(`${path}.new`, path);
 }
 
 function isPostgres(pid: number): boolean {
