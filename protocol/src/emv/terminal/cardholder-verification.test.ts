@@ -2,54 +2,10 @@
  * Cardholder verification: rules, conditions, online PIN. Every case states 9F34 and the TVR.
  */
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import test from 'node:test';
-import { nodeCiphers } from '../../../node/index.ts';
-import { fromHex, toHex } from '../../bytes/index.ts';
-import { type TestCardOptions, testCard, testKeyOf, testTransaction } from './card.test-kit.ts';
-import { contactTransaction, type KernelErrorCode, type PinEntry } from './index.ts';
-import { runKernel, type TestDriver } from './kernel.test-kit.ts';
-
-const KEY = testKeyOf(
-  generateKeyPairSync('rsa', { modulusLength: 1024, publicExponent: 3 }).privateKey.export({
-    format: 'jwk',
-  }),
-);
-const KEYS = { ca: KEY, issuer: KEY, icc: KEY };
-
-type Change = Parameters<typeof testTransaction>[2];
-type Case = {
-  readonly card?: TestCardOptions;
-  readonly change?: Change;
-  readonly driver?: Partial<TestDriver>;
-};
-
-function run({ card = {}, change = {}, driver = {} }: Case) {
-  const result = runKernel(contactTransaction(testTransaction(nodeCiphers, KEYS, change)), {
-    transmit: testCard(nodeCiphers, KEYS, card),
-    random: (length) => new Uint8Array(length).fill(0x5a),
-    authorise: () => ({ result: 'answered', responseCode: '00', scripts: [] }),
-    ...driver,
-  });
-  const decided = result.phases.find(({ phase }) => phase === 'terminalActionAnalysis');
-  const first = result.commands.find(({ ins }) => ins === 0xae);
-  return {
-    ...result,
-    tvr: toHex(decided?.tvr ?? new Uint8Array(0)),
-    tsi: toHex(decided?.tsi ?? new Uint8Array(0)),
-    cvm: toHex(result.outcome.cvmResults),
-    requested: first?.p1,
-  };
-}
-
-/** A CVM list without amounts. */
-const cvm = (rules: string, amounts = '0000000000000000'): TestCardOptions => ({
-  elements: { '8E': amounts + rules },
-});
-const quiet: Change = { aid: { floorLimitMinor: 100_000n } };
-function refuses(code: KernelErrorCode, what: Case): void {
-  assert.throws(() => run(what), { code });
-}
+import { fromHex } from '../../bytes/index.ts';
+import { cvm, quiet, refuses, run } from './case.test-kit.ts';
+import type { PinEntry } from './index.ts';
 
 test('EMV 4.3 B3 §10.5: rules, conditions, results and TVR byte 3', () => {
   const cases: readonly (readonly [string, string, string, PinEntry?])[] = [

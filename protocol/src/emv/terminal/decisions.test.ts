@@ -3,60 +3,10 @@
  * action analysis. Every case states the exact TVR.
  */
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import test from 'node:test';
-import { nodeCiphers } from '../../../node/index.ts';
 import { concatBytes, fromHex, toHex } from '../../bytes/index.ts';
-import {
-  answer,
-  type TestCardOptions,
-  testCard,
-  testKeyOf,
-  testTransaction,
-} from './card.test-kit.ts';
-import { contactTransaction, type KernelErrorCode } from './index.ts';
-import { runKernel, type TestDriver } from './kernel.test-kit.ts';
-
-const KEY = testKeyOf(
-  generateKeyPairSync('rsa', { modulusLength: 1024, publicExponent: 3 }).privateKey.export({
-    format: 'jwk',
-  }),
-);
-const KEYS = { ca: KEY, issuer: KEY, icc: KEY };
-
-type Change = Parameters<typeof testTransaction>[2];
-type Case = {
-  readonly card?: TestCardOptions;
-  readonly change?: Change;
-  readonly driver?: Partial<TestDriver>;
-};
-
-function run({ card = {}, change = {}, driver = {} }: Case) {
-  const result = runKernel(contactTransaction(testTransaction(nodeCiphers, KEYS, change)), {
-    transmit: testCard(nodeCiphers, KEYS, card),
-    random: (length) => new Uint8Array(length).fill(0x5a),
-    authorise: () => ({ result: 'answered', responseCode: '00', scripts: [] }),
-    ...driver,
-  });
-  const decided = result.phases.find(({ phase }) => phase === 'terminalActionAnalysis');
-  const first = result.commands.find(({ ins }) => ins === 0xae);
-  return {
-    ...result,
-    tvr: toHex(decided?.tvr ?? new Uint8Array(0)),
-    tsi: toHex(decided?.tsi ?? new Uint8Array(0)),
-    cvm: toHex(result.outcome.cvmResults),
-    requested: first?.p1,
-  };
-}
-
-/** A CVM list without amounts. */
-const cvm = (rules: string, amounts = '0000000000000000'): TestCardOptions => ({
-  elements: { '8E': amounts + rules },
-});
-const quiet: Change = { aid: { floorLimitMinor: 100_000n } };
-function refuses(code: KernelErrorCode, what: Case): void {
-  assert.throws(() => run(what), { code });
-}
+import { answer, type TestCardOptions } from './card.test-kit.ts';
+import { type Change, cvm, quiet, refuses, run } from './case.test-kit.ts';
 
 test('a plain card at a terminal above its floor limit: only that bit, and ARQC', () => {
   const { tvr, tsi, requested, cvm: results } = run({ card: cvm('1F00') });
