@@ -25,12 +25,12 @@ export type CommandResult = {
 /** Runs one `tapnpay` command to its end. */
 export async function tapnpay(
   args: readonly string[],
-  options: { readonly input?: string; readonly env?: NodeJS.ProcessEnv } = {},
+  options: { readonly input?: string; readonly onStart?: (child: ChildProcess) => void } = {},
 ): Promise<CommandResult> {
   const child = spawn(process.execPath, [cliEntry, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: options.env ?? process.env,
   });
+  options.onStart?.(child);
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk) => {
@@ -49,6 +49,7 @@ export class TestSystem {
   readonly dataDir: string;
   readonly #env: NodeJS.ProcessEnv;
   #child: ChildProcess | null = null;
+  readonly #taps: Set<ChildProcess> = new Set();
 
   constructor(dataDir: string, env: NodeJS.ProcessEnv = {}) {
     this.dataDir = dataDir;
@@ -93,7 +94,12 @@ export class TestSystem {
 
   /** One payment; the document of `--json`. */
   async tap(...args: readonly string[]): Promise<Record<string, never> & TapAnswer> {
-    const result = await tapnpay(['tap', '--json', '--data', this.dataDir, ...args]);
+    const onStart = (child: ChildProcess): void => {
+      this.#taps.add(child);
+      child.once('exit', () => this.#taps.delete(child));
+    };
+    const command = ['tap', '--json', '--data', this.dataDir, ...args];
+    const result = await tapnpay(command, { onStart });
     try {
       return { ...JSON.parse(result.stdout), exitCode: result.code };
     } catch {
@@ -101,10 +107,10 @@ export class TestSystem {
     }
   }
 
-  /** Process numbers of `up` and everything below it, the database included. */
+  /** Process numbers of `up`, running taps and everything below them, the database included. */
   processes(): readonly number[] {
-    const top = this.#child?.pid;
-    return top === undefined ? [] : [top, ...descendants(top)];
+    const tops = [this.#child, ...this.#taps].flatMap((child) => child?.pid ?? []);
+    return tops.flatMap((top) => [top, ...descendants(top)]);
   }
 
   /** SIGKILL for every process of the system at once. */
