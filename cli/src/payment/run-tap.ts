@@ -190,7 +190,10 @@ async function look(
 ): Promise<Omit<Resolved, 'resolution'>> {
   const order = await gateway.order(orderId);
   const paymentId = result.paymentId ?? order.paymentId;
-  return { order, payment: paymentId === null ? null : await gateway.payment(paymentId) };
+  if (paymentId === null) return { order, payment: null };
+  const payment = await gateway.payment(paymentId);
+  // Read after the payment: its end and the order's state are one step at the gateway.
+  return { order: await gateway.order(orderId), payment };
 }
 
 function isSettled({ order, payment }: Omit<Resolved, 'resolution'>): boolean {
