@@ -5,7 +5,12 @@ import { dirname, join } from 'node:path';
 /** One step: what a person reads, and the command. `node` stands for this very Node. */
 type Step = { readonly name: string; readonly command: readonly string[] };
 
-const TEST = ['node', '--test', '--test-timeout=300000'] as const;
+const TEST = [
+  'node',
+  '--import=./tools/property-seed.ts',
+  '--test',
+  '--test-timeout=300000',
+] as const;
 const STEPS: readonly Step[] = [
   { name: 'types', command: ['node_modules/.bin/tsc', '-b'] },
   { name: 'lint', command: ['node_modules/.bin/biome', 'ci', '.'] },

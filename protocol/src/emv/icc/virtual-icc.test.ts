@@ -42,6 +42,8 @@ const random = { bytes: (lengthBytes: number) => new Uint8Array(lengthBytes).fil
 
 const SELECT = '00A4040008A000000333010101';
 const GPO = '80A8000006830401560156';
+/** First GENERATE AC that asks for an ARQC, all data zero. */
+const GENERATE_AC = `80AE800034${'00'.repeat(52)}`;
 const TERMINAL: Readonly<Record<string, string>> = {
   '9F02': '000000001234',
   '9F03': '000000000000',
@@ -611,7 +613,7 @@ const known = fc.constantFrom(
   GPO,
   '00B2010C00',
   '80CA9F3600',
-  `80AE800034${'00'.repeat(52)}`,
+  GENERATE_AC,
   `80AE40001F${'00'.repeat(31)}`,
   '008200000A00000000000000003030',
   '841E00000400000000',
@@ -651,7 +653,9 @@ test('no counter ever gives two first cryptograms', () => {
     fc.property(fc.array(command, { maxLength: 25 }), (commands) => {
       const session = new Session();
       const first = new Map<string, string>();
-      for (const bytes of [fromHex(SELECT), fromHex(GPO), ...commands]) {
+      const start = [fromHex(SELECT), fromHex(GPO)];
+      // The last one is a whole transaction, so that each sequence reaches a cryptogram.
+      for (const bytes of [...start, ...commands, ...start, fromHex(GENERATE_AC)]) {
         const answer = session.card.transmit(bytes);
         if (answer.length !== 23 || bytes[1] !== 0xae) continue;
         const ac = takeApart(answer.slice(0, -2));
@@ -664,5 +668,5 @@ test('no counter ever gives two first cryptograms', () => {
     }),
     { numRuns: 100 },
   );
-  assert.ok(cryptograms > 20, 'the sequences do reach GENERATE AC');
+  assert.ok(cryptograms >= 100, 'the sequences do reach GENERATE AC');
 });
