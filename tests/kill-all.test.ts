@@ -44,8 +44,27 @@ async function assertBooks(): Promise<void> {
       'SELECT currency, sum(amount_minor)::text AS sum FROM issuer.ledger_entries GROUP BY 1',
     );
     for (const { sum } of [...gateway.rows, ...issuer.rows]) assert.equal(sum, '0');
+    await untilOneOpinion(client);
   } finally {
     await client.end();
+  }
+}
+
+/** What the issuer owes the clearing is what the gateway captured; forwarded reversals take time. */
+async function untilOneOpinion(client: pg.Client): Promise<void> {
+  const deadline = performance.now() + SETTLE_TIMEOUT_MS;
+  for (;;) {
+    const { rows } = await client.query(
+      `SELECT
+         (SELECT coalesce(sum(amount_minor), 0)::text FROM gateway.payments
+            WHERE state = 'captured') AS captured,
+         (SELECT coalesce(sum(e.amount_minor), 0)::text FROM issuer.ledger_entries e
+            WHERE e.account_id LIKE 'clearing-%') AS clearing`,
+    );
+    const { captured, clearing } = rows[0] as { captured: string; clearing: string };
+    if (captured === clearing) return;
+    assert.ok(performance.now() < deadline, `captured ${captured}, clearing ${clearing}`);
+    await new Promise((done) => setTimeout(done, 200));
   }
 }
 

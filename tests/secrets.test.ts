@@ -1,6 +1,5 @@
 /**
- * No PAN, track, PIN or key in any log, notification, database page of the parties, or printed
- * text: a full run is searched for every form of them. The search itself is shown to find each
+ * No PAN, PIN or card key in any log, notification or printed text, and no PAN in the database: a full run is searched for every form of them. The search itself is shown to find each
  * form where it must be (positive control).
  */
 import assert from 'node:assert/strict';
@@ -95,6 +94,13 @@ test('a full run leaves no PAN and no PIN in logs, printed text or notifications
     { path: 'printed text', bytes: Buffer.from(printed.join('\n')) },
     { path: 'notifications', bytes: Buffer.from(notifications.join('\n')) },
   ];
+  const database = filesBelow(join(system.dataDir, 'postgres'));
+  const masked = `${pan.slice(0, 6)}${'*'.repeat(pan.length - 10)}${pan.slice(-4)}`;
+  const control = database.some(({ bytes }) => bytes.includes(masked));
+  assert.ok(control, 'positive control: the database holds the masked number');
+  for (const { path, bytes } of database) {
+    assert.deepEqual(findings(bytes, pan), [], `PAN in ${path}`);
+  }
   for (const { path, bytes } of searched) {
     assert.deepEqual(findings(bytes, pan), [], `PAN in ${path}`);
     assert.deepEqual(findings(bytes, PIN), [], `PIN in ${path}`);
