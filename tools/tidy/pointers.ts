@@ -46,6 +46,7 @@ const ENTRIES = [
   /(^|\/)main\.ts$/,
   /^applet\/src\/index\.ts$/,
   /^tools\/(check|format|property-seed)\.ts$/,
+  /^web\/build\.ts$/,
   /^bench\//,
 ];
 

@@ -17,9 +17,9 @@ const PACKAGE_ARROWS: Readonly<Record<string, readonly string[]>> = {
   agent: ['protocol'],
   plugin: ['protocol'],
   online: ['protocol'],
-  web: ['protocol'],
+  web: ['protocol', 'plugin'],
   cli: ['protocol', 'agent', 'online'],
-  tests: ['protocol', 'applet', 'element', 'agent', 'online', 'cli'],
+  tests: ['protocol', 'applet', 'element', 'agent', 'plugin', 'online', 'cli'],
   bench: ['protocol', 'applet', 'element', 'agent', 'online', 'cli'],
 };
 

@@ -1,5 +1,6 @@
 /** Shapes of the channel's messages, for whichever side receives them. */
 import type { ApplicationMessage, GatewayMessage, SignedOrder } from './channel.ts';
+import { cardInterfaceShape } from './element-shapes.ts';
 import {
   countShape,
   factsShape,
@@ -61,7 +62,8 @@ export const applicationMessageShape: Shape<ApplicationMessage> = unionShape<App
   payment: objectShape({
     payment: objectShape({
       orderId: identifier,
-      interface: oneOfShape('contact', 'contactless'),
+      interface: cardInterfaceShape,
+      applicationLabel: textShape(32),
       pan: textShape(19, /^[0-9]{12,19}$/),
       panSequenceNumber: textShape(2, /^[0-9]{2}$/),
       expiryYymm: textShape(4, /^[0-9]{4}$/),

@@ -2,6 +2,7 @@
  * What the payment application and the gateway say to each other inside their TLS channel.
  * Each message is one frame: 4-byte big-endian length, then JSON. Bytes are upper-case hex.
  */
+import type { CardInterface } from './element.ts';
 
 /** Longest frame accepted, in bytes. */
 export const CHANNEL_FRAME_BYTES_MAX = 32_768;
@@ -27,10 +28,12 @@ export type SignedOrder = {
 /** A payment ready for the switch, sealed by the channel and signed by the element. */
 export type SealedPayment = {
   readonly orderId: string;
-  readonly interface: 'contact' | 'contactless';
+  readonly interface: CardInterface;
   readonly pan: string;
   readonly panSequenceNumber: string;
   readonly expiryYymm: string;
+  /** Application label or preferred name, for the receipt; at most 32 characters. */
+  readonly applicationLabel: string;
   /** Track 2 equivalent data (57), digits with D separator, without filler. */
   readonly track2: string;
   /** Field 55 as TLV. */
@@ -41,7 +44,7 @@ export type SealedPayment = {
   readonly signature: string;
 };
 
-/** How the card ended the transaction. */
+/** How a contact card ended the transaction; a contactless one has no second cryptogram. */
 export type SealedCompletion = {
   readonly paymentId: string;
   readonly secondType: 'TC' | 'AAC' | null;
@@ -80,6 +83,7 @@ export type GatewayMessage =
       readonly issuerAuthenticationData: string | null;
       readonly scripts: readonly string[];
     }
+  /** Final word: after `completion`, and for a contactless payment right after `authorisation`. */
   | {
       readonly type: 'result';
       readonly paymentId: string;

@@ -1,6 +1,7 @@
 /** Shapes of what agent and element say to each other, and of enrolment documents. */
 import type { ErrorBody } from '../bytes/index.ts';
 import type {
+  CardInterface,
   ElementCommand,
   ElementEvent,
   ElementPayResult,
@@ -38,6 +39,7 @@ export const errorBodyShape: Shape<ErrorBody> = objectShape<ErrorBody>({
 /** Acceptance parameters of the gateway. */
 export const terminalParametersShape: Shape<TerminalParametersJson> =
   objectShape<TerminalParametersJson>({
+    terminalTransactionQualifiers: hexShape({ min: 4, max: 4 }),
     countryCode: hexShape({ min: 2, max: 2 }),
     terminalType: hexShape({ min: 1, max: 1 }),
     terminalCapabilities: hexShape({ min: 3, max: 3 }),
@@ -51,6 +53,13 @@ export const terminalParametersShape: Shape<TerminalParametersJson> =
         tacOnline: hexShape({ min: 5, max: 5 }),
         floorLimitMinor: textShape(12, /^[0-9]+$/),
         defaultDdol: hexShape({ max: 64 }),
+        contactless: nullableShape(
+          objectShape({
+            floorLimitMinor: textShape(12, /^[0-9]+$/),
+            transactionLimitMinor: textShape(12, /^[0-9]+$/),
+            cvmLimitMinor: textShape(12, /^[0-9]+$/),
+          }),
+        ),
       }),
       32,
     ),
@@ -87,6 +96,17 @@ export const enrolmentRequestShape: Shape<EnrolmentRequest> = objectShape<Enrolm
   signature: hexShape({ min: 64, max: 64 }),
 });
 
+/** How card and reader meet. */
+export const cardInterfaceShape: Shape<CardInterface> = oneOfShape('contact', 'contactless');
+const shownOrder = {
+  amountMinor: textShape(12, /^[0-9]+$/),
+  currency: textShape(3, /^[0-9]{3}$/),
+  merchantName: textShape(128),
+  origin: textShape(256),
+};
+/** Presentations of a card in one payment. */
+export const CARD_ATTEMPTS_MAX = 8;
+
 const empty = objectShape<Record<never, never>>({});
 
 /** Agent -> element. */
@@ -97,9 +117,10 @@ export const elementCommandShape: Shape<ElementCommand> = unionShape<ElementComm
   pay: objectShape({
     id,
     orderId: identifier,
-    interface: oneOfShape('contact'),
     serverName: textShape(253, /^[A-Za-z0-9.-]+$/),
   }),
+  cardAnswer: objectShape({ interface: cardInterfaceShape }),
+  cardFault: objectShape({ error: errorBodyShape }),
   channelOpened: empty,
   channelData: objectShape({ base64 }),
   channelClosed: empty,
@@ -132,13 +153,17 @@ export const elementEventShape: Shape<ElementEvent> = unionShape<ElementEvent>({
   openChannel: empty,
   channelData: objectShape({ base64 }),
   channelEnd: empty,
+  cardRequest: objectShape({
+    ...shownOrder,
+    interfaces: listShape(cardInterfaceShape, 2),
+    attempt: countShape(CARD_ATTEMPTS_MAX),
+    reason: nullableShape(textShape(128)),
+  }),
+  cardDone: empty,
   apdu: objectShape({ command: hexShape({ min: 4, max: APDU_BYTES_MAX }) }),
   pinRequest: objectShape({
     publicKeySpki: hexShape({ min: 256, max: 1024 }),
-    amountMinor: textShape(12, /^[0-9]+$/),
-    currency: textShape(3, /^[0-9]{3}$/),
-    merchantName: textShape(128),
-    origin: textShape(256),
+    ...shownOrder,
   }),
   hop: objectShape({ record: hopRecordShape }),
 });
@@ -164,6 +189,7 @@ export const elementPayResultShape: Shape<ElementPayResult> = objectShape<Elemen
   outcome,
   reason: nullableShape(textShape(128)),
   charged: oneOfShape('no', 'unknown', 'yes'),
+  interface: nullableShape(cardInterfaceShape),
   paymentId: nullableShape(identifier),
   responseCode: nullableShape(textShape(2)),
   card: nullableShape(
@@ -182,7 +208,7 @@ export const elementPayResultShape: Shape<ElementPayResult> = objectShape<Elemen
   tvr: hexShape({ max: 5 }),
   tsi: hexShape({ max: 2 }),
   cvmResults: hexShape({ max: 3 }),
-  dataAuthentication: oneOfShape('none', 'SDA', 'DDA', 'failed'),
+  dataAuthentication: oneOfShape('none', 'SDA', 'DDA', 'fDDA', 'failed'),
   channel: nullableShape(
     objectShape({
       protocol: textShape(16),

@@ -18,9 +18,12 @@ export type ElementCommand =
       readonly type: 'pay';
       readonly id: number;
       readonly orderId: string;
-      readonly interface: 'contact';
       readonly serverName: string;
     }
+  /** A card is there, freshly presented for this payment with the person's consent. */
+  | { readonly type: 'cardAnswer'; readonly interface: CardInterface }
+  /** No card will come: `ERR_CARD_TIMEOUT`, `ERR_USER_CANCELLED`, `ERR_CARD_REMOVED`. */
+  | { readonly type: 'cardFault'; readonly error: ErrorBody }
   | { readonly type: 'channelOpened' }
   | { readonly type: 'channelData'; readonly base64: string }
   | { readonly type: 'channelClosed' }
@@ -42,7 +45,11 @@ export type ElementEvent =
   | { readonly type: 'openChannel' }
   | { readonly type: 'channelData'; readonly base64: string }
   | { readonly type: 'channelEnd' }
+  /** Asks for a person's consent and a fresh insertion or tap; answered by `cardAnswer`. */
+  | ({ readonly type: 'cardRequest' } & CardRequest)
   | { readonly type: 'apdu'; readonly command: string }
+  /** Nothing more is asked of the card: it may be taken away. */
+  | { readonly type: 'cardDone' }
   | {
       readonly type: 'pinRequest';
       readonly publicKeySpki: string;
@@ -52,6 +59,27 @@ export type ElementEvent =
       readonly origin: string;
     }
   | { readonly type: 'hop'; readonly record: HopRecord };
+
+/** How card and reader meet. */
+export type CardInterface = 'contact' | 'contactless';
+
+/** What the payer is shown of the gateway-signed order. */
+export type ShownOrder = {
+  readonly amountMinor: string;
+  readonly currency: string;
+  readonly merchantName: string;
+  readonly origin: string;
+};
+
+/** The application wants a card. */
+export type CardRequest = ShownOrder & {
+  /** Interfaces it takes now; only `contact` after a contactless card asked for insertion. */
+  readonly interfaces: readonly CardInterface[];
+  /** 1 for the first presentation of this payment. */
+  readonly attempt: number;
+  /** Why another one is needed: `ERR_CARD_REMOVED`, `card:useContact`; null for the first. */
+  readonly reason: string | null;
+};
 
 export type ElementState = 'notEnrolled' | 'operable' | 'locked';
 
@@ -81,6 +109,8 @@ export type EnrolmentGrant = {
 
 /** Acceptance parameters the gateway manages for the payment application; hex values. */
 export type TerminalParametersJson = {
+  /** Tag 9F66 before the transient bits of byte 2 are set. */
+  readonly terminalTransactionQualifiers: string;
   readonly countryCode: string;
   readonly terminalType: string;
   readonly terminalCapabilities: string;
@@ -93,6 +123,8 @@ export type TerminalParametersJson = {
     readonly tacOnline: string;
     readonly floorLimitMinor: string;
     readonly defaultDdol: string;
+    /** Limits of the contactless reader (DF19, DF20, DF21); null: contact only. */
+    readonly contactless: ContactlessLimitsJson | null;
   }[];
   readonly caPublicKeys: readonly {
     readonly rid: string;
@@ -102,6 +134,13 @@ export type TerminalParametersJson = {
     readonly sha1: string;
     readonly expiryYymmdd: string;
   }[];
+};
+
+/** Minor units. An amount above the transaction limit takes no tap, above the CVM limit asks a CVM. */
+export type ContactlessLimitsJson = {
+  readonly floorLimitMinor: string;
+  readonly transactionLimitMinor: string;
+  readonly cvmLimitMinor: string;
 };
 
 /** The document of `enrolment` proofs: what is MACed and signed. */
@@ -122,6 +161,8 @@ export type ElementPayResult = {
   /** Who refused and why, e.g. `issuer:55`, `card:AAC`, `terminal:TAC`, `ERR_CARD_REMOVED`. */
   readonly reason: string | null;
   readonly charged: 'no' | 'unknown' | 'yes';
+  /** How the card was read last; null when none was. */
+  readonly interface: CardInterface | null;
   readonly paymentId: string | null;
   readonly responseCode: string | null;
   readonly card: {
@@ -138,7 +179,7 @@ export type ElementPayResult = {
   readonly tvr: string;
   readonly tsi: string;
   readonly cvmResults: string;
-  readonly dataAuthentication: 'none' | 'SDA' | 'DDA' | 'failed';
+  readonly dataAuthentication: 'none' | 'SDA' | 'DDA' | 'fDDA' | 'failed';
   readonly channel: {
     readonly protocol: string;
     readonly mutual: boolean;

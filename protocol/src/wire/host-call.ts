@@ -3,7 +3,12 @@
  * yields calls; the element answers, or throws a coded fault at the call. Keys are handles only.
  */
 import type { Secret } from '../bytes/index.ts';
-import type { ElementPayResult, TerminalParametersJson } from './element.ts';
+import type {
+  CardInterface,
+  CardRequest,
+  ElementPayResult,
+  TerminalParametersJson,
+} from './element.ts';
 import type { HopName, HopRecord } from './hop.ts';
 
 /** Keys an application may use without seeing them. */
@@ -17,6 +22,13 @@ export type KeyHandle = (typeof KeyHandle)[keyof typeof KeyHandle];
 
 /** One question of an application to the element. */
 export type HostCall =
+  /**
+   * Asks for consent and a fresh card; answers how it was presented. Faults: `ERR_CARD_TIMEOUT`,
+   * `ERR_USER_CANCELLED`, `ERR_CARD_REMOVED`.
+   */
+  | ({ readonly call: 'presentCard' } & CardRequest)
+  /** Nothing more is asked of the card. */
+  | { readonly call: 'releaseCard' }
   /** Faults: `ERR_CARD_REMOVED`, `ERR_CARD_TRANSPORT`. */
   | { readonly call: 'cardTransmit'; readonly command: Uint8Array }
   /** TLS 1.3 to the gateway of the enrolment. Faults: `ERR_CHANNEL_TLS`, `ERR_CHANNEL_CLOSED`. */
@@ -60,6 +72,8 @@ export type EncipheredPin = { readonly block: Uint8Array; readonly ksn: Uint8Arr
 
 /** The element's answer to each call. */
 export type HostAnswers = {
+  presentCard: CardInterface;
+  releaseCard: null;
   cardTransmit: Uint8Array;
   channelOpen: ChannelFacts;
   channelSend: null;
@@ -87,7 +101,6 @@ export type ApplicationContext<Ciphers> = {
 /** The intent of a payment; amount, merchant and origin come from the gateway's signed order. */
 export type PayIntent = {
   readonly orderId: string;
-  readonly interface: 'contact';
   readonly serverName: string;
 };
 

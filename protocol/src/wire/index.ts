@@ -1,4 +1,5 @@
 /** Messages of our own wires, their frames and shapes, and the `Hop` table. */
+export * from './agent.ts';
 export * from './channel.ts';
 export * from './channel-shapes.ts';
 export * from './element.ts';
@@ -7,5 +8,8 @@ export * from './frames.ts';
 export * from './hop.ts';
 export * from './host-call.ts';
 export * from './hsm.ts';
+export * from './page-headers.ts';
+export * from './pay.ts';
 export * from './shape.ts';
+export * from './trace.ts';
 export * from './utf8.ts';

@@ -1,0 +1,153 @@
+/**
+ * A page of the gateway <-> the agent on the laptop, and the agent's own window <-> the agent: JSON
+ * over WebSockets on loopback. The page passes an order id only and relays TLS records unread; the
+ * window is where a person consents, presents a card and types a PIN.
+ */
+import type { ErrorBody } from '../bytes/index.ts';
+import type {
+  CardInterface,
+  CardRequest,
+  ElementPayResult,
+  ElementState,
+  ShownOrder,
+} from './element.ts';
+
+/** Version of these messages. */
+export const AGENT_VERSION = 1;
+/** Longest message of either WebSocket, in bytes. */
+export const AGENT_MESSAGE_BYTES_MAX = 262_144;
+/** WebSocket of pages: the Origin is a gateway's, the first message holds the pairing token. */
+export const AGENT_SESSION_PATH = '/v1/session';
+/** WebSocket of the agent's own pages: the Origin is the agent's, the cookie proves the pairing. */
+export const AGENT_WINDOW_PATH = '/v1/window';
+/** The agent's window; `?origin=` names the gateway that opened it. */
+export const AGENT_WINDOW_PAGE = '/window';
+/** The cards of the simulator. */
+export const AGENT_WALLET_PAGE = '/wallet';
+/** POST `PairingRequest`, answers `PairingGrant`; and GET to ask for a token with the cookie. */
+export const AGENT_PAIRING_PATH = '/v1/pairing';
+/** GET without any right: `AgentHealth`. Only for doctor and tests; pages cannot read it. */
+export const AGENT_HEALTH_PATH = '/v1/health';
+
+/** The code that the agent's terminal shows, and the gateway origin that wants a token. */
+export type PairingRequest = {
+  /** Null when the browser holds the agent's cookie already. */
+  readonly code: string | null;
+  readonly origin: string | null;
+};
+/** The token is bound to the origin; the browser's cookie comes beside it. */
+export type PairingGrant = { readonly token: string | null };
+/** The agent's window hands the token to the page that opened it by `postMessage`. */
+export type PairedMessage = { readonly type: 'tapnpay-paired'; readonly token: string };
+
+export type AgentHealth = {
+  readonly version: number;
+  readonly element: { readonly id: string | null; readonly state: ElementState };
+  readonly readers: readonly ReaderView[];
+};
+export type ReaderView = { readonly name: string; readonly kind: 'virtual' | 'pcsc' };
+
+/** From a page. `session` is a UUID of the page's own, on every frame of one payment. */
+export type PageMessage =
+  | { readonly type: 'hello'; readonly version: number; readonly token: string | null }
+  | { readonly type: 'pay'; readonly session: string; readonly orderId: string }
+  | { readonly type: 'channelOpened'; readonly session: string }
+  | { readonly type: 'channelData'; readonly session: string; readonly base64: string }
+  | { readonly type: 'channelClosed'; readonly session: string }
+  | { readonly type: 'cancel'; readonly session: string };
+
+/** To a page. After `refused` the agent closes. */
+export type AgentMessage =
+  | ({ readonly type: 'welcome' } & AgentHealth)
+  /** `ERR_NOT_PAIRED`, `ERR_VERSION`, `ERR_ORIGIN`. */
+  | { readonly type: 'refused'; readonly error: ErrorBody }
+  | { readonly type: 'state'; readonly session: string; readonly state: AgentState }
+  | { readonly type: 'openChannel'; readonly session: string }
+  | { readonly type: 'channelData'; readonly session: string; readonly base64: string }
+  | { readonly type: 'channelEnd'; readonly session: string }
+  | { readonly type: 'result'; readonly session: string; readonly result: ElementPayResult }
+  /** No payment was tried or the element was lost: `ERR_BUSY`, `ERR_ELEMENT_...`. */
+  | {
+      readonly type: 'failed';
+      readonly session: string;
+      readonly error: ErrorBody;
+      /** True once the cryptogram may have left the element. */
+      readonly sent: boolean;
+    };
+
+/** Where a payment stands, as the agent sees it. */
+export type AgentState =
+  | { readonly name: 'connecting' }
+  /** The person has not yet said yes in the agent's window. */
+  | { readonly name: 'consent' }
+  | {
+      readonly name: 'waitCard';
+      readonly interfaces: readonly CardInterface[];
+      readonly attempt: number;
+      readonly reason: string | null;
+      readonly deadlineMs: number;
+      /** A card was in the reader before: it must be taken out first. */
+      readonly takeOutFirst: boolean;
+    }
+  | { readonly name: 'reading'; readonly interface: CardInterface }
+  | { readonly name: 'waitPin'; readonly deadlineMs: number }
+  /** The cryptogram is on its way: no cancel any more. */
+  | { readonly name: 'authorising'; readonly interface: CardInterface }
+  | { readonly name: 'removeCard' };
+
+/** From the agent's own window or wallet. */
+export type WindowMessage =
+  | { readonly type: 'consent'; readonly session: string; readonly given: boolean }
+  | { readonly type: 'cancel'; readonly session: string }
+  /** RSA-OAEP (SHA-256) of the ASCII digits under `pinKeySpki`, upper-case hex; null: cancelled. */
+  | { readonly type: 'pin'; readonly session: string; readonly sealedPin: string | null }
+  /** The person inserts or taps a virtual card; `liftAfter` lifts it before that APDU number. */
+  | {
+      readonly type: 'present';
+      readonly card: string;
+      readonly interface: CardInterface;
+      readonly liftAfter: number | null;
+    }
+  | { readonly type: 'takeAway' };
+
+/** To the agent's own window: everything, on every change. */
+export type WindowView = {
+  readonly type: 'view';
+  readonly payment: WindowPayment | null;
+  /** The last payment's end, until the next begins. */
+  readonly last: {
+    readonly session: string;
+    readonly outcome: ElementPayResult['outcome'] | 'failed';
+    readonly reason: string | null;
+  } | null;
+  readonly reader: ReaderView & {
+    readonly card: string | null;
+    readonly interface: CardInterface | null;
+  };
+  readonly cards: readonly WalletCard[];
+};
+export type WindowPayment = {
+  readonly session: string;
+  /** Null until the gateway's signed order is known. */
+  readonly order: ShownOrder | null;
+  /** The page's origin, from its browser. */
+  readonly gatewayOrigin: string;
+  readonly state: AgentState;
+  readonly request: CardRequest | null;
+  /** SPKI hex of the element's key for this payment's PIN, while one is asked for. */
+  readonly pinKeySpki: string | null;
+};
+/** What a command to the window's socket was refused for. */
+export type WindowError = { readonly type: 'error'; readonly error: ErrorBody };
+
+/** A virtual card as the wallet shows it. */
+export type WalletCard = {
+  readonly name: string;
+  readonly label: string;
+  readonly panMasked: string;
+  readonly expiryYymm: string;
+  readonly applicationTransactionCounter: number;
+  readonly interfaces: readonly CardInterface[];
+  /** What this card is there to show; the pages hold the texts. */
+  readonly purpose: string;
+};

@@ -1,0 +1,92 @@
+/** Builds every root of `web` into `web/dist/<root>` with Vite; does nothing when nothing changed. */
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+
+/** One root an audience: the payer, the laptop's helper, the shop, the engineer. */
+export const ROOTS: readonly string[] = ['pay', 'helper', 'shop', 'inside'];
+const here = import.meta.dirname;
+const project = join(here, '..');
+const DIST = join(here, 'dist');
+const STAMP = join(DIST, 'inputs.sha256');
+/** What ends up in a bundle. */
+const INPUTS = ['web', 'plugin/src', 'protocol/src', 'package-lock.json'];
+const SKIPPED = /(^|\/)(dist|node_modules)$|\.test\.ts$|\.test-kit\.ts$/;
+
+/** Builds if an input changed since the last build. */
+export async function buildPages(): Promise<'built' | 'unchanged'> {
+  const digest = inputDigest();
+  if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === digest) return 'unchanged';
+  const { build } = await import('vite');
+  const out = join(here, `dist.${process.pid}`);
+  rmSync(out, { recursive: true, force: true });
+  try {
+    for (const root of ROOTS) {
+      await build({
+        root: join(here, root),
+        configFile: false,
+        logLevel: 'warn',
+        // No public folder beside the roots, no inlined files: the pages' policy allows none.
+        publicDir: false,
+        build: {
+          outDir: join(out, root),
+          emptyOutDir: true,
+          assetsInlineLimit: 0,
+          modulePreload: false,
+          target: 'es2023',
+          reportCompressedSize: false,
+        },
+      });
+    }
+    writeFileSync(join(out, 'inputs.sha256'), digest);
+    replaceFolder(out);
+  } finally {
+    rmSync(out, { recursive: true, force: true });
+  }
+  return 'built';
+}
+
+/** Another checkout's build of the same inputs may be faster: then its folder stays. */
+function replaceFolder(out: string): void {
+  const old = `${DIST}.old.${process.pid}`;
+  if (existsSync(DIST)) renameSync(DIST, old);
+  mkdirSync(here, { recursive: true });
+  try {
+    renameSync(out, DIST);
+  } finally {
+    rmSync(old, { recursive: true, force: true });
+  }
+}
+
+function inputDigest(): string {
+  const hash = createHash('sha256');
+  for (const input of INPUTS) {
+    for (const path of filesOf(input))
+      hash
+        .update(path)
+        .update('\0')
+        .update(readFileSync(join(project, path)));
+  }
+  return hash.digest('hex');
+}
+
+function filesOf(path: string): readonly string[] {
+  if (path.endsWith('.json')) return [path];
+  return readdirSync(join(project, path), { withFileTypes: true })
+    .filter((entry) => !SKIPPED.test(entry.name) && !entry.name.startsWith('dist'))
+    .sort((left, right) => (left.name < right.name ? -1 : 1))
+    .flatMap((entry) => {
+      const child = `${path}/${entry.name}`;
+      return entry.isDirectory() ? filesOf(child) : [child];
+    });
+}
+
+if (import.meta.main) await buildPages();

@@ -1,0 +1,34 @@
+/** Amounts, times and card numbers as people read them; no floating point on the way. */
+import { type Language, language } from './i18n.ts';
+
+const CURRENCIES: Readonly<Record<string, { readonly sign: string; readonly exponent: number }>> = {
+  '156': { sign: '¥', exponent: 2 },
+  '840': { sign: 'US$', exponent: 2 },
+  '978': { sign: '€', exponent: 2 },
+  '344': { sign: 'HK$', exponent: 2 },
+  '392': { sign: 'JP¥', exponent: 0 },
+};
+
+/** `1234567`, `156` -> `¥12,345.67`. An unknown currency shows its number and minor units. */
+export function amountText(amountMinor: string, currency: string): string {
+  const known = CURRENCIES[currency];
+  if (!known) return `${amountMinor} (${currency})`;
+  const digits = amountMinor.padStart(known.exponent + 1, '0');
+  const whole = digits.slice(0, digits.length - known.exponent);
+  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ',');
+  const rest = known.exponent === 0 ? '' : `.${digits.slice(-known.exponent)}`;
+  return `${known.sign}${grouped}${rest}`;
+}
+
+/** Local date and time. */
+export function timeText(atMs: number, in_: Language = language()): string {
+  return new Date(atMs).toLocaleString(in_ === 'zh' ? 'zh-CN' : 'en-GB', {
+    dateStyle: 'medium',
+    timeStyle: 'medium',
+  });
+}
+
+/** `629999*********0017` -> `629999 ••••••••• 0017`. */
+export function panText(panMasked: string): string {
+  return panMasked.replace(/\*+/, (stars) => ` ${'•'.repeat(stars.length)} `);
+}
