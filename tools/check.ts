@@ -12,6 +12,7 @@ const TEST = [
   '--test-timeout=300000',
 ] as const;
 const STEPS: readonly Step[] = [
+  { name: 'pages', command: ['node', 'web/build.ts'] },
   { name: 'types', command: ['node_modules/.bin/tsc', '-b'] },
   { name: 'lint', command: ['node_modules/.bin/biome', 'ci', '.'] },
   {
@@ -21,6 +22,8 @@ const STEPS: readonly Step[] = [
       '--test-isolation=none',
       'protocol/**/*.test.ts',
       'applet/**/*.test.ts',
+      'plugin/**/*.test.ts',
+      'web/**/*.test.ts',
       'tools/**/*.test.ts',
     ],
   },

@@ -43,7 +43,7 @@ export function checkLinks(tree: Tree): readonly Finding[] {
 
 /** Files that start something and so need no importer. */
 const ENTRIES = [
-  /(^|\/)main\.ts$/,
+  /(^|\/)main\.tsx?$/,
   /^applet\/src\/index\.ts$/,
   /^tools\/(check|format|property-seed)\.ts$/,
   /^web\/build\.ts$/,

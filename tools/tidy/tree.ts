@@ -9,8 +9,8 @@ export type Finding = { readonly path: string; readonly line: number; readonly m
 /** The files that rules judge. */
 export type Tree = { readonly files: readonly SourceFile[] };
 
-const SKIPPED = new Set(['node_modules', '.git', '.types', '.tapnpay']);
-const WANTED = /\.(ts|mjs|md|json|sql)$/;
+const SKIPPED = new Set(['node_modules', '.git', '.types', '.tapnpay', 'dist', 'screenshots']);
+const WANTED = /\.(tsx?|mjs|md|json|sql)$/;
 
 /** Reads every source, document and configuration file below `root`. */
 export function readTree(root: string): Tree {
@@ -31,12 +31,12 @@ export function readTree(root: string): Tree {
 
 /** The TypeScript files. */
 export function sources(tree: Tree): readonly SourceFile[] {
-  return tree.files.filter((file) => file.path.endsWith('.ts'));
+  return tree.files.filter((file) => /\.tsx?$/.test(file.path));
 }
 
 /** True for tests and their helpers, which may use more than the code they test. */
 export function isTest(path: string): boolean {
-  return /\.test\.ts$/.test(path) || /\.test-[a-z-]+\.ts$/.test(path) || path.startsWith('tests/');
+  return /\.test\.tsx?$/.test(path) || /\.test-[a-z-]+\.tsx?$/.test(path) || path.startsWith('tests/');
 }
 
 /** An import or re-export of a file. */

@@ -24,6 +24,11 @@ const BANS: readonly Ban[] = [
   { pattern: /\bas any\b|: any\b/g, why: 'any switches the checker off', where: isSource },
   { pattern: /@ts-(ignore|nocheck|expect-error)/g, why: 'fix the type', where: isSource },
   { pattern: /\b(TODO|FIXME|XXX|HACK)\b(?! #\d)/g, why: 'needs an issue number', where: isSource },
+  {
+    pattern: /\b(innerHTML|outerHTML|insertAdjacentHTML|dangerouslySetInnerHTML|document\.write)\b/g,
+    why: 'text is text, never markup',
+    where: isProduct,
+  },
   { pattern: /\b(test|it|describe)\.(only|todo)\b/g, why: 'no parked tests', where: isSource },
   {
     pattern: /\bas (Pan|Stan|AmountMinor|KeyCheckValue|StatusWord)\b/g,

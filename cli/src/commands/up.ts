@@ -1,11 +1,11 @@
 /** `tapnpay up`: the whole system, until it is told to stop. */
-import { chmodSync, mkdirSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { systemClock } from '@tapnpay/protocol/node';
+import { AGENT_WALLET_PAGE } from '@tapnpay/protocol/wire';
 import { type Command, portOption, textOption } from '../command.ts';
-import { gatewayUrl } from '../payment/run-tap.ts';
 import { launchSystem } from '../system/launch.ts';
-import { DEFAULT_PORT, defaultDataDir } from '../system/layout.ts';
+import { DEFAULT_PORT, defaultDataDir, type SystemConfig, urlOf } from '../system/layout.ts';
 
 export const up: Command = {
   summary: {
@@ -13,7 +13,7 @@ export const up: Command = {
     zh: '启动整个系统;按 Ctrl-C 停止',
   },
   usage: `usage: tapnpay up [--port N] [--data DIR] [--database-url URL] [--json]
---port is the first of six ports on 127.0.0.1 (default ${DEFAULT_PORT}, 0 for free ones);
+--port is the first of nine ports on 127.0.0.1 (default ${DEFAULT_PORT}, 0 for free ones);
 DATABASE_URL or --database-url names your own PostgreSQL 15 or later.`,
   options: {
     port: { type: 'string' },
@@ -34,7 +34,7 @@ DATABASE_URL or --database-url names your own PostgreSQL 15 or later.`,
       onProgress: (text) => process.stderr.write(`… ${text}\n`),
     });
     const readyMs = systemClock.nowMs() - startedMs;
-    const facts = { ready: true, gateway: gatewayUrl(system.config), dataDir, readyMs };
+    const facts = readyFacts(system.config, readyMs);
     process.stdout.write(values['json'] ? `${JSON.stringify(facts)}\n` : readyText(facts));
     await ended;
     process.stderr.write('… stopping 正在停止\n');
@@ -43,16 +43,45 @@ DATABASE_URL or --database-url names your own PostgreSQL 15 or later.`,
   },
 };
 
-function readyText(facts: {
-  readonly gateway: string;
-  readonly dataDir: string;
-  readonly readyMs: number;
-}): string {
-  return `Ready in ${(facts.readyMs / 1000).toFixed(1)} s 系统就绪
-  gateway 网关   ${facts.gateway}
-  data 数据      ${facts.dataDir}
-  pay 试一笔     npx tapnpay tap --amount 12.34 --trace
-  This is a laboratory system, not certified by anyone. 本系统仅供实验,未经认证。
+type ReadyFacts = ReturnType<typeof readyFacts>;
+
+function readyFacts(system: SystemConfig, readyMs: number) {
+  const { dataDir } = system;
+  return {
+    ready: true,
+    shop: urlOf(system, 'shop'),
+    wallet: `${urlOf(system, 'agent')}${AGENT_WALLET_PAGE}`,
+    gateway: urlOf(system, 'gatewayHttp'),
+    observer: urlOf(system, 'observer'),
+    /** Typed once in the helper's window, so that only this machine's person pairs a browser. */
+    pairingCode: secretLine(dataDir, 'agent/pairing-code'),
+    adminPassword: secretLine(dataDir, 'shop/admin-password'),
+    dataDir,
+    readyMs,
+  };
+}
+
+/** A secret that its party made for the person at this terminal. */
+function secretLine(dataDir: string, file: string): string {
+  return readFileSync(join(dataDir, file), 'utf8').trim();
+}
+
+function readyText(facts: ReadyFacts): string {
+  return `
+  Tap & Pay is ready after ${(facts.readyMs / 1000).toFixed(1)} s 系统就绪
+
+  shop 商城                ${facts.shop}
+  browser pairing code 浏览器配对码   ${facts.pairingCode}   (asked once 首次支付时输入)
+  PIN of every test card 测试卡密码   123456
+
+  wallet 虚拟卡包          ${facts.wallet}
+  shop's back office 商户后台  ${facts.shop}/admin   password 密码 ${facts.adminPassword}
+  without a browser 命令行试付  npx tapnpay tap --amount 12.34 --trace
+  is anything wrong? 诊断   npx tapnpay doctor
+  data 数据                ${facts.dataDir}
+
+  This is a laboratory system with test money, not certified by anyone.
+  本系统仅供实验,使用测试资金,未经任何认证。Ctrl-C 停止。
 `;
 }
 

@@ -1,17 +1,20 @@
 /** Starts a whole system, step by step, and stops it in the opposite order. */
 
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { personaliseCards, readHsmTokens, runCeremony } from '@tapnpay/online/hsm';
 import { connectHsm, startEmbeddedPostgres } from '@tapnpay/online/runtime';
 import { TapError } from '@tapnpay/protocol/bytes';
 import { systemClock } from '@tapnpay/protocol/node';
 import type { Hsm, HsmCaller } from '@tapnpay/protocol/wire';
 import { GatewayClient } from '../payment/gateway-client.ts';
-import { gatewayUrl, openElement } from '../payment/run-tap.ts';
 import {
   assertPortsFree,
   choosePorts,
   type Ports,
+  projectRoot,
   type SystemConfig,
+  urlOf,
   writeSystemConfig,
 } from './layout.ts';
 import { startRole } from './role-process.ts';
@@ -31,7 +34,7 @@ const HSM_PORT: Readonly<Record<HsmParty, keyof Ports>> = {
 /** What a system is started with. */
 export type LaunchOptions = {
   readonly dataDir: string;
-  /** First of six ports, or 0 for free ones. */
+  /** First of nine ports, or 0 for free ones. */
   readonly basePort: number;
   /** PostgreSQL 15 or later; the embedded one when absent. */
   readonly databaseUrl?: string | undefined;
@@ -69,7 +72,10 @@ async function launchParts(options: LaunchOptions, closers: Closer[]): Promise<S
   const { dataDir, onProgress = () => {} } = options;
   const ports = await choosePorts(options.basePort);
   await assertPortsFree(ports);
-  onProgress('database 数据库');
+  onProgress('pages and database 页面与数据库');
+  const built = buildPages();
+  // A build that fails is told after the database is known to be closed again.
+  built.catch(() => {});
   const databaseUrl = options.databaseUrl ?? (await embeddedDatabase(dataDir, closers));
   const config: SystemConfig = { dataDir, ports, databaseUrl, lab: true };
   writeSystemConfig(config);
@@ -87,8 +93,10 @@ async function launchParts(options: LaunchOptions, closers: Closer[]): Promise<S
   onProgress('keys and cards 密钥与卡片');
   await prepareKeys(config);
   onProgress('switch, issuer, gateway 转接、发卡行、网关');
-  await start(['switch', 'issuer', 'gateway']);
-  await prepareElement(config);
+  await built;
+  await start(['switch', 'issuer', 'gateway', 'observer']);
+  onProgress('shop and payment helper 商城与支付助手');
+  await Promise.all([start(['shop', 'agent']), untilEstablished(config)]);
   return config;
 }
 
@@ -122,20 +130,28 @@ async function prepareKeys(config: SystemConfig): Promise<void> {
   }
 }
 
-/** Waits for the line to the switch, then enrols the element if it is new. */
-async function prepareElement(config: SystemConfig): Promise<void> {
-  const gateway = new GatewayClient({ url: gatewayUrl(config), dataDir: config.dataDir });
+/** The pages that gateway, shop, agent and observer serve; a moment when nothing has changed. */
+async function buildPages(): Promise<void> {
+  const child = spawn(process.execPath, [join(projectRoot, 'web/build.ts')], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const code = await new Promise<number | null>((done) => child.once('exit', done));
+  if (code === 0) return;
+  throw new TapError('ERR_PAGES', 'the pages were not built; see the messages above');
+}
+
+/** Waits for the gateway's line to the switch: from then on a payment can be taken. */
+async function untilEstablished(config: SystemConfig): Promise<void> {
+  const { dataDir } = config;
+  const gateway = new GatewayClient({ url: urlOf(config, 'gatewayHttp'), dataDir });
   const deadlineMs = systemClock.nowMs() + ESTABLISH_TIMEOUT_MS;
   while (!(await gateway.isReady())) {
     if (systemClock.nowMs() > deadlineMs) {
-      const logs = `${config.dataDir}/logs`;
-      const text = `the line between gateway and switch is not established; see ${logs}`;
+      const text = `the line between gateway and switch is not established; see ${dataDir}/logs`;
       throw new TapError('ERR_SYSTEM_START', text);
     }
     await new Promise<void>((done) => {
       systemClock.startTimer(ESTABLISH_PAUSE_MS, done);
     });
   }
-  const element = await openElement(config, gateway);
-  await element.close();
 }

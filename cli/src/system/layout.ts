@@ -21,6 +21,9 @@ export type Ports = {
   readonly hsmGateway: number;
   readonly hsmSwitch: number;
   readonly hsmIssuer: number;
+  readonly shop: number;
+  readonly agent: number;
+  readonly observer: number;
 };
 const PORT_NAMES = [
   'gatewayHttp',
@@ -29,7 +32,22 @@ const PORT_NAMES = [
   'hsmGateway',
   'hsmSwitch',
   'hsmIssuer',
+  'shop',
+  'agent',
+  'observer',
 ] as const satisfies readonly (keyof Ports)[];
+
+/** Where a party's HTTP interface is. */
+export function urlOf(system: Pick<SystemConfig, 'ports'>, party: HttpParty): string {
+  return `http://127.0.0.1:${system.ports[party]}`;
+}
+/** Parties that a browser meets. */
+export type HttpParty = 'gatewayHttp' | 'shop' | 'agent' | 'observer';
+
+/** Folder of the built pages of one audience. */
+export function pagesDir(audience: 'pay' | 'helper' | 'shop' | 'inside'): string {
+  return join(projectRoot, 'web/dist', audience);
+}
 
 /** What every role of one system reads at its start. */
 export type SystemConfig = {

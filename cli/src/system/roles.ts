@@ -1,6 +1,11 @@
 /** The roles of a system: how each is started from the system's configuration. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type CommonConfig, createLog, type Running } from '@tapnpay/online/runtime';
-import type { Ports, SystemConfig } from './layout.ts';
+import { GATEWAY_SERVER_NAME } from '@tapnpay/protocol/wire';
+import { GatewayClient } from '../payment/gateway-client.ts';
+import { elementConfig } from './element.ts';
+import { type Ports, pagesDir, type SystemConfig, urlOf } from './layout.ts';
 
 /** Starts a role in this process. */
 export type StartRole = (system: SystemConfig) => Promise<Running>;
@@ -47,9 +52,55 @@ export const ROLES: Readonly<Record<string, StartRole>> = {
       switchPort: system.ports.switch,
       switchTimeoutMs: LAB_GATEWAY_TIMEOUT_MS,
       lab: system.lab,
+      publicUrl: urlOf(system, 'gatewayHttp'),
+      agentUrl: urlOf(system, 'agent'),
+      observerUrl: system.lab ? urlOf(system, 'observer') : null,
+      pagesDir: pagesDir('pay'),
     });
   },
+  shop: async (system) => {
+    const { startShop } = await import('@tapnpay/online/shop');
+    const { databaseUrl, dataDir, ports } = system;
+    return startShop({
+      databaseUrl,
+      schema: 'shop',
+      dataDir,
+      port: ports.shop,
+      publicUrl: urlOf(system, 'shop'),
+      gatewayUrl: urlOf(system, 'gatewayHttp'),
+      merchant: merchantOf(dataDir),
+      pagesDir: pagesDir('shop'),
+    });
+  },
+  agent: async (system) => {
+    const { startAgentService } = await import('@tapnpay/agent');
+    const { dataDir, ports } = system;
+    const gatewayUrl = urlOf(system, 'gatewayHttp');
+    return startAgentService({
+      dataDir,
+      port: ports.agent,
+      gatewayOrigins: [gatewayUrl],
+      gatewayUrl,
+      serverName: GATEWAY_SERVER_NAME,
+      element: elementConfig(dataDir, 'element'),
+      pagesDir: pagesDir('helper'),
+      requestPairingCode: () => new GatewayClient({ url: gatewayUrl, dataDir }).pairingCode(),
+      log: (record) => process.stderr.write(`${JSON.stringify(record)}\n`),
+    });
+  },
+  observer: async (system) => {
+    const { startObserver } = await import('@tapnpay/online/observer');
+    const { dataDir, ports } = system;
+    return startObserver({ dataDir, port: ports.observer, pagesDir: pagesDir('inside') });
+  },
 };
+
+/** What a merchant is given when it signs up. */
+function merchantOf(dataDir: string): { readonly apiKey: string; readonly webhookSecret: string } {
+  const path = join(dataDir, 'gateway', 'merchant-key.json');
+  const keys = JSON.parse(readFileSync(path, 'utf8')) as Record<string, string>;
+  return { apiKey: keys['apiKey'] ?? '', webhookSecret: keys['webhookSecret'] ?? '' };
+}
 
 async function hsmRole(system: SystemConfig, party: HsmParty): Promise<Running> {
   const { startHsm } = await import('@tapnpay/online/hsm');
