@@ -1,5 +1,6 @@
 /** A whole system in its own processes, a temporary folder and free ports, for system tests. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,6 +50,7 @@ export class TestSystem {
   readonly dataDir: string;
   readonly #env: NodeJS.ProcessEnv;
   #child: ChildProcess | null = null;
+  #ready: ReadyFacts | null = null;
   readonly #taps: Set<ChildProcess> = new Set();
 
   constructor(dataDir: string, env: NodeJS.ProcessEnv = {}) {
@@ -75,9 +77,64 @@ export class TestSystem {
       child.once('exit', () => fail(new Error(`up ended: ${diagnostics}\n${this.logs()}`)));
     });
     clearTimeout(timer);
-    const { readyMs, error } = JSON.parse(line) as { readyMs?: number; error?: unknown };
-    if (readyMs === undefined) throw new Error(`up ended: ${JSON.stringify(error)}`);
-    return readyMs;
+    const facts = JSON.parse(line) as ReadyFacts & { error?: unknown };
+    if (facts.readyMs === undefined) throw new Error(`up ended: ${JSON.stringify(facts.error)}`);
+    this.#ready = facts;
+    return facts.readyMs;
+  }
+
+  /** What `up` printed. */
+  get ready(): ReadyFacts {
+    if (this.#ready === null) throw new Error('the system is not up');
+    return this.#ready;
+  }
+
+  /** Where the database is, as the system's own configuration says. */
+  get databaseUrl(): string {
+    const file = readFileSync(join(this.dataDir, 'system.json'), 'utf8');
+    return (JSON.parse(file) as { databaseUrl: string }).databaseUrl;
+  }
+
+  /** An order as a merchant's back end makes it. */
+  async createOrder(order: {
+    readonly amount: string;
+    readonly fault?: string;
+    readonly returnUrl?: string;
+  }): Promise<{ orderId: string; payUrl: string }> {
+    const keys = readFileSync(join(this.dataDir, 'gateway', 'merchant-key.json'), 'utf8');
+    const { apiKey } = JSON.parse(keys) as { apiKey: string };
+    const { amount, fault, returnUrl } = order;
+    const response = await fetch(`${this.ready.gateway}/v1/orders`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${apiKey}`,
+        'content-type': 'application/json',
+        'idempotency-key': randomUUID(),
+      },
+      body: JSON.stringify({
+        merchantOrderNumber: `N${Date.now()}`,
+        amount,
+        currency: '156',
+        origin: this.ready.shop,
+        ...(returnUrl ? { returnUrl } : {}),
+        ...(fault ? { lab: { fault } } : {}),
+      }),
+    });
+    if (response.status !== 201) throw new Error(`no order: ${await response.text()}`);
+    return (await response.json()) as { orderId: string; payUrl: string };
+  }
+
+  /** Process of a role, or of the element below the agent. */
+  processOf(role: string): number {
+    const words = role === 'element' ? ['element/src/main.ts'] : ['serve', role];
+    const found = this.processes().filter((pid) => {
+      const args = commandLine(pid);
+      const isBelowAgent = role !== 'element' || args.includes(join(this.dataDir, 'element'));
+      return isBelowAgent && words.every((word) => args.some((arg) => arg.endsWith(word)));
+    });
+    const pid = found.at(-1);
+    if (pid === undefined) throw new Error(`no process of ${role}`);
+    return pid;
   }
 
   /** Everything the parties logged. */
@@ -140,6 +197,17 @@ export class TestSystem {
   }
 }
 
+/** What `up --json` prints. */
+export type ReadyFacts = {
+  readonly readyMs?: number;
+  readonly shop: string;
+  readonly wallet: string;
+  readonly gateway: string;
+  readonly observer: string;
+  readonly pairingCode: string;
+  readonly adminPassword: string;
+};
+
 /** The members of the document that tests look at. */
 export type TapAnswer = {
   readonly exitCode: number | null;
@@ -176,6 +244,14 @@ export type TapAnswer = {
   }[];
   readonly totalMs: number;
 };
+
+function commandLine(pid: number): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
+}
 
 function descendants(parent: number): readonly number[] {
   const found: number[] = [];

@@ -1,0 +1,233 @@
+/** A person at a real Chromium: shops, pays, answers the helper's window, and what they then see. */
+import { existsSync } from 'node:fs';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { TestSystem } from '../system.test-kit.ts';
+
+const CHROMIUM = '/usr/bin/chromium';
+/** PIN of the sandbox cards. */
+export const SANDBOX_PIN = '123456';
+/** Longest wait for a page to say something new. */
+export const PAGE_TIMEOUT_MS = 20_000;
+
+/** Why the browser tests cannot run here, or false; in CI a missing browser is a failure. */
+export function withoutBrowser(): string | false {
+  if (existsSync(CHROMIUM) || process.env['CI']) return false;
+  return 'chromium is not installed (apt-get install chromium)';
+}
+
+/** A headless Chromium with its real sandbox, except for root, whom it does not serve so. */
+export function openBrowser(): Promise<Browser> {
+  const isRoot = process.getuid?.() === 0;
+  return chromium.launch({ executablePath: CHROMIUM, args: isRoot ? ['--no-sandbox'] : [] });
+}
+
+/** What a payer does with the helper's window. */
+export type Choices = {
+  readonly card: string;
+  readonly interface: 'contact' | 'contactless';
+  readonly pin?: string;
+  /** Lifts the card before this command; the next presentation stays. */
+  readonly liftAfter?: number;
+  /** What to do when a card is asked for again: present it again, or cancel. */
+  readonly again?: 'present' | 'cancel' | 'contact';
+  readonly consent?: boolean;
+};
+
+/** How a pay page stands. */
+export type PageEnd = { readonly state: string; readonly code: string; readonly charged: string };
+
+/** One browser of one person. */
+export class Payer {
+  readonly context: BrowserContext;
+  readonly system: TestSystem;
+
+  private constructor(system: TestSystem, context: BrowserContext) {
+    this.system = system;
+    this.context = context;
+  }
+
+  static async open(
+    browser: Browser,
+    system: TestSystem,
+    person: { readonly language?: 'zh' | 'en'; readonly phone?: boolean } = {},
+  ): Promise<Payer> {
+    const context = await browser.newContext({
+      locale: person.language === 'zh' ? 'zh-CN' : 'en-GB',
+      viewport: person.phone ? { width: 390, height: 844 } : { width: 1280, height: 900 },
+      reducedMotion: 'reduce',
+    });
+    context.setDefaultTimeout(PAGE_TIMEOUT_MS);
+    return new Payer(system, context);
+  }
+
+  /** An order of a merchant, as its back end makes it. */
+  async order(amount: string, fault?: string): Promise<{ orderId: string; payUrl: string }> {
+    return this.system.createOrder({ amount, ...(fault ? { fault } : {}) });
+  }
+
+  /** Opens the pay page of an order. */
+  async openPayPage(payUrl: string): Promise<Page> {
+    const page = await this.context.newPage();
+    await page.goto(payUrl);
+    await panel(page).waitFor();
+    return page;
+  }
+
+  /** Presses "pay" and answers the window until the pay page stands still. */
+  async pay(page: Page, choices: Choices): Promise<PageEnd> {
+    const window = await this.pressPay(page);
+    await answerWindow(window, this.system.ready.pairingCode, choices);
+    return await finalState(page);
+  }
+
+  /** The helper's window that the press of "pay" opened. */
+  async pressPay(page: Page): Promise<Page> {
+    const opened = page.waitForEvent('popup');
+    await page.locator('[data-test=pay]').click();
+    return await opened;
+  }
+
+  close(): Promise<void> {
+    return this.context.close();
+  }
+}
+
+/** The pay page's main panel. */
+export function panel(page: Page): ReturnType<Page['locator']> {
+  return page.locator('[data-state][data-charged]').first();
+}
+
+/** What the panel says now. */
+export async function stateOf(page: Page): Promise<PageEnd> {
+  const [state, code, charged] = await Promise.all(
+    ['data-state', 'data-code', 'data-charged'].map((name) => panel(page).getAttribute(name)),
+  );
+  return { state: state ?? '', code: code ?? '', charged: charged ?? '' };
+}
+
+/** Waits until the panel is in one of these states. */
+export async function untilState(page: Page, ...states: readonly string[]): Promise<PageEnd> {
+  const selector = states.map((state) => `[data-state="${state}"][data-charged]`).join(', ');
+  try {
+    await page
+      .locator(selector)
+      .first()
+      .waitFor({ timeout: 2 * PAGE_TIMEOUT_MS });
+  } catch {
+    const now = await stateOf(page);
+    throw new Error(`the page is ${JSON.stringify(now)}, not ${states.join(' or ')}`);
+  }
+  return await stateOf(page);
+}
+
+const FINAL = ['APPROVED', 'DECLINED', 'CANCELLED', 'INTERRUPTED', 'UNKNOWN'] as const;
+
+/** The first state in which the page asks for nothing more. */
+export function finalState(page: Page): Promise<PageEnd> {
+  return untilState(page, ...FINAL);
+}
+
+/** State of the helper's window: what it asks the person for. */
+export async function windowState(window: Page): Promise<string> {
+  if (window.isClosed()) return 'closed';
+  const found = await window
+    .locator('[data-state]')
+    .first()
+    .getAttribute('data-state', { timeout: 2_000 })
+    .catch(() => null);
+  return found ?? (window.isClosed() ? 'closed' : 'unknown');
+}
+
+/** Does what the window asks for, until the payment needs no person any more. */
+export async function answerWindow(
+  window: Page,
+  pairingCode: string,
+  choices: Choices,
+): Promise<void> {
+  const person = new Person(window, pairingCode, choices);
+  const deadline = performance.now() + 3 * PAGE_TIMEOUT_MS;
+  while (performance.now() < deadline) {
+    const state = await windowState(window);
+    if (await person.answer(state)) return;
+    await new Promise((done) => setTimeout(done, 20));
+  }
+  throw new Error(`the window still says ${await windowState(window)}`);
+}
+
+/** One person's answers, each given once for each time it is asked for. */
+class Person {
+  readonly #window: Page;
+  readonly #pairingCode: string;
+  readonly #choices: Choices;
+  #presented = 0;
+  #before = '';
+
+  constructor(window: Page, pairingCode: string, choices: Choices) {
+    this.#window = window;
+    this.#pairingCode = pairingCode;
+    this.#choices = choices;
+  }
+
+  /** True when nothing more will be asked. */
+  async answer(state: string): Promise<boolean> {
+    const isNew = state !== this.#before;
+    this.#before = state;
+    if (state === 'closed' || ['authorising', 'removeCard', 'end'].includes(state)) return true;
+    if (!isNew) return false;
+    try {
+      if (state === 'pairing') await this.#pair();
+      if (state === 'consent') await this.#consent();
+      if (state === 'waitCard') await this.#present();
+      if (state === 'waitPin') await this.#enterPin();
+    } catch (fault) {
+      // The window may close, or go on, under a click.
+      if (!this.#window.isClosed() && (await windowState(this.#window)) === state) throw fault;
+    }
+    return false;
+  }
+
+  async #pair(): Promise<void> {
+    await this.#window.locator('[data-test=pairing-code]').fill(this.#pairingCode);
+    await this.#click('pairing-ok');
+  }
+
+  async #consent(): Promise<void> {
+    await this.#click(this.#choices.consent === false ? 'cancel' : 'confirm');
+  }
+
+  async #present(): Promise<void> {
+    const { card, liftAfter, again = 'present' } = this.#choices;
+    const isFirst = this.#presented === 0;
+    this.#presented += 1;
+    if (!isFirst && again === 'cancel') return await this.#click('cancel');
+    const wanted = !isFirst && again === 'contact' ? 'contact' : this.#choices.interface;
+    await presentCard(this.#window, {
+      card,
+      interface: wanted,
+      ...(isFirst && liftAfter ? { liftAfter } : {}),
+    });
+  }
+
+  async #enterPin(): Promise<void> {
+    const { pin = SANDBOX_PIN } = this.#choices;
+    for (const digit of pin) await this.#click(`pin-key-${digit}`);
+    await this.#click('pin-ok');
+  }
+
+  #click(test: string): Promise<void> {
+    return this.#window.locator(`[data-test=${test}]`).click({ timeout: 5_000 });
+  }
+}
+
+/** Taps or inserts a virtual card in the window or the wallet. */
+export async function presentCard(
+  window: Page,
+  act: { readonly card: string; readonly interface: string; readonly liftAfter?: number },
+): Promise<void> {
+  await window.locator(`[data-test=card-${act.card}]`).click();
+  if (act.liftAfter !== undefined) {
+    await window.locator('[data-test=lift-early]').fill(String(act.liftAfter));
+  }
+  const gesture = act.interface === 'contact' ? 'insert' : 'tap';
+  await window.locator(`[data-test=${gesture}]`).click();
+}
