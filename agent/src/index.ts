@@ -5,4 +5,5 @@ export * from './element-process.ts';
 export * from './enrolment.ts';
 export * from './errors.ts';
 export * from './payment.ts';
+export * from './record-relay.ts';
 export * from './virtual-cards.ts';

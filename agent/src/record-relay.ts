@@ -2,19 +2,37 @@
 import { connect, type Socket } from 'node:net';
 
 /** Most bytes of one relayed message; a frame to the element holds it in base64. */
-const RELAY_BYTES_MAX = 65_536;
+export const RELAY_BYTES_MAX = 65_536;
 /** Longest wait for the connection. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
-/** What the relay tells the element. */
+/** What a relay tells the element. */
 export type RelayListener = {
   readonly onOpened: () => void;
+  /** At most `RELAY_BYTES_MAX` bytes at once. */
   readonly onRecords: (records: Uint8Array) => void;
   readonly onClosed: () => void;
 };
 
-/** One connection to the gateway; silent after `end` or `destroy`. */
-export class RecordRelay {
+/** A way to the gateway for one payment; silent after `end` or `destroy`. */
+export type Relay = {
+  /** Records from the element. */
+  readonly send: (records: Uint8Array) => void;
+  /** The element is done: what was sent still goes out. */
+  readonly end: () => void;
+  /** The payment is over. */
+  readonly destroy: () => void;
+};
+
+/** A relay over TCP, for programs that reach the gateway's listener themselves. */
+export function tcpRelay(target: {
+  readonly host: string;
+  readonly port: number;
+}): (listener: RelayListener) => Relay {
+  return (listener) => new TcpRelay(target, listener);
+}
+
+class TcpRelay implements Relay {
   readonly #socket: Socket;
   #listener: RelayListener | null;
 
@@ -36,18 +54,15 @@ export class RecordRelay {
     socket.on('close', () => this.#listener?.onClosed());
   }
 
-  /** Records from the element. */
   send(records: Uint8Array): void {
     if (!this.#socket.destroyed) this.#socket.write(records);
   }
 
-  /** The element is done: what was sent still goes out. */
   end(): void {
     this.#listener = null;
     this.#socket.end();
   }
 
-  /** The payment is over. */
   destroy(): void {
     this.#listener = null;
     this.#socket.destroySoon();

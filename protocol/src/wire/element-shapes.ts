@@ -127,6 +127,7 @@ export const elementCommandShape: Shape<ElementCommand> = unionShape<ElementComm
   apduAnswer: objectShape({ response: hexShape({ max: APDU_BYTES_MAX }) }),
   apduFault: objectShape({ error: errorBodyShape }),
   pinAnswer: objectShape({ sealedPin: nullableShape(hexShape({ min: 256, max: 256 })) }),
+  pinFault: objectShape({ error: errorBodyShape }),
 });
 
 const hopNames = Object.keys(Hop) as readonly HopName[];

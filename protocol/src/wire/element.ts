@@ -31,7 +31,9 @@ export type ElementCommand =
   | { readonly type: 'apduAnswer'; readonly response: string }
   | { readonly type: 'apduFault'; readonly error: ErrorBody }
   /** PIN sealed (RSA-OAEP SHA-256) to the per-payment key of `pinRequest`; null = cancelled. */
-  | { readonly type: 'pinAnswer'; readonly sealedPin: string | null };
+  | { readonly type: 'pinAnswer'; readonly sealedPin: string | null }
+  /** No PIN will come: `ERR_CARD_REMOVED` (the card left meanwhile), `ERR_USER_CANCELLED`. */
+  | { readonly type: 'pinFault'; readonly error: ErrorBody };
 
 /** Element -> agent. */
 export type ElementEvent =
