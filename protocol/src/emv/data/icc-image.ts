@@ -6,7 +6,7 @@ import { EmvDataError } from './errors.ts';
 import * as tags from './tags.ts';
 
 /** Layout version of `IccImage`. */
-export const ICC_IMAGE_VERSION = 1;
+export const ICC_IMAGE_VERSION = 2;
 
 /** What the card's risk management is told by its issuer. @see PBOC3 P5 */
 export type IccPolicy = {
@@ -42,6 +42,24 @@ export type IccState = {
   readonly scriptCounter: number;
   /** Newest first, each in the log format (9F4F), hex. */
   readonly log: readonly string[];
+};
+
+/**
+ * The contactless side of a dual-interface card. Counter, keys and state are those of the contact
+ * side; the certificate is another one, for it signs other records. @see EMV C-7; PBOC3 P5
+ */
+export type IccContactless = {
+  /** Must ask for 9F66. */
+  readonly pdol: string;
+  readonly aip: string;
+  /**
+   * Tag 9F6C as the issuer sets it; the card adds "online PIN" or "signature" when the reader
+   * wants the cardholder verified.
+   */
+  readonly ctq: string;
+  readonly cryptogramVersion: number;
+  readonly iccCertificate: string;
+  readonly iccRemainder: string;
 };
 
 /** All of a virtual card as plain JSON; byte values are upper-case hex. Holds clear keys. */
@@ -85,6 +103,10 @@ export type IccImage = {
   readonly ddol: string;
   readonly logFormat: string;
   readonly policy: IccPolicy;
+  /** Null: a contact-only card, which answers no reader's field. */
+  readonly contactless: IccContactless | null;
+  /** Lab behaviour: answer to contactless GET PROCESSING OPTIONS; `6984` asks for insertion. */
+  readonly contactlessRefusal: '6984' | null;
   readonly state: IccState;
 };
 
@@ -125,10 +147,7 @@ export function iccSignedRecord(image: IccSignedFields): Uint8Array {
   return concatBytes(
     encodeTlv(tags.TAG_5A_APPLICATION_PAN, compressedToBcd(image.pan)),
     hexTlv(tags.TAG_5F34_PAN_SEQUENCE_NUMBER, image.panSequenceNumber),
-    hexTlv(
-      tags.TAG_5F24_APPLICATION_EXPIRATION_DATE,
-      `${image.expiryYymm}${lastDay(image.expiryYymm)}`,
-    ),
+    hexTlv(tags.TAG_5F24_APPLICATION_EXPIRATION_DATE, expirationDate(image)),
     hexTlv(tags.TAG_5F25_APPLICATION_EFFECTIVE_DATE, `${image.effectiveYymm}01`),
     hexTlv(tags.TAG_5F28_ISSUER_COUNTRY_CODE, image.issuerCountryCode),
     hexTlv(tags.TAG_9F07_APPLICATION_USAGE_CONTROL, image.applicationUsageControl),
@@ -196,6 +215,11 @@ function hexTlv(tag: string, hex: string): Uint8Array {
   return encodeTlv(tag, fromHex(hex));
 }
 
+/** Digits of tag 5F24: the last day of the month of expiry. */
+export function expirationDate(image: Pick<IccImage, 'expiryYymm'>): string {
+  return `${image.expiryYymm}${lastDay(image.expiryYymm)}`;
+}
+
 /** The last day of a month YYMM as two digits; 5F24 ends with it. Years are 2000 to 2099. */
 function lastDay(yymm: string): string {
   const year = Number(yymm.slice(0, 2));
@@ -244,7 +268,19 @@ function isImage(value: unknown): value is IccImage {
   if (texts.some((name) => typeof value[name] !== 'string')) return false;
   if (HEX_FIELDS.some((name) => !isHexText(value[name]))) return false;
   const parts = ['keys', 'rsa', 'iac', 'policy', 'state'];
-  return parts.every((name) => isObject(value[name]));
+  if (!parts.every((name) => isObject(value[name]))) return false;
+  return isContactless(value['contactless']) && isRefusal(value['contactlessRefusal']);
+}
+
+const CONTACTLESS_HEX_FIELDS = ['pdol', 'aip', 'ctq', 'iccCertificate', 'iccRemainder'];
+
+function isContactless(value: unknown): boolean {
+  if (value === null) return true;
+  return isObject(value) && CONTACTLESS_HEX_FIELDS.every((name) => isHexText(value[name]));
+}
+
+function isRefusal(value: unknown): boolean {
+  return value === null || value === '6984';
 }
 
 function isHexText(value: unknown): boolean {

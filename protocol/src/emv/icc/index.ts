@@ -1,4 +1,5 @@
 /** The virtual PBOC debit card. */
 export { ISSUER_AUTHENTICATION_DATA_BYTES } from './issuer-authentication.ts';
 export { PSE_NAME } from './selection.ts';
+export type { IccInterface } from './session.ts';
 export { createVirtualIcc, type VirtualIcc } from './virtual-icc.ts';

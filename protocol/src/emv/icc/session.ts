@@ -18,6 +18,9 @@ export type Phase =
   /** Final cryptogram given. */
   | 'completed';
 
+/** How the card is powered; the contactless side does qPBOC only. */
+export type IccInterface = 'contact' | 'contactless';
+
 /** Volatile memory; gone with reset or a new SELECT. */
 export type Session = {
   readonly selected: 'none' | 'directory' | 'application';

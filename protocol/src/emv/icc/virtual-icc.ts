@@ -23,6 +23,7 @@ import { select } from './selection.ts';
 import {
   answerStatus,
   type CommandHandler,
+  type IccInterface,
   type IccPorts,
   type Outcome,
   SESSION_AFTER_RESET,
@@ -61,7 +62,13 @@ const CLASSES: ReadonlySet<number> = new Set([0x00, 0x04, 0x80, 0x84]);
  * Puts a card image to life. A broken one is refused here and not in the middle of a payment.
  * @throws EmvDataError `ERR_EMV_IMAGE`.
  */
-export function createVirtualIcc(options: { readonly image: IccImage } & IccPorts): VirtualIcc {
+export function createVirtualIcc(
+  options: {
+    readonly image: IccImage;
+    /** How the card is powered until it is made anew; by contact when nothing is said. */
+    readonly interface?: IccInterface;
+  } & IccPorts,
+): VirtualIcc {
   const { ciphers, random } = options;
   const start = runnableImage(options.image);
   let card: Snapshot = { image: start, session: SESSION_AFTER_RESET };

@@ -1,7 +1,16 @@
 /** Data preparation: a whole card image of a PBOC debit card from its holder's data and keys. */
 import { toHex } from '../../bytes/index.ts';
 import type { CipherProvider } from '../../crypto/index.ts';
-import { ICC_IMAGE_VERSION, type IccImage, type IccPolicy, iccStaticData } from '../data/index.ts';
+import {
+  CRYPTOGRAM_VERSION_17,
+  ICC_IMAGE_VERSION,
+  type IccContactless,
+  type IccImage,
+  type IccPolicy,
+  type IccSignedFields,
+  iccContactlessStaticData,
+  iccStaticData,
+} from '../data/index.ts';
 import {
   type CertifiedKey,
   issueIccCertificate,
@@ -43,6 +52,18 @@ export const PBOC_DEBIT_PROFILE = {
   },
 } as const;
 
+/**
+ * What a qPBOC card of ours says when nothing else is asked for. The PDOL asks for 9F66 9F02 9F03
+ * 9F1A 95 5F2A 9A 9C 9F37; the CTQ sends a failed fDDA and an expired card online, where the issuer
+ * decides.
+ */
+export const QPBOC_PROFILE: Omit<IccContactless, 'iccCertificate' | 'iccRemainder'> = {
+  pdol: '9F66049F02069F03069F1A0295055F2A029A039C019F3704',
+  aip: '7C00',
+  ctq: '2800',
+  cryptogramVersion: CRYPTOGRAM_VERSION_17,
+};
+
 /** What the bureau is given for one card. */
 export type IccImageRequest = {
   readonly pan: string;
@@ -65,6 +86,15 @@ export type IccImageRequest = {
   readonly certificateSerialNumber: Uint8Array;
   readonly dataAuthenticationCode?: Uint8Array;
   readonly policy?: Partial<IccPolicy>;
+  /** Application identifier, 5 to 16 bytes in hex; PBOC debit when absent. */
+  readonly aid?: string;
+  /**
+   * The contactless side: what is special about it, or null for a contact-only card. Absent: a
+   * dual-interface card with `QPBOC_PROFILE`.
+   */
+  readonly contactless?: Partial<typeof QPBOC_PROFILE> | null;
+  /** Lab behaviour: a contactless card that asks for insertion. */
+  readonly contactlessRefusal?: '6984' | null;
   /** Other lists and codes than those of `PBOC_DEBIT_PROFILE`, for trials. */
   readonly profile?: Partial<
     Pick<IccImage, 'aip' | 'cvmList' | 'iac' | 'cdol1' | 'cdol2' | 'pdol' | 'ddol'>
@@ -83,16 +113,8 @@ export function buildIccImage(
   assertHolderData(request);
   const fields = plainFields(request);
   const staticData = iccStaticData(fields);
-  const expiryMmyy = `${request.expiryYymm.slice(2)}${request.expiryYymm.slice(0, 2)}`;
   const { issuerKey, iccKey, issuerCertificate } = request;
-  const icc = issueIccCertificate(ciphers, {
-    issuerKey,
-    iccKey,
-    pan: request.pan,
-    expiryMmyy,
-    serialNumber: request.certificateSerialNumber,
-    staticData,
-  });
+  const icc = cardCertificate(ciphers, request, staticData);
   const signedStaticData = signStaticData(ciphers, {
     issuerKey,
     dataAuthenticationCode: request.dataAuthenticationCode ?? Uint8Array.of(0xda, 0xc0),
@@ -111,11 +133,42 @@ export function buildIccImage(
     iccCertificate: toHex(icc.certificate),
     iccRemainder: toHex(icc.remainder),
     iccExponent: toHex(icc.exponent),
+    contactless: contactlessSide(ciphers, request, fields),
     signedStaticData: toHex(signedStaticData),
   };
 }
 
+/** The card's key certified over the static data of one side. */
+function cardCertificate(
+  ciphers: Pick<CipherProvider, 'sha1'>,
+  request: IccImageRequest,
+  staticData: Uint8Array,
+): CertifiedKey {
+  return issueIccCertificate(ciphers, {
+    issuerKey: request.issuerKey,
+    iccKey: request.iccKey,
+    pan: request.pan,
+    expiryMmyy: `${request.expiryYymm.slice(2)}${request.expiryYymm.slice(0, 2)}`,
+    serialNumber: request.certificateSerialNumber,
+    staticData,
+  });
+}
+
+/** The contactless side: same keys and counter, a certificate over its own signed record. */
+function contactlessSide(
+  ciphers: Pick<CipherProvider, 'sha1'>,
+  request: IccImageRequest,
+  fields: IccSignedFields,
+): IccContactless | null {
+  if (request.contactless === null) return null;
+  const profile = { ...QPBOC_PROFILE, ...request.contactless };
+  const staticData = iccContactlessStaticData(fields, profile);
+  const { certificate, remainder } = cardCertificate(ciphers, request, staticData);
+  return { ...profile, iccCertificate: toHex(certificate), iccRemainder: toHex(remainder) };
+}
+
 type CertificateFields =
+  | 'contactless'
   | 'rsa'
   | 'issuerCertificate'
   | 'issuerRemainder'
@@ -138,7 +191,7 @@ function plainFields(request: IccImageRequest): Omit<IccImage, CertificateFields
     effectiveYymm: request.effectiveYymm,
     cardholderName: request.cardholderName,
     label: request.label ?? 'PBOC DEBIT',
-    aid: AID_PBOC_DEBIT,
+    aid: request.aid ?? AID_PBOC_DEBIT,
     keys: {
       udkAc: toHex(request.keys.udkAc),
       udkMac: toHex(request.keys.udkMac),
@@ -148,6 +201,7 @@ function plainFields(request: IccImageRequest): Omit<IccImage, CertificateFields
     cryptogramVersion: 1,
     caIndex: request.caIndex,
     policy: { ...policy, ...request.policy },
+    contactlessRefusal: request.contactlessRefusal ?? null,
     state: {
       atc: 0,
       lastOnlineAtc: 0,
@@ -177,6 +231,7 @@ function assertHolderData(request: IccImageRequest): void {
     ['effective month', isYymm(request.effectiveYymm)],
     ['cardholder name', /^[\x20-\x7e]{2,26}$/.test(request.cardholderName)],
     ['label', /^[\x20-\x7e]{1,16}$/.test(label)],
+    ['AID', /^([0-9A-F]{2}){5,16}$/.test(request.aid ?? AID_PBOC_DEBIT)],
     ['CA key index', /^[0-9A-F]{2}$/.test(request.caIndex)],
     ['card keys', Object.values(request.keys).every((key) => key.length === 16)],
   ];

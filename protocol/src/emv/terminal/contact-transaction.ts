@@ -224,7 +224,8 @@ function outcomeOf(context: KernelContext, end: Ending, answer?: OnlineAnswer): 
     tvr: tvrOf(context).slice(),
     tsi: tsiOf(context).slice(),
     cvmResults: (context.data.get(data.TAG_9F34_CVM_RESULTS) ?? new Uint8Array(3)).slice(),
-    dataAuthentication: context.dataAuthentication,
+    dataAuthentication:
+      context.dataAuthentication === 'fDDA' ? 'failed' : context.dataAuthentication,
     issuerAuthentication: context.issuerAuthentication,
     scriptResults: [...context.scriptResults],
     aid: context.data.get(data.TAG_84_DEDICATED_FILE_NAME)?.slice() ?? null,

@@ -2,9 +2,9 @@
 import type { CommandApdu, ResponseApdu } from '../../iso7816/index.ts';
 import type {
   Candidate,
-  ContactOutcome,
   Kernel,
   KernelAnswer,
+  KernelOutcome,
   KernelRequest,
   OnlineAnswer,
   OnlineRequest,
@@ -20,6 +20,8 @@ export type KernelDriver = {
   selectApplication(candidates: readonly Candidate[]): Awaitable<number | null>;
   enterPin(request: Extract<KernelRequest, { kind: 'enterPin' }>): Awaitable<PinEntry>;
   authorise(request: OnlineRequest): Awaitable<OnlineAnswer>;
+  /** The card may be taken away. */
+  releaseCard?(): Awaitable<void>;
   phase?(notice: Extract<KernelRequest, { kind: 'phase' }>): void;
 };
 
@@ -28,10 +30,10 @@ export type KernelDriver = {
  * that it decides what a lost card or line means at that moment.
  * @throws whatever the kernel throws: its own faults, and the driver's before `authorise`.
  */
-export async function driveKernel(
-  kernel: Kernel<ContactOutcome>,
+export async function driveKernel<Outcome extends KernelOutcome>(
+  kernel: Kernel<Outcome>,
   driver: KernelDriver,
-): Promise<ContactOutcome> {
+): Promise<Outcome> {
   let step = kernel.next(undefined);
   while (!step.done) {
     let answer: KernelAnswer;
@@ -58,6 +60,9 @@ async function answerRequest(request: KernelRequest, driver: KernelDriver): Prom
       return await driver.enterPin(request);
     case 'authorise':
       return await driver.authorise(request.request);
+    case 'releaseCard':
+      await driver.releaseCard?.();
+      return undefined;
     case 'phase':
       driver.phase?.(request);
       return undefined;

@@ -2,6 +2,7 @@
 export { type ActionDecision, tvrNames } from './action-analysis.ts';
 export { type CaPublicKey, type CaPublicKeyTable, loadCaPublicKeys } from './ca-keys.ts';
 export { contactTransaction } from './contact-transaction.ts';
+export { contactlessTransaction } from './contactless-transaction.ts';
 export { COMMANDS_MAX } from './context.ts';
 export type { DataValues } from './data-objects.ts';
 export { driveKernel, type KernelDriver } from './driver.ts';
@@ -9,6 +10,7 @@ export { KernelError, type KernelErrorCode } from './errors.ts';
 export { FIELD_55_TAGS } from './online.ts';
 export {
   assertTerminalProfile,
+  type ContactlessLimits,
   NO_RANDOM_SELECTION,
   type ProfileOptions,
   type RandomSelection,
@@ -19,12 +21,15 @@ export {
 } from './profile.ts';
 export type {
   Candidate,
+  ContactlessOutcome,
+  ContactlessTransaction,
   ContactOutcome,
   ContactTransaction,
   Cryptogram,
   DataAuthentication,
   Kernel,
   KernelAnswer,
+  KernelOutcome,
   KernelRequest,
   MerchantData,
   OnlineAnswer,
@@ -32,4 +37,6 @@ export type {
   Phase,
   PhaseFacts,
   PinEntry,
+  TerminalTransaction,
+  TransactionOutcome,
 } from './types.ts';

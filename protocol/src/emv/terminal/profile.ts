@@ -7,6 +7,7 @@ import {
   TERMINAL_CAPABILITY_2_ENCIPHERED_PIN_OFFLINE,
   TERMINAL_CAPABILITY_2_PLAINTEXT_PIN_OFFLINE,
   TERMINAL_CAPABILITY_3_CDA,
+  TTQ_BYTES,
 } from '../data/index.ts';
 import { type CaPublicKeyTable, loadCaPublicKeys } from './ca-keys.ts';
 import { KernelError } from './errors.ts';
@@ -17,6 +18,15 @@ export type RandomSelection = {
   readonly targetPercentage: number;
   readonly maximumTargetPercentage: number;
   readonly thresholdMinor: bigint;
+};
+
+/** Limits of the contactless reader in minor units. @see EMV C-7 §3.1 */
+export type ContactlessLimits = {
+  readonly floorLimitMinor: bigint;
+  /** A larger amount takes no tap. */
+  readonly transactionLimitMinor: bigint;
+  /** A larger amount wants the cardholder verified. */
+  readonly cvmLimitMinor: bigint;
 };
 
 /** Rules for one application. */
@@ -35,6 +45,8 @@ export type TerminalAid = {
   readonly randomSelection: RandomSelection;
   readonly defaultDdol: Uint8Array | null;
   readonly defaultTdol: Uint8Array | null;
+  /** Null: contact only. */
+  readonly contactless: ContactlessLimits | null;
 };
 
 /** The acceptor. */
@@ -50,6 +62,8 @@ export type TerminalProfile = {
   readonly capabilities: Uint8Array;
   /** 9F40, 5 bytes. */
   readonly additionalCapabilities: Uint8Array;
+  /** 9F66, 4 bytes, before the two transient bits of byte 2 are set. @see EMV C-7 table 3-1 */
+  readonly terminalTransactionQualifiers: Uint8Array;
   /** 9F1E, 8 characters. */
   readonly interfaceDeviceSerialNumber: string;
   readonly aids: readonly TerminalAid[];
@@ -61,6 +75,7 @@ export const TERMINAL_AIDS_MAX = 32;
 
 /** Plain form of the acceptance parameters a gateway manages; byte values are hex. */
 export type TerminalParameters = {
+  readonly terminalTransactionQualifiers: string;
   readonly countryCode: string;
   readonly terminalType: string;
   readonly terminalCapabilities: string;
@@ -73,6 +88,11 @@ export type TerminalParameters = {
     readonly tacOnline: string;
     readonly floorLimitMinor: string;
     readonly defaultDdol: string;
+    readonly contactless: {
+      readonly floorLimitMinor: string;
+      readonly transactionLimitMinor: string;
+      readonly cvmLimitMinor: string;
+    } | null;
   }[];
   readonly caPublicKeys: readonly {
     readonly rid: string;
@@ -122,6 +142,11 @@ export function terminalProfileOf(
     terminalType: byteAt(hex('terminalType', parameters.terminalType, 1), 0),
     capabilities: hex('terminalCapabilities', parameters.terminalCapabilities, 3),
     additionalCapabilities: hex('additional', parameters.additionalTerminalCapabilities, 5),
+    terminalTransactionQualifiers: hex(
+      'terminalTransactionQualifiers',
+      parameters.terminalTransactionQualifiers,
+      4,
+    ),
     interfaceDeviceSerialNumber: options.interfaceDeviceSerialNumber,
     aids: parameters.aids.map((entry) => ({
       aid: hex('aid', entry.aid),
@@ -134,11 +159,23 @@ export function terminalProfileOf(
       randomSelection: NO_RANDOM_SELECTION,
       defaultDdol: entry.defaultDdol === '' ? null : hex('defaultDdol', entry.defaultDdol),
       defaultTdol: null,
+      contactless: contactlessLimitsOf(entry.contactless),
     })),
     caPublicKeys: loadCaPublicKeys(options.ciphers, caPublicKeys),
   };
   assertTerminalProfile(profile);
   return profile;
+}
+
+function contactlessLimitsOf(
+  limits: TerminalParameters['aids'][number]['contactless'],
+): ContactlessLimits | null {
+  if (limits === null) return null;
+  return {
+    floorLimitMinor: minorUnits('contactless.floorLimitMinor', limits.floorLimitMinor),
+    transactionLimitMinor: minorUnits('contactless', limits.transactionLimitMinor),
+    cvmLimitMinor: minorUnits('contactless.cvmLimitMinor', limits.cvmLimitMinor),
+  };
 }
 
 /**
@@ -164,6 +201,9 @@ export function assertTerminalProfile(profile: TerminalProfile): void {
   ].find((bit) => hasBit(profile.capabilities, bit));
   if (unbuilt) throw profileError(`capabilities (${unbuilt.nameEn} is not built)`);
   if (profile.additionalCapabilities.length !== 5) throw profileError('additionalCapabilities');
+  if (profile.terminalTransactionQualifiers.length !== TTQ_BYTES) {
+    throw profileError('terminalTransactionQualifiers');
+  }
   if (!/^[\x20-\x7e]{8}$/.test(profile.interfaceDeviceSerialNumber)) {
     throw profileError('interfaceDeviceSerialNumber');
   }

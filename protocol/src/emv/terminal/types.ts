@@ -1,4 +1,4 @@
-/** What the contact kernel takes, asks, is answered, and gives back. */
+/** What the kernels take, ask, are answered, and give back. */
 import type { Secret } from '../../bytes/index.ts';
 import type { CipherProvider } from '../../crypto/provider.ts';
 import type { CommandApdu, ResponseApdu } from '../../iso7816/index.ts';
@@ -6,8 +6,13 @@ import type { CryptogramType } from '../data/index.ts';
 import type { DataValues } from './data-objects.ts';
 import type { TerminalProfile } from './profile.ts';
 
-/** The phases in the order of the standard. @see EMV 4.3 B3 §10 figure 7 */
+/**
+ * The phases of both kernels, those of the contact kernel in the order of the standard.
+ * @see EMV 4.3 B3 §10 figure 7; EMV C-7 §3
+ */
 export type Phase =
+  /** Contactless: reader limits and terminal transaction qualifiers, before any card. */
+  | 'preProcessing'
   | 'applicationSelection'
   | 'initiateApplication'
   | 'readApplicationData'
@@ -16,6 +21,8 @@ export type Phase =
   | 'cardholderVerification'
   | 'terminalRiskManagement'
   | 'terminalActionAnalysis'
+  /** Contactless: what the card's cryptogram, its qualifiers and the TVR lead to. */
+  | 'transactionDecision'
   | 'firstGenerateAc'
   | 'onlineProcessing'
   | 'issuerAuthentication'
@@ -87,6 +94,11 @@ export type KernelRequest =
   | { readonly kind: 'enterPin'; readonly pan: Secret<string> }
   /** Answer: `OnlineAnswer`. */
   | { readonly kind: 'authorise'; readonly request: OnlineRequest }
+  /**
+   * Nothing more is asked of the card: it may be taken away. Once, before each outcome is returned;
+   * not before a fault is thrown. The answer is ignored.
+   */
+  | { readonly kind: 'releaseCard' }
   /** A finished phase; the answer is ignored. */
   | {
       readonly kind: 'phase';
@@ -109,8 +121,8 @@ export type KernelAnswer =
 /** A part of the kernel's conversation that ends with `Value`. */
 export type Kernel<Value> = Generator<KernelRequest, Value, KernelAnswer>;
 
-/** One contact transaction. */
-export type ContactTransaction = {
+/** One transaction, whichever way the card is read. */
+export type TerminalTransaction = {
   readonly ciphers: CipherProvider;
   readonly terminal: TerminalProfile;
   /** 9F02, minor units, cashback included. */
@@ -128,6 +140,11 @@ export type ContactTransaction = {
   readonly merchant: MerchantData;
 };
 
+/** One contact transaction. */
+export type ContactTransaction = TerminalTransaction;
+/** One contactless transaction; an AID without `contactless` limits takes no part in it. */
+export type ContactlessTransaction = TerminalTransaction;
+
 /** The accepting merchant; an absent value is not sent to the card. */
 export type MerchantData = {
   /** 9F16, 15 characters at most. */
@@ -143,15 +160,10 @@ export type MerchantData = {
 };
 
 /** Result of offline data authentication. */
-export type DataAuthentication = 'none' | 'SDA' | 'DDA' | 'failed';
+export type DataAuthentication = 'none' | 'SDA' | 'DDA' | 'fDDA' | 'failed';
 
-/** How the transaction ended. */
-export type ContactOutcome = {
-  /**
-   * `unknown`: sent to the issuer without a final answer, or approved there and the card lost.
-   * `notAccepted`: no application, or the card refused before any cryptogram.
-   */
-  readonly outcome: 'approved' | 'declined' | 'unknown' | 'cancelled' | 'notAccepted';
+/** What both kernels say of a transaction's end. */
+export type TransactionOutcome = {
   /** Who decided and why: `issuer:51`, `card:AAC`, `terminal:TAC-denial`, `ERR_CARD_REMOVED`. */
   readonly reason: string;
   readonly online: 'notSent' | OnlineAnswer['result'];
@@ -160,11 +172,9 @@ export type ContactOutcome = {
   readonly first: Cryptogram | null;
   /** The first cryptogram when it is an ARQC. */
   readonly arqc: Cryptogram | null;
-  readonly second: Cryptogram | null;
   readonly tvr: Uint8Array;
   readonly tsi: Uint8Array;
   readonly cvmResults: Uint8Array;
-  readonly dataAuthentication: DataAuthentication;
   readonly issuerAuthentication: 'notPerformed' | 'passed' | 'failed';
   /** One result of 5 bytes a script. @see EMV 4.3 B4 §A5 */
   readonly scriptResults: readonly Uint8Array[];
@@ -174,3 +184,32 @@ export type ContactOutcome = {
   /** Every data object at the end; prints masked. */
   readonly values: DataValues;
 };
+
+/** How a contact transaction ended. */
+export type ContactOutcome = TransactionOutcome & {
+  /**
+   * `unknown`: sent to the issuer without a final answer, or approved there and the card lost.
+   * `notAccepted`: no application, or the card refused before any cryptogram.
+   */
+  readonly outcome: 'approved' | 'declined' | 'unknown' | 'cancelled' | 'notAccepted';
+  readonly second: Cryptogram | null;
+  readonly dataAuthentication: Exclude<DataAuthentication, 'fDDA'>;
+};
+
+/**
+ * How a contactless transaction ended. The approval is final at the issuer's answer: there is no
+ * second cryptogram, no issuer authentication and no script.
+ */
+export type ContactlessOutcome = TransactionOutcome & {
+  /**
+   * As of `ContactOutcome`; `tryAnotherInterface`: nothing was charged, the card should be inserted:
+   * `card:useContact`, `terminal:contactlessLimit`, `terminal:contactlessNotTaken`,
+   * `terminal:noCommonCvm`.
+   */
+  readonly outcome: ContactOutcome['outcome'] | 'tryAnotherInterface';
+  readonly second: null;
+  readonly dataAuthentication: 'none' | 'fDDA' | 'failed';
+};
+
+/** The end of either kernel. */
+export type KernelOutcome = ContactOutcome | ContactlessOutcome;
