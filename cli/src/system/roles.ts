@@ -33,6 +33,7 @@ export const ROLES: Readonly<Record<string, StartRole>> = {
       ...(await common(system, 'switch')),
       port: system.ports.switch,
       issuerTimeoutMs: LAB_SWITCH_TIMEOUT_MS,
+      lab: system.lab,
     });
   },
   issuer: async (system) => {

@@ -2,6 +2,7 @@
 import type { Clock, RandomSource } from '@tapnpay/protocol/bytes';
 import type { Iso8583Message } from '@tapnpay/protocol/iso8583';
 import type { HopRecord, Hsm, KeyBlock } from '@tapnpay/protocol/wire';
+import type { Tracer } from '../runtime/index.ts';
 import type { GatewayStore } from './store.ts';
 
 /** The line to the switch. */
@@ -86,6 +87,8 @@ export type GatewayPorts = {
   readonly crash?: () => void;
   /** Work for `tick` has come up: a reversal or a notification. */
   readonly wake: () => void;
+  /** Of a laboratory only. */
+  readonly tracer?: Tracer;
 };
 
 /** Times and limits of an installation that asks for nothing else. */

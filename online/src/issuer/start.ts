@@ -14,13 +14,15 @@ import {
   readPartyKeys,
   systemClock,
   systemRandom,
+  Tracer,
 } from '../runtime/index.ts';
 import { CardFile } from './cards.ts';
-import { IssuerCore } from './core.ts';
+import type { IssuerCore } from './core.ts';
 import { type IssuerFaults, openDropReply } from './lab-faults.ts';
 import { openKeyedDigest } from './lookup-key.ts';
 import { ISSUER_LIMITS, type IssuerPorts } from './ports.ts';
 import { openIssuerStore } from './store-postgres.ts';
+import { issuerCore } from './tracing.ts';
 
 /** Institution numbers of an installation that asks for no others. */
 export const ISSUER_INSTITUTION = '62990000001';
@@ -86,7 +88,10 @@ export async function startIssuer(input: IssuerConfig): Promise<RunningIssuer> {
     const system = { clock: systemClock, random: systemRandom, keyedDigest };
     const refreshCards = cardRefresher(new CardFile(dataDir, system), store, log);
     await refreshCards();
-    const core = new IssuerCore({
+    const tracer = config.lab
+      ? new Tracer({ party: 'issuer', clock: systemClock, log: log.info })
+      : undefined;
+    const ports: IssuerPorts = {
       ...system,
       store,
       hsm,
@@ -97,7 +102,8 @@ export async function startIssuer(input: IssuerConfig): Promise<RunningIssuer> {
       refreshCards: () => refreshCards().catch(cardFileFault(log)),
       isReplyDropped: openDropReply(dataDir, config.lab && (config.lab.faults ?? {})),
       log: log.info,
-    });
+    };
+    const core = issuerCore(ports, tracer);
     const line = openLine({ config, core, hsm, zoneKey: partyKeys.zmk.keyBlock, log });
     closers.push(() => line.close());
     await lineUpOrWaited(line);

@@ -12,3 +12,6 @@ export * from './party-keys.ts';
 export * from './ready.ts';
 export * from './redaction.ts';
 export * from './system.ts';
+export * from './trace.ts';
+export * from './trace-hsm.ts';
+export * from './trace-message.ts';

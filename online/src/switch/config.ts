@@ -13,6 +13,8 @@ export type SwitchConfig = CommonConfig & {
   readonly issuerInstitution?: string | undefined;
   /** Prefixes of the card numbers that belong to the issuer. */
   readonly cardPrefixes?: readonly string[] | undefined;
+  /** A laboratory: what passes is written for the look inside. */
+  readonly lab?: boolean | undefined;
 };
 
 const institutionSchema = z.string().regex(/^[0-9]{11}$/, 'is 11 digits');
@@ -31,4 +33,5 @@ export const switchConfigSchema: z.ZodType<SwitchConfig> = z.object({
     .min(1)
     .max(1_000)
     .optional(),
+  lab: z.boolean().optional(),
 });

@@ -5,6 +5,7 @@
  */
 import { errorBody } from '@tapnpay/protocol/bytes';
 import { type Iso8583Message, textField } from '@tapnpay/protocol/iso8583';
+import { runInTrace } from '../runtime/index.ts';
 import { buildAdvice, macIsValid, unpackMessage, withMac } from './messages.ts';
 import type { Advice, Transaction } from './model.ts';
 import type { SwitchPorts } from './ports.ts';
@@ -56,10 +57,13 @@ export class Forwarder {
   }
 
   async #try(advice: Advice & { readonly of: Transaction }): Promise<void> {
-    const { store, clock, profile, log } = this.#ports;
+    const { store, clock, profile, log, tracer } = this.#ports;
     const { transactionId, attempts, destination, stan } = advice;
     try {
-      const code = await this.#exchange(advice).catch((fault: unknown) => {
+      const references = [advice.of.retrievalReference];
+      const code = await runInTrace(tracer, { references, hop: 'confirm' }, () =>
+        this.#exchange(advice),
+      ).catch((fault: unknown) => {
         log({ event: 'adviceFailed', stan, code: errorBody(fault).code });
         return null;
       });

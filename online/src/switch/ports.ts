@@ -2,7 +2,7 @@
 import type { Clock, RandomSource } from '@tapnpay/protocol/bytes';
 import type { Iso8583Message } from '@tapnpay/protocol/iso8583';
 import { Hop, type HopRecord, type Hsm, type KeyBlock } from '@tapnpay/protocol/wire';
-import type { Log } from '../runtime/index.ts';
+import type { Log, Tracer } from '../runtime/index.ts';
 import type { Vault } from '../runtime/vault.ts';
 import type { Route } from './routing.ts';
 import type { SwitchStore } from './store.ts';
@@ -55,6 +55,8 @@ export type SwitchPorts = {
   readonly onHop: (record: HopRecord) => void;
   /** Work for `tick` has come up: a reversal. */
   readonly wake: () => void;
+  /** Of a laboratory only. */
+  readonly tracer?: Tracer;
 };
 
 /** Institution numbers of the one system that `tapnpay up` starts. */

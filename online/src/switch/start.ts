@@ -14,21 +14,24 @@ import {
   readPartyKeys,
   systemClock,
   systemRandom,
+  Tracer,
 } from '../runtime/index.ts';
 import { createVault, readOrMakeVaultKey } from '../runtime/vault.ts';
 import { type SwitchConfig, switchConfigSchema } from './config.ts';
-import { SwitchCore } from './core.ts';
+import type { SwitchCore } from './core.ts';
 import {
   INSTITUTION_GATEWAY,
   INSTITUTION_ISSUER,
   INSTITUTION_SWITCH,
   type MemberLines,
   SWITCH_DEFAULTS,
+  type SwitchPorts,
   type SwitchProfile,
 } from './ports.ts';
 import type { SwitchStore } from './store.ts';
 import { openSwitchStore } from './store-postgres.ts';
 import { Ticker } from './ticker.ts';
+import { switchCore } from './tracing.ts';
 
 /** A running switch. */
 export type RunningSwitch = {
@@ -101,7 +104,10 @@ function assemble(parts: {
     onEstablished: () => ticker.wake(),
   });
   const vaultKey = readOrMakeVaultKey(join(config.dataDir, 'switch', 'vault.key'), systemRandom);
-  const core: SwitchCore = new SwitchCore({
+  const tracer = config.lab
+    ? new Tracer({ party: 'switch', clock: systemClock, log: log.info })
+    : undefined;
+  const ports: SwitchPorts = {
     ...system,
     store,
     lines: memberLines(lines),
@@ -110,7 +116,8 @@ function assemble(parts: {
     // The log of the hop is enough in a process of its own.
     onHop: () => undefined,
     wake: () => ticker.wake(),
-  });
+  };
+  const core: SwitchCore = switchCore(ports, tracer);
   return { core, ticker, lines };
 }
 

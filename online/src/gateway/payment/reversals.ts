@@ -3,6 +3,7 @@
  * changes nothing: once reversed is reversed. @see Q/CUP 006, reversal advice
  */
 import { type Iso8583Message, textField } from '@tapnpay/protocol/iso8583';
+import { runInTrace } from '../../runtime/index.ts';
 import type { Payment, Reversal } from '../model.ts';
 import type { GatewayPorts } from '../ports.ts';
 import { buildReversal, macIsValid, type OriginalRequest, withMac } from './messages.ts';
@@ -31,7 +32,12 @@ async function tryReversal(ports: GatewayPorts, reversal: Reversal): Promise<voi
   const { store, clock, profile, log } = ports;
   const { paymentId, attempts } = reversal;
   const payment = await store.findPayment(paymentId);
-  const code = payment ? await exchange(ports, payment, reversal).catch(() => null) : null;
+  const references = [payment?.orderId, paymentId, payment?.retrievalReference];
+  const code = payment
+    ? await runInTrace(ports.tracer, { references, hop: 'confirm' }, () =>
+        exchange(ports, payment, reversal).catch(() => null),
+      )
+    : null;
   log({ event: 'reversalTried', paymentId, attempts, responseCode: code });
   if (payment && code !== null && ACKNOWLEDGED_CODES.has(code)) {
     await closeReversal(ports, payment, code);
