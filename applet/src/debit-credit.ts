@@ -1,24 +1,30 @@
 /**
- * Debit/credit acceptance (借贷记受理): drives the contact kernel with the element's host calls
- * and seals the card's cryptogram for the gateway.
+ * Debit/credit acceptance (借贷记受理): drives the kernel of the card's interface with the element's
+ * host calls and seals the card's cryptogram for the gateway.
  */
 import { fromHex, type Secret, TapError, toHex } from '@tapnpay/protocol/bytes';
 import type { CipherProvider } from '@tapnpay/protocol/crypto';
 import {
   hasBit,
+  TAG_50_APPLICATION_LABEL,
   TVR_1_DDA_FAILED,
   TVR_1_OFFLINE_DATA_AUTHENTICATION_NOT_PERFORMED,
   TVR_1_SDA_FAILED,
 } from '@tapnpay/protocol/emv/data';
 import {
-  type ContactOutcome,
-  type ContactTransaction,
+  contactlessTransaction,
   contactTransaction,
+  type Kernel,
   type KernelAnswer,
+  type KernelOutcome,
   type KernelRequest,
   type OnlineAnswer,
   type OnlineRequest,
+  type Phase,
+  type PhaseFacts,
   type PinEntry,
+  type TerminalProfile,
+  type TerminalTransaction,
 } from '@tapnpay/protocol/emv/terminal';
 import {
   decodeResponse,
@@ -29,8 +35,10 @@ import {
 } from '@tapnpay/protocol/iso7816';
 import type {
   ApplicationContext,
+  CardInterface,
   EncipheredPin,
   GatewayMessage,
+  HopName,
   HostConversation,
   SealedPayment,
   SignedOrder,
@@ -38,7 +46,7 @@ import type {
 import { type GatewayConversation, ISSUER_TIMEOUT_MS } from './communication.ts';
 import { AppletError, GatewayRefusal } from './errors.ts';
 import { ask, passHop } from './host.ts';
-import { isSandboxCa, terminalProfile } from './parameters.ts';
+import { isSandboxCa } from './parameters.ts';
 import { signPayment } from './security.ts';
 
 /** Goods and services. @see EMV 4.3 B3 Annex A, tag 9C */
@@ -50,6 +58,27 @@ const RID_BYTES = 5;
 const TAG_8F_CA_INDEX = '8F';
 /** Characters of 9F4E, which no encoding but ASCII has. */
 const MERCHANT_NAME_CHARACTERS_MAX = 20;
+/** Characters of the label on a receipt. */
+const LABEL_CHARACTERS_MAX = 32;
+
+/**
+ * Phases after which a hop is passed. In qPBOC the answer to GET PROCESSING OPTIONS is the
+ * cryptogram, the checks follow it, and the card is not brought to a second one.
+ */
+const HOPS_OF_PHASE: Readonly<
+  Record<CardInterface, Readonly<Partial<Record<Phase, readonly HopName[]>>>>
+> = {
+  contact: {
+    readApplicationData: ['tap'],
+    terminalActionAnalysis: ['check'],
+    firstGenerateAc: ['cryptogram'],
+    completion: ['finish'],
+  },
+  contactless: {
+    readApplicationData: ['tap', 'cryptogram'],
+    transactionDecision: ['check'],
+  },
+};
 
 type Authorisation = Extract<GatewayMessage, { type: 'authorisation' }>;
 
@@ -62,31 +91,39 @@ export type Progress = {
   readonly fault: TapError | null;
 };
 
-/** The card's side of one payment. */
+/** Nothing left the element yet. */
+export const NO_PROGRESS: Progress = { sent: false, authorisation: null, fault: null };
+
+/** What one presentation of a card stands on. */
+export type AcceptanceFacts = {
+  readonly context: ApplicationContext<CipherProvider>;
+  readonly terminal: TerminalProfile;
+  readonly gateway: GatewayConversation;
+  readonly order: SignedOrder;
+  readonly interface: CardInterface;
+};
+
+/** The card's side of a payment: one card, presented once. */
 export class Acceptance {
-  readonly #context: ApplicationContext<CipherProvider>;
-  readonly #gateway: GatewayConversation;
-  readonly #order: SignedOrder;
+  readonly #facts: AcceptanceFacts;
   #pin: EncipheredPin | null = null;
   #rid = '';
   #caIndex: number | null = null;
   #isAuthenticated = false;
-  progress: Progress = { sent: false, authorisation: null, fault: null };
+  progress: Progress = NO_PROGRESS;
 
-  constructor(facts: {
-    readonly context: ApplicationContext<CipherProvider>;
-    readonly gateway: GatewayConversation;
-    readonly order: SignedOrder;
-  }) {
-    this.#context = facts.context;
-    this.#gateway = facts.gateway;
-    this.#order = facts.order;
+  constructor(facts: AcceptanceFacts) {
+    this.#facts = facts;
   }
 
   /** Runs the kernel to its end. @throws TapError what neither kernel nor gateway could absorb. */
-  *run(): HostConversation<ContactOutcome> {
-    const kernel = contactTransaction(yield* this.#transaction());
-    let step = kernel.next();
+  *run(): HostConversation<KernelOutcome> {
+    const transaction = yield* this.#transaction();
+    const isContact = this.#facts.interface === 'contact';
+    const kernel: Kernel<KernelOutcome> = isContact
+      ? contactTransaction(transaction)
+      : contactlessTransaction(transaction);
+    let step = kernel.next(undefined);
     while (!step.done) {
       let answer: KernelAnswer;
       try {
@@ -100,15 +137,15 @@ export class Acceptance {
     return step.value;
   }
 
-  *#transaction(): HostConversation<ContactTransaction> {
-    const { ciphers } = this.#context;
-    const { amountMinor, currency, dateYymmdd, timeHhmmss } = this.#order;
-    const { merchantId, merchantName, terminalId } = this.#order;
+  *#transaction(): HostConversation<TerminalTransaction> {
+    const { context, order, terminal } = this.#facts;
+    const { amountMinor, dateYymmdd, timeHhmmss } = order;
+    const { merchantId, merchantName, terminalId } = order;
     const nowMs = yield* ask({ call: 'clock' });
     const name = merchantName.slice(0, MERCHANT_NAME_CHARACTERS_MAX);
     return {
-      ciphers,
-      terminal: terminalProfile(this.#context, currency),
+      ciphers: context.ciphers,
+      terminal,
       amountMinor: BigInt(amountMinor),
       otherAmountMinor: 0n,
       transactionType: TRANSACTION_TYPE_PURCHASE,
@@ -142,6 +179,9 @@ export class Acceptance {
         return yield* this.#enterPin(request.pan);
       case 'authorise':
         return yield* this.#authorise(request.request);
+      case 'releaseCard':
+        yield* ask({ call: 'releaseCard' });
+        return undefined;
       case 'phase':
         yield* this.#phase(request);
         return undefined;
@@ -165,7 +205,7 @@ export class Acceptance {
     const isSandboxCard =
       this.#isAuthenticated && this.#caIndex !== null && isSandboxCa(this.#rid, this.#caIndex);
     if (!isSandboxCard) return 'unavailable';
-    const { amountMinor, currency, merchantName, origin } = this.#order;
+    const { amountMinor, currency, merchantName, origin } = this.#facts.order;
     const shown = { amountMinor, currency, merchantName, origin };
     this.#pin = yield* ask({ call: 'sealPin', pan, ...shown });
     return this.#pin === null ? 'cancelled' : 'entered';
@@ -173,7 +213,12 @@ export class Acceptance {
 
   *#phase(request: Extract<KernelRequest, { kind: 'phase' }>): HostConversation<void> {
     const { phase, tvr } = request;
-    const facts = { ...request.facts, tvr: toHex(tvr), tsi: toHex(request.tsi) };
+    const facts: PhaseFacts = {
+      ...request.facts,
+      interface: this.#facts.interface,
+      tvr: toHex(tvr),
+      tsi: toHex(request.tsi),
+    };
     if (phase === 'offlineDataAuthentication') {
       const bad = [
         TVR_1_OFFLINE_DATA_AUTHENTICATION_NOT_PERFORMED,
@@ -182,10 +227,8 @@ export class Acceptance {
       ];
       this.#isAuthenticated = !bad.some((bit) => hasBit(tvr, bit));
     }
-    if (phase === 'readApplicationData') yield* passHop('tap', facts);
-    if (phase === 'terminalActionAnalysis') yield* passHop('check', facts);
-    if (phase === 'firstGenerateAc') yield* passHop('cryptogram', facts);
-    if (phase === 'completion') yield* passHop('finish', facts);
+    const hops = HOPS_OF_PHASE[this.#facts.interface][phase] ?? [];
+    for (const hop of hops) yield* passHop(hop, facts);
   }
 
   /**
@@ -194,13 +237,14 @@ export class Acceptance {
    * it never ends in an offline approval (Y3), which this system does not capture.
    */
   *#authorise(request: OnlineRequest): HostConversation<OnlineAnswer> {
+    const { gateway } = this.#facts;
     try {
       const payment = yield* this.#seal(request);
       const { orderId } = payment;
       yield* passHop('seal', { orderId, withPin: payment.pin !== null });
       this.progress = { ...this.progress, sent: true };
-      yield* this.#gateway.send({ type: 'payment', payment });
-      const authorisation = yield* this.#gateway.expect('authorisation', ISSUER_TIMEOUT_MS);
+      yield* gateway.send({ type: 'payment', payment });
+      const authorisation = yield* gateway.expect('authorisation', ISSUER_TIMEOUT_MS);
       this.progress = { ...this.progress, authorisation };
       return onlineAnswer(authorisation);
     } catch (fault) {
@@ -221,14 +265,15 @@ export class Acceptance {
     if (pinRequired !== (this.#pin !== null)) {
       throw new AppletError('ERR_CARD_DATA', 'cardholder verification and PIN disagree');
     }
-    const order = this.#order;
+    const { order } = this.#facts;
     const field55 = toHex(request.field55);
     const pin =
       this.#pin === null ? null : { block: toHex(this.#pin.block), ksn: toHex(this.#pin.ksn) };
     const pinBlock = pin?.block ?? null;
     return {
       orderId: order.orderId,
-      interface: 'contact',
+      interface: this.#facts.interface,
+      applicationLabel: labelOf(request),
       pan: request.pan.expose(),
       panSequenceNumber: request.panSequenceNumber.expose(),
       expiryYymm: request.expiryYymm.expose(),
@@ -238,6 +283,13 @@ export class Acceptance {
       signature: yield* signPayment({ order, field55, pinBlock }),
     };
   }
+}
+
+/** The card's label in what a receipt can print. @see EMV 4.3 B3 Annex A, tag 50 */
+function labelOf({ values }: OnlineRequest): string {
+  const label = values.get(TAG_50_APPLICATION_LABEL) ?? new Uint8Array(0);
+  const printable = label.filter((byte) => byte >= 0x20 && byte <= 0x7e);
+  return String.fromCharCode(...printable.subarray(0, LABEL_CHARACTERS_MAX)).trim();
 }
 
 function onlineAnswer(authorisation: Authorisation): OnlineAnswer {

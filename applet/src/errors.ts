@@ -9,10 +9,17 @@ export type AppletErrorCode =
   | 'ERR_ORDER_SIGNATURE'
   | 'ERR_ORDER_MISMATCH'
   | 'ERR_ORDER_FIELD'
-  | 'ERR_CARD_DATA';
+  | 'ERR_CARD_DATA'
+  | 'ERR_CARD_INTERFACE';
 
 /** An order, message or card that the application refuses. */
 export class AppletError extends TapError<AppletErrorCode> {}
 
 /** The gateway's own coded refusal, with its code. */
 export class GatewayRefusal extends TapError {}
+
+/** The code of a fault in data or a peer. @throws anything else: a defect of our own. */
+export function codeOf(fault: unknown): string {
+  if (fault instanceof TapError) return fault.code;
+  throw fault;
+}

@@ -1,7 +1,7 @@
 /** One payment of the payment application, from the channel to the result that can be told. */
-import { TapError, toHex } from '@tapnpay/protocol/bytes';
+import { toHex } from '@tapnpay/protocol/bytes';
 import type { CipherProvider } from '@tapnpay/protocol/crypto';
-import type { ContactOutcome } from '@tapnpay/protocol/emv/terminal';
+import type { KernelOutcome } from '@tapnpay/protocol/emv/terminal';
 import type {
   ApplicationContext,
   ChannelFacts,
@@ -13,16 +13,15 @@ import type {
   SignedOrder,
 } from '@tapnpay/protocol/wire';
 import { GATEWAY_TIMEOUT_MS, GatewayConversation, ISSUER_TIMEOUT_MS } from './communication.ts';
-import { Acceptance, type Progress } from './debit-credit.ts';
+import { NO_PROGRESS, type Progress } from './debit-credit.ts';
+import { codeOf } from './errors.ts';
 import { ask, passHop } from './host.ts';
+import { acceptCard, type CardEnd, secondOf } from './presentations.ts';
 import { verifyOrder } from './security.ts';
 
 type Context = ApplicationContext<CipherProvider>;
 type GatewayResult = Extract<GatewayMessage, { type: 'result' }>;
 type Ending = Pick<ElementPayResult, 'outcome' | 'reason' | 'charged'>;
-
-/** What the kernel would say of a card that it never got to the end of. */
-type CardEnd = { readonly outcome: ContactOutcome | null; readonly reason: string };
 
 /** Runs one payment. What it returns is final or honestly `unknown`; it throws on own defects. */
 export function* payOrder(context: Context, intent: PayIntent): HostConversation<ElementPayResult> {
@@ -37,20 +36,18 @@ export function* payOrder(context: Context, intent: PayIntent): HostConversation
   } catch (fault) {
     const reason = codeOf(fault);
     const nothing = { outcome: 'cancelled', reason, charged: 'no' } as const;
-    return describe({ ending: nothing, end: { outcome: null, reason }, channel, paid: null });
+    const end = { outcome: null, reason, interface: null, progress: NO_PROGRESS };
+    return describe({ ending: nothing, end, channel, isSent: false, result: null });
   }
-  const acceptance = new Acceptance({ context, gateway, order });
-  const end = yield* cardEnd(acceptance);
-  const { progress } = acceptance;
-  const { authorisation } = progress;
-  if (!progress.sent || authorisation?.result === 'unable') {
-    const ending = unsentEnding(end, progress);
+  const end = yield* acceptCard({ context, gateway, order });
+  const { progress } = end;
+  if (!progress.sent || progress.authorisation?.result === 'unable') {
+    const ending = unsentEnding(end);
     yield* abandon(gateway, order.orderId, ending.reason ?? ending.outcome);
-    return describe({ ending, end, channel, paid: null });
+    return describe({ ending, end, channel, isSent: false, result: null });
   }
-  const result = yield* complete(gateway, end, progress);
-  const paid = { result, progress };
-  return describe({ ending: sentEnding(end, paid), end, channel, paid });
+  const result = yield* finalWord(gateway, end);
+  return describe({ ending: sentEnding(end, result), end, channel, isSent: true, result });
 }
 
 function* requestOrder(
@@ -61,15 +58,6 @@ function* requestOrder(
   const { order } = yield* gateway.expect('signedOrder', GATEWAY_TIMEOUT_MS);
   yield* verifyOrder(order, orderId);
   return order;
-}
-
-function* cardEnd(acceptance: Acceptance): HostConversation<CardEnd> {
-  try {
-    const outcome = yield* acceptance.run();
-    return { outcome, reason: outcome.reason };
-  } catch (fault) {
-    return { outcome: null, reason: codeOf(fault) };
-  }
 }
 
 /** Tells the gateway that nothing will come; should it not hear it, its order simply stays open. */
@@ -86,29 +74,24 @@ function* abandon(
   yield* ask({ call: 'channelClose' });
 }
 
-/** Tells how the card ended and hears the final word; null when the channel is lost. */
-function* complete(
+/**
+ * Tells how a contact card ended and hears the final word; of a contactless one the gateway has it
+ * at once, for the approval is final at the issuer's answer. Null when the channel is lost.
+ */
+function* finalWord(
   gateway: GatewayConversation,
   end: CardEnd,
-  { authorisation }: Progress,
 ): HostConversation<GatewayResult | null> {
+  const { authorisation } = end.progress;
   if (authorisation === null) return null;
-  const { outcome } = end;
-  const isApproved = outcome?.outcome === 'approved' && authorisation.result === 'answered';
-  const second = secondOf(outcome);
-  const completion: SealedCompletion = {
-    paymentId: authorisation.paymentId,
-    secondType: second?.type ?? null,
-    second: second?.value ?? null,
-    tvr: toHex(outcome?.tvr ?? new Uint8Array(5)),
-    tsi: toHex(outcome?.tsi ?? new Uint8Array(2)),
-    scriptResults: (outcome?.scriptResults ?? []).map(toHex).join(''),
-    outcome: isApproved ? 'approved' : 'declined',
-  };
   try {
-    yield* gateway.send({ type: 'completion', completion });
+    if (end.interface === 'contact') {
+      const completion = completionOf(end, authorisation);
+      yield* gateway.send({ type: 'completion', completion });
+    }
     const result = yield* gateway.expect('result', ISSUER_TIMEOUT_MS);
-    yield* passHop('confirm', { outcome: result.outcome, secondType: completion.secondType });
+    const secondType = secondOf(end.outcome)?.type ?? null;
+    yield* passHop('confirm', { outcome: result.outcome, secondType });
     yield* ask({ call: 'channelClose' });
     return result;
   } catch (fault) {
@@ -117,16 +100,26 @@ function* complete(
   }
 }
 
-function secondOf(
-  outcome: ContactOutcome | null,
-): { readonly type: 'TC' | 'AAC'; readonly value: string } | null {
-  const second = outcome?.second ?? null;
-  if (second === null || (second.type !== 'TC' && second.type !== 'AAC')) return null;
-  return { type: second.type, value: toHex(second.value) };
+function completionOf(
+  { outcome }: CardEnd,
+  authorisation: NonNullable<Progress['authorisation']>,
+): SealedCompletion {
+  const isApproved = outcome?.outcome === 'approved' && authorisation.result === 'answered';
+  const second = secondOf(outcome);
+  return {
+    paymentId: authorisation.paymentId,
+    secondType: second?.type ?? null,
+    second: second?.value ?? null,
+    tvr: toHex(outcome?.tvr ?? new Uint8Array(5)),
+    tsi: toHex(outcome?.tsi ?? new Uint8Array(2)),
+    scriptResults: (outcome?.scriptResults ?? []).map(toHex).join(''),
+    outcome: isApproved ? 'approved' : 'declined',
+  };
 }
 
 /** The sealed payment did not leave, or the gateway sent nothing: nothing can be charged. */
-function unsentEnding({ outcome, reason }: CardEnd, { sent, fault }: Progress): Ending {
+function unsentEnding({ outcome, reason, progress }: CardEnd): Ending {
+  const { fault, sent } = progress;
   if (fault !== null) return { outcome: 'cancelled', reason: fault.code, charged: 'no' };
   if (sent) return { outcome: 'cancelled', reason: 'gateway:unable', charged: 'no' };
   const isDeclined = outcome?.outcome === 'declined' || outcome?.outcome === 'notAccepted';
@@ -137,15 +130,12 @@ function unsentEnding({ outcome, reason }: CardEnd, { sent, fault }: Progress): 
 }
 
 /** The gateway has the payment: its word decides, and without it nobody knows. */
-function sentEnding(
-  end: CardEnd,
-  { result, progress }: { readonly result: GatewayResult | null; readonly progress: Progress },
-): Ending {
-  const { fault, authorisation } = progress;
+function sentEnding(end: CardEnd, result: GatewayResult | null): Ending {
+  const { fault } = end.progress;
   if (result === null) {
     return { outcome: 'unknown', reason: fault?.code ?? lostReason(end), charged: 'unknown' };
   }
-  const reason = reasonOf(end, authorisation);
+  const reason = reasonOf(end);
   switch (result.outcome) {
     case 'approved':
       // An approval that the card did not confirm is a contradiction, and no paid order.
@@ -168,24 +158,27 @@ function lostReason({ outcome, reason }: CardEnd): string {
 }
 
 /** Who refused: the kernel's word, or the gateway's where the kernel had approved. */
-function reasonOf({ outcome, reason }: CardEnd, authorisation: Progress['authorisation']): string {
-  if (authorisation?.result === 'unknown') return 'gateway:unknown';
-  return outcome?.outcome === 'approved' ? 'gateway:completion' : reason;
+function reasonOf({ outcome, reason, progress, interface: read }: CardEnd): string {
+  if (progress.authorisation?.result === 'unknown') return 'gateway:unknown';
+  if (outcome?.outcome !== 'approved') return reason;
+  return read === 'contact' ? 'gateway:completion' : 'gateway:result';
 }
 
 function describe(facts: {
   readonly ending: Ending;
   readonly end: CardEnd;
   readonly channel: ChannelFacts | null;
-  readonly paid: { readonly result: GatewayResult | null; readonly progress: Progress } | null;
+  readonly isSent: boolean;
+  readonly result: GatewayResult | null;
 }): ElementPayResult {
-  const { outcome } = facts.end;
-  const authorisation = facts.paid?.progress.authorisation ?? null;
+  const { outcome, progress } = facts.end;
+  const authorisation = facts.isSent ? progress.authorisation : null;
   const second = secondOf(outcome);
   return {
     ...facts.ending,
+    interface: facts.end.interface,
     paymentId: authorisation?.paymentId ?? null,
-    responseCode: authorisation?.responseCode ?? facts.paid?.result?.responseCode ?? null,
+    responseCode: authorisation?.responseCode ?? facts.result?.responseCode ?? null,
     card: cardOf(outcome),
     cryptogram: {
       arqc: hexOrNull(outcome?.arqc?.value),
@@ -201,17 +194,11 @@ function describe(facts: {
   };
 }
 
-function cardOf(outcome: ContactOutcome | null): ElementPayResult['card'] {
+function cardOf(outcome: KernelOutcome | null): ElementPayResult['card'] {
   if (!outcome?.aid || outcome.panMasked === null) return null;
   return { label: outcome.label ?? '', panMasked: outcome.panMasked, aid: toHex(outcome.aid) };
 }
 
 function hexOrNull(value: Uint8Array | undefined): string | null {
   return value === undefined ? null : toHex(value);
-}
-
-/** The code of a fault in data or a peer. @throws anything else: a defect of our own. */
-function codeOf(fault: unknown): string {
-  if (fault instanceof TapError) return fault.code;
-  throw fault;
 }
