@@ -485,10 +485,11 @@ test('contactless: paid at the 0210, no second cryptogram, hop 12 does not apply
   assert.equal((await core.order(order.orderId)).status, 'paid');
   assert.equal(fieldText(line.sent[0], 22), '072');
   assert.equal((await store.ledgerEntries()).length, 2);
-  const end = await core.complete(peer, completionOf(paymentId, null));
-  assert.equal(end.type === 'result' && end.outcome, 'approved');
+  const refused = core.complete(peer, completionOf(paymentId, 'AAC'));
+  await assert.rejects(refused, code('ERR_PAYMENT_STATE'));
   const { payment } = await core.payment(paymentId);
-  assert.ok(payment.hops.every(({ n }) => n !== 12));
+  assert.equal(payment.hops.map(({ n }) => n).join(), '1,3,7,8,11,14');
+  assert.deepEqual([payment.state, payment.second, payment.tsi], ['captured', null, null]);
 });
 
 test('lab fault flip-mac: one bit of F128 is wrong; outside the lab it cannot be asked for', async () => {

@@ -9,7 +9,7 @@ import { GatewayError } from './errors.ts';
 import { HOPS_BEFORE_SEAL, strike } from './lab.ts';
 import type { Order, Payment, Reversal } from './model.ts';
 import { runOutbox } from './notifications.ts';
-import { createOrder, type OrderRequest, payableOrder, signOrder } from './orders.ts';
+import { createOrder, type OrderRequest, payableOrder, refusalOf, signOrder } from './orders.ts';
 import { pay } from './payment/pay.ts';
 import type { ChannelPeer } from './payment/peer.ts';
 import { runReversals } from './payment/reversals.ts';
@@ -51,6 +51,14 @@ export class GatewayCore {
   /** Closes an open order; others stay as they are. @throws GatewayError `ERR_ORDER_NOT_FOUND`. */
   async cancelOrder(orderId: string): Promise<Order> {
     return found(await this.ports.store.cancelOrder(orderId), 'ERR_ORDER_NOT_FOUND');
+  }
+
+  /** The payer closes an open order. @throws GatewayError the code of any other status. */
+  async cancelByPayer(orderId: string): Promise<Order> {
+    await payableOrder(this.ports, orderId);
+    const order = await this.cancelOrder(orderId);
+    if (order.status === 'cancelled') return order;
+    throw refusalOf(order.status) ?? new GatewayError('ERR_ORDER_BUSY', 'the order is not free');
   }
 
   /** @throws GatewayError `ERR_PAYMENT_NOT_FOUND`. */

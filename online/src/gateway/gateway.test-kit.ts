@@ -30,7 +30,9 @@ import {
   type SignedOrder,
 } from '@tapnpay/protocol/wire';
 import { createVault } from '../runtime/vault.ts';
+import { ChannelBridge } from './channel/bridge.ts';
 import { GatewayCore } from './core.ts';
+import type { PayerSite } from './http/payer.ts';
 import type { Order } from './model.ts';
 import type { OrderRequest } from './orders.ts';
 import { withMac } from './payment/messages.ts';
@@ -192,6 +194,8 @@ export function field55Of(
     '9F1A': '0156',
     '9F03': '000000000000',
     '9F33': '2048C0',
+    '9F34': '020000',
+    '84': 'A000000333010101',
     ...changes,
   };
   const present = Object.entries(tags).filter(([, value]) => value !== '');
@@ -304,6 +308,19 @@ export function testPeer(changes: Partial<ChannelPeer> = {}): ChannelPeer {
   };
 }
 
+/** A site whose bridge leads to `port`; without pages. */
+export function testSite(changes: Partial<PayerSite> = {}, port = 1): PayerSite {
+  const log = (): void => undefined;
+  return {
+    publicUrl: 'http://127.0.0.1:8420',
+    agentUrl: 'http://127.0.0.1:8427',
+    observerUrl: 'http://127.0.0.1:8428',
+    pagesDir: null,
+    bridge: new ChannelBridge({ target: { host: '127.0.0.1', port }, log }),
+    ...changes,
+  };
+}
+
 let orderCount = 0;
 
 /** A new order of 12.34 yuan. */
@@ -365,6 +382,7 @@ export function sealOrder(
     pan: changes.pan ?? TEST_PAN,
     panSequenceNumber: '01',
     expiryYymm: '3012',
+    applicationLabel: 'PBOC DEBIT',
     track2: changes.track2 ?? `${TEST_PAN}D301220112345678`,
     field55,
     pin,

@@ -3,7 +3,7 @@
  * elements; and the legal moves of a payment. Amounts are minor units, times are milliseconds.
  */
 import type { IssuerFacts } from '@tapnpay/protocol/iso8583';
-import type { HopRecord, PaymentOutcome } from '@tapnpay/protocol/wire';
+import type { HopRecord, PaymentOutcome, Receipt } from '@tapnpay/protocol/wire';
 import type { LabFault } from './lab.ts';
 
 /** What the merchant sees. `unknown`: sent to the switch, no final answer yet. */
@@ -18,6 +18,8 @@ export type Order = {
   readonly currency: string;
   readonly origin: string;
   readonly notifyUrl: string | null;
+  /** Where the payer's page leads back to. */
+  readonly returnUrl: string | null;
   readonly status: OrderStatus;
   readonly createdAtMs: number;
   readonly expiresAtMs: number;
@@ -57,11 +59,22 @@ export type PaymentFacts = {
   readonly issuer: IssuerFacts | null;
   readonly second: string | null;
   readonly secondType: 'TC' | 'AAC' | null;
+  /** 9B of the completion; null until the card has ended. */
+  readonly tsi: string | null;
   /** Why it did not end approved: `timeout`, `answerMac`, `card:AAC`, `completionMissing`, ... */
   readonly reason: string | null;
   /** Without the next event (answer of the switch, completion of the card) by then: reversed. */
   readonly deadlineMs: number | null;
 };
+
+/** What the receipt shows of the card, as it was sealed; hex where it is bytes. */
+export type CardFacts = Pick<
+  Receipt,
+  'aid' | 'applicationLabel' | 'applicationTransactionCounter' | 'arqc' | 'tvr' | 'cvmResults'
+>;
+
+/** How a card ended a payment whose end did not wait for it. */
+export type CardEnd = Pick<PaymentFacts, 'second' | 'secondType' | 'tsi'>;
 
 /** One attempt to pay an order; it exists from the commit point on. */
 export type Payment = PaymentFacts & {
@@ -73,6 +86,7 @@ export type Payment = PaymentFacts & {
   readonly amountMinor: bigint;
   readonly currency: string;
   readonly panMasked: string;
+  readonly card: CardFacts;
   /** Field 11. */
   readonly stan: string;
   /** Field 37. */

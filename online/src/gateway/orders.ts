@@ -21,6 +21,8 @@ export type OrderRequest = {
   readonly currency: string;
   readonly origin: string;
   readonly notifyUrl?: string | undefined;
+  /** Where the payer's page leads back to. */
+  readonly returnUrl?: string | undefined;
   readonly lab?: { readonly fault: LabFault } | undefined;
 };
 
@@ -30,7 +32,7 @@ export const IDEMPOTENCY_KEY_CHARACTERS_MAX = 255;
 /**
  * Makes an order, or hands back the one this key made before with the same body.
  * @throws GatewayError `ERR_AMOUNT`, `ERR_CURRENCY`, `ERR_IDEMPOTENCY_KEY`,
- * `ERR_IDEMPOTENCY_MISMATCH`, `ERR_LAB_ONLY`, `ERR_NOTIFY_URL`.
+ * `ERR_IDEMPOTENCY_MISMATCH`, `ERR_LAB_ONLY`, `ERR_NOTIFY_URL`, `ERR_RETURN_URL`.
  */
 export async function createOrder(
   ports: GatewayPorts,
@@ -53,7 +55,8 @@ export async function createOrder(
     amountMinor: orderAmount(request.amount, request.currency),
     currency: request.currency,
     origin: request.origin,
-    notifyUrl: request.notifyUrl === undefined ? null : notifyUrl(request.notifyUrl),
+    notifyUrl: webUrl(request.notifyUrl, 'notifyUrl', 'ERR_NOTIFY_URL'),
+    returnUrl: webUrl(request.returnUrl, 'returnUrl', 'ERR_RETURN_URL'),
     status: 'open',
     createdAtMs,
     expiresAtMs: createdAtMs + profile.orderLifetimeMs,
@@ -90,12 +93,18 @@ function orderAmount(amount: string, currency: string): AmountMinor {
   }
 }
 
-function notifyUrl(text: string): string {
+/** An http or https URL without credentials, or null when none was given. */
+function webUrl(
+  text: string | undefined,
+  name: 'notifyUrl' | 'returnUrl',
+  code: 'ERR_NOTIFY_URL' | 'ERR_RETURN_URL',
+): string | null {
+  if (text === undefined) return null;
   const url = URL.parse(text);
   if (url && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '') {
     return url.href;
   }
-  throw new GatewayError('ERR_NOTIFY_URL', 'notifyUrl is an http or https URL without credentials');
+  throw new GatewayError(code, `${name} is an http or https URL without credentials`);
 }
 
 function fingerprintOf(request: OrderRequest): string {
@@ -105,6 +114,7 @@ function fingerprintOf(request: OrderRequest): string {
     request.currency,
     request.origin,
     request.notifyUrl ?? null,
+    request.returnUrl ?? null,
     request.lab?.fault ?? null,
   ];
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex');

@@ -30,12 +30,26 @@ const UNIONPAY_ACTION_CODES = {
   floorLimitMinor: '0',
   defaultDdol: '9F3704',
 } as const;
+/**
+ * Limits of the contactless reader in minor units of yuan: every tap goes online; above 5,000.00
+ * a card is inserted; above 300.00 the cardholder is verified (小额免密免签).
+ */
+const CONTACTLESS_LIMITS = {
+  floorLimitMinor: '0',
+  transactionLimitMinor: '500000',
+  cvmLimitMinor: '30000',
+} as const;
 /** UnionPay debit, credit and quasi-credit. */
 const UNIONPAY_AIDS = ['A000000333010101', 'A000000333010102', 'A000000333010103'] as const;
 
 /** The parameters of this installation. @throws GatewayError `ERR_INTERNAL`: broken key file. */
 export function terminalParameters(dataDir: string): TerminalParametersJson {
   return {
+    /**
+     * qPBOC (20), contact PBOC (10), online PIN (04), no signature over the Internet; fDDA version
+     * 01 (byte 4, 80). The kernel sets byte 2: cryptogram online, CVM required. @see EMV C-7
+     */
+    terminalTransactionQualifiers: '34000080',
     countryCode: '0156',
     /** Operated by the cardholder, unattended, online only. @see EMV 4.3 B4 Table 24 */
     terminalType: '34',
@@ -43,7 +57,11 @@ export function terminalParameters(dataDir: string): TerminalParametersJson {
     terminalCapabilities: '2048C0',
     /** Goods and services; numeric keys; cardholder display. @see EMV 4.3 B4 Tables 28-32 */
     additionalTerminalCapabilities: '6000801001',
-    aids: UNIONPAY_AIDS.map((aid) => ({ aid, ...UNIONPAY_ACTION_CODES })),
+    aids: UNIONPAY_AIDS.map((aid) => ({
+      aid,
+      ...UNIONPAY_ACTION_CODES,
+      contactless: CONTACTLESS_LIMITS,
+    })),
     caPublicKeys: caPublicKeys(join(dataDir, CA_PUBLIC_KEYS_FILE)),
   };
 }

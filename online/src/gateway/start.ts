@@ -16,19 +16,25 @@ import {
   readPartyKeys,
   systemClock,
   systemRandom,
+  Tracer,
 } from '../runtime/index.ts';
 import { createVault, readOrMakeVaultKey } from '../runtime/vault.ts';
+import { ChannelBridge } from './channel/bridge.ts';
 import { listenForApplications } from './channel/tls-listener.ts';
-import { GatewayCore } from './core.ts';
+import type { GatewayCore } from './core.ts';
 import { buildHttp } from './http/api.ts';
 import { createCourier } from './http/courier.ts';
+import type { PayerSite } from './http/payer.ts';
 import { openMerchantKeys, webhookSecretBytes } from './merchant-keys.ts';
 import { openAuthority } from './pki/authority.ts';
 import { signaturesOf } from './pki/signatures.ts';
 import { GATEWAY_DEFAULTS, type GatewayPorts, type MerchantProfile } from './ports.ts';
 import { openGatewayStore } from './store-postgres.ts';
+import { gatewayCore } from './tracing.ts';
 
 const HOST = '127.0.0.1';
+/** Where the helper listens when the configuration does not say. */
+const DEFAULT_AGENT_URL = 'http://127.0.0.1:8427';
 const SWITCH_INSTITUTION = '00010000000';
 /** How often due work is looked for when nothing wakes the gateway. */
 const TICK_MS = 250;
@@ -51,8 +57,19 @@ export type GatewayConfig = CommonConfig & {
   readonly completionTimeoutMs?: number | undefined;
   /** Merchants may ask for faults. */
   readonly lab: boolean;
+  /** Origin of the gateway as browsers reach it; its own port on this machine when absent. */
+  readonly publicUrl?: string | undefined;
+  /** Origin of the helper on the payer's machine. */
+  readonly agentUrl?: string | undefined;
+  /** Origin of the look inside; null or absent: none is offered. */
+  readonly observerUrl?: string | null | undefined;
+  /** Folder of the built pay page; null or absent: none is served. */
+  readonly pagesDir?: string | null | undefined;
 };
 
+const originSchema = z
+  .string()
+  .refine((text) => /^https?:/.test(text) && URL.parse(text)?.origin === text, 'is a web origin');
 const configSchema: z.ZodType<GatewayConfig> = z.object({
   ...commonConfigShape,
   httpPort: portSchema,
@@ -61,6 +78,10 @@ const configSchema: z.ZodType<GatewayConfig> = z.object({
   switchTimeoutMs: z.number().int().positive().optional(),
   completionTimeoutMs: z.number().int().positive().optional(),
   lab: z.boolean(),
+  publicUrl: originSchema.optional(),
+  agentUrl: originSchema.optional(),
+  observerUrl: originSchema.nullish(),
+  pagesDir: z.string().min(1).nullish(),
 });
 
 /** A running gateway. */
@@ -143,7 +164,10 @@ async function startParts(
     crash: () => process.kill(process.pid, 'SIGKILL'),
     wake: () => worker.wake(),
   };
-  const core = new GatewayCore(ports);
+  const tracer = config.lab
+    ? new Tracer({ party: 'gateway', clock: systemClock, log: log.info })
+    : undefined;
+  const core = gatewayCore(ports, tracer);
   await core.recover();
   line.start();
   closers.push(() => line.close());
@@ -154,6 +178,7 @@ async function startParts(
     keys,
     certifier: authority,
     dataDir: config.dataDir,
+    site: siteOf(config, log),
   });
   await http.listen({ host: HOST, port: config.httpPort });
   closers.push(() => http.close());
@@ -162,6 +187,17 @@ async function startParts(
     port: config.tlsPort,
   });
   closers.push(() => listener.close());
+}
+
+/** What payers see of this gateway, and their bridge to its channel. */
+function siteOf(config: GatewayConfig, log: PartyLog): PayerSite {
+  return {
+    publicUrl: config.publicUrl ?? `http://${HOST}:${config.httpPort}`,
+    agentUrl: config.agentUrl ?? DEFAULT_AGENT_URL,
+    observerUrl: config.observerUrl ?? null,
+    pagesDir: config.pagesDir ?? null,
+    bridge: new ChannelBridge({ target: { host: HOST, port: config.tlsPort }, log: log.info }),
+  };
 }
 
 /** Runs due work: soon after a wake, else now and then; one run at a time. */

@@ -2,6 +2,7 @@
 import type { HopRecord } from '@tapnpay/protocol/wire';
 import { GatewayError } from './errors.ts';
 import {
+  type CardEnd,
   type ElementRecord,
   type LedgerEntry,
   type Order,
@@ -157,11 +158,13 @@ export class MemoryGatewayStore implements GatewayStore {
     }
   }
 
-  async appendHops(paymentId: string, hops: readonly HopRecord[]): Promise<void> {
+  async noteCardEnd(
+    paymentId: string,
+    { facts, hops }: { readonly facts: CardEnd; readonly hops: readonly HopRecord[] },
+  ): Promise<void> {
     const payment = this.#payments.get(paymentId);
-    if (payment) {
-      this.#payments.set(paymentId, { ...payment, hops: [...payment.hops, ...hops] });
-    }
+    if (payment?.tsi !== null) return;
+    this.#payments.set(paymentId, { ...payment, ...facts, hops: [...payment.hops, ...hops] });
   }
 
   async findPayment(paymentId: string): Promise<Payment | null> {

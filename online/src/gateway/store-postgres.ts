@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { HopRecord } from '@tapnpay/protocol/wire';
 import { type Database, type Log, openDatabase, type Transaction } from '../runtime/index.ts';
 import type {
+  CardEnd,
   ElementRecord,
   LedgerEntry,
   Order,
@@ -54,9 +55,9 @@ export class PostgresGatewayStore implements GatewayStore {
   ): Promise<CreateOrderResult> {
     const inserted = await this.#rows<rows.OrderRow>(
       `INSERT INTO orders (order_id, merchant_id, merchant_order_number, amount_minor, currency,
-         origin, notify_url, status, created_at_ms, expires_at_ms, fault, idempotency_key,
-         fingerprint)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+         origin, notify_url, return_url, status, created_at_ms, expires_at_ms, fault,
+         idempotency_key, fingerprint)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
        ON CONFLICT (merchant_id, idempotency_key) DO NOTHING RETURNING *`,
       [
         order.orderId,
@@ -66,6 +67,7 @@ export class PostgresGatewayStore implements GatewayStore {
         order.currency,
         order.origin,
         order.notifyUrl,
+        order.returnUrl,
         order.status,
         order.createdAtMs,
         order.expiresAtMs,
@@ -157,11 +159,15 @@ export class PostgresGatewayStore implements GatewayStore {
     return row ? rows.paymentOf(row) : null;
   }
 
-  async appendHops(paymentId: string, hops: readonly HopRecord[]): Promise<void> {
-    await this.#rows('UPDATE payments SET hops = hops || $2::jsonb WHERE payment_id = $1', [
-      paymentId,
-      JSON.stringify(hops),
-    ]);
+  async noteCardEnd(
+    paymentId: string,
+    { facts, hops }: { readonly facts: CardEnd; readonly hops: readonly HopRecord[] },
+  ): Promise<void> {
+    await this.#rows(
+      `UPDATE payments SET second = $2, second_type = $3, tsi = $4, hops = hops || $5::jsonb
+       WHERE payment_id = $1 AND tsi IS NULL`,
+      [paymentId, facts.second, facts.secondType, facts.tsi, JSON.stringify(hops)],
+    );
   }
 
   async findPayment(paymentId: string): Promise<Payment | null> {
@@ -366,9 +372,9 @@ async function begin(
   await moveElement(client, payment.elementId, guard.pinCounter);
   await client.query(
     `INSERT INTO payments (payment_id, order_id, element_id, interface, state, amount_minor,
-       currency, pan_masked, stan, retrieval_reference, transmission, sealed_original,
+       currency, pan_masked, card, stan, retrieval_reference, transmission, sealed_original,
        deadline_ms, sequence, hops, created_at_ms, updated_at_ms)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
     [
       payment.paymentId,
       payment.orderId,
@@ -378,6 +384,7 @@ async function begin(
       payment.amountMinor,
       payment.currency,
       payment.panMasked,
+      JSON.stringify(payment.card),
       payment.stan,
       payment.retrievalReference,
       payment.transmission,
@@ -425,6 +432,7 @@ WITH moved AS (
       THEN NULLIF($5::jsonb -> 'issuer', 'null'::jsonb) ELSE issuer END,
     second = ${factText('second', 'second')},
     second_type = ${factText('secondType', 'second_type')},
+    tsi = ${factText('tsi', 'tsi')},
     reason = ${factText('reason', 'reason')},
     deadline_ms = CASE WHEN $5::jsonb ? 'deadlineMs'
       THEN ($5::jsonb ->> 'deadlineMs')::bigint ELSE deadline_ms END

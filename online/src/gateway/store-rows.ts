@@ -3,6 +3,7 @@ import type { IssuerFacts } from '@tapnpay/protocol/iso8583';
 import type { HopRecord } from '@tapnpay/protocol/wire';
 import type { LabFault } from './lab.ts';
 import type {
+  CardFacts,
   ElementRecord,
   LedgerEntry,
   Order,
@@ -23,6 +24,7 @@ export type OrderRow = {
   readonly currency: string;
   readonly origin: string;
   readonly notify_url: string | null;
+  readonly return_url: string | null;
   readonly status: OrderStatus;
   readonly created_at_ms: bigint;
   readonly expires_at_ms: bigint;
@@ -40,6 +42,7 @@ export function orderOf(row: OrderRow): Order {
     currency: row.currency,
     origin: row.origin,
     notifyUrl: row.notify_url,
+    returnUrl: row.return_url,
     status: row.status,
     createdAtMs: Number(row.created_at_ms),
     expiresAtMs: Number(row.expires_at_ms),
@@ -58,6 +61,7 @@ export type PaymentRow = {
   readonly amount_minor: bigint;
   readonly currency: string;
   readonly pan_masked: string;
+  readonly card: CardFacts;
   readonly stan: string;
   readonly retrieval_reference: string;
   readonly transmission: string;
@@ -67,6 +71,7 @@ export type PaymentRow = {
   readonly issuer: IssuerFacts | null;
   readonly second: string | null;
   readonly second_type: 'TC' | 'AAC' | null;
+  readonly tsi: string | null;
   readonly reason: string | null;
   readonly deadline_ms: bigint | null;
   readonly sequence: number;
@@ -85,6 +90,7 @@ export function paymentOf(row: PaymentRow): Payment {
     amountMinor: row.amount_minor,
     currency: row.currency,
     panMasked: row.pan_masked,
+    card: row.card,
     stan: row.stan,
     retrievalReference: row.retrieval_reference,
     transmission: row.transmission,
@@ -94,6 +100,7 @@ export function paymentOf(row: PaymentRow): Payment {
     issuer: row.issuer,
     second: row.second,
     secondType: row.second_type,
+    tsi: row.tsi,
     reason: row.reason,
     deadlineMs: numberOrNull(row.deadline_ms),
     sequence: row.sequence,

@@ -4,6 +4,7 @@
  */
 import type { HopRecord } from '@tapnpay/protocol/wire';
 import type {
+  CardEnd,
   ElementRecord,
   LedgerEntry,
   Order,
@@ -78,7 +79,14 @@ export interface GatewayStore {
   ): Promise<BeginResult>;
   /** The payment after the move, or null when it was in none of `from`: nothing was written. */
   changePayment(change: PaymentChange): Promise<Payment | null>;
-  appendHops(paymentId: string, hops: readonly HopRecord[]): Promise<void>;
+  /**
+   * Notes how the card ended a payment whose state does not follow from it (declined, unknown,
+   * already reversed). Once: the first end stays.
+   */
+  noteCardEnd(
+    paymentId: string,
+    end: { readonly facts: CardEnd; readonly hops: readonly HopRecord[] },
+  ): Promise<void>;
   findPayment(paymentId: string): Promise<Payment | null>;
   findPaymentByTrace(trace: {
     readonly stan: string;

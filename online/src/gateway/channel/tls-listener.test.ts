@@ -167,6 +167,7 @@ test('a payment through the channel: TLS 1.3, both certificates, bound to its ex
     pan: TEST_PAN,
     panSequenceNumber: '01',
     expiryYymm: '3012',
+    applicationLabel: 'PBOC DEBIT',
     track2: `${TEST_PAN}D301220112345678`,
     field55,
     pin: null,

@@ -19,6 +19,7 @@ import {
   testGateway,
   testPeer,
   testRandom,
+  testSite,
 } from '../gateway.test-kit.ts';
 import { type MerchantKeys, openMerchantKeys } from '../merchant-keys.ts';
 import { buildHttp } from './api.ts';
@@ -47,7 +48,7 @@ before(async () => {
   gateway = await testGateway();
   keys = openMerchantKeys(dataDir, 'M1', testRandom());
   writeFileSync(join(dataDir, 'ca-public-keys.json'), JSON.stringify([KEY]));
-  app = buildHttp({ core: gateway.core, certifier, keys, dataDir });
+  app = buildHttp({ core: gateway.core, certifier, keys, dataDir, site: testSite() });
 });
 after(async () => {
   await app.close();
@@ -163,6 +164,8 @@ test('wrong requests get a code, a status and no echo of what they sent', async 
     [await post({ body: body({ origin: 'a\nb' }) }), 400, 'ERR_REQUEST'],
     [await post({ body: body({ notifyUrl: 'file:///etc/passwd' }) }), 400, 'ERR_NOTIFY_URL'],
     [await post({ body: body({ notifyUrl: 'http://u:p@x/' }) }), 400, 'ERR_NOTIFY_URL'],
+    [await post({ body: body({ returnUrl: 'javascript:alert(1)' }) }), 400, 'ERR_RETURN_URL'],
+    [await post({ body: body({ returnUrl: 'https://u:p@x/' }) }), 400, 'ERR_RETURN_URL'],
     [await post({ body: body({ lab: { fault: 'flip-mac' } }) }), 400, 'ERR_LAB_ONLY'],
     [await post({ body: body({ lab: { fault: 'free-money' } }) }), 400, 'ERR_REQUEST'],
     [await post({ body: '{"amount":' }), 400, 'ERR_REQUEST'],
@@ -291,7 +294,7 @@ test('a pairing code expires, dies of five wrong proofs, and names an element on
 
 test('thirty wrong keys in a minute: all are refused for its rest', async () => {
   const limited = await testGateway();
-  const own = buildHttp({ core: limited.core, certifier, keys, dataDir });
+  const own = buildHttp({ core: limited.core, certifier, keys, dataDir, site: testSite() });
   const codeOf = async (key: string): Promise<unknown> => {
     const headers = { authorization: `Bearer ${key}` };
     return (await own.inject({ url: '/v1/orders/x', headers })).json()['code'];

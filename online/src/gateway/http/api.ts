@@ -1,7 +1,6 @@
 /** The gateway's HTTP interface for shops, operators and enrolling elements. */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { checkShape, enrolmentRequestShape, WireError } from '@tapnpay/protocol/wire';
-import { type FastifyInstance, type FastifyRequest, fastify } from 'fastify';
+import { type FastifyInstance, fastify } from 'fastify';
 import { z } from 'zod';
 import type { GatewayCore } from '../core.ts';
 import type { ElementCertifier } from '../enrolment.ts';
@@ -9,15 +8,14 @@ import { GatewayError, type GatewayErrorCode, httpStatusOf } from '../errors.ts'
 import { LAB_FAULTS } from '../lab.ts';
 import type { MerchantKeys } from '../merchant-keys.ts';
 import { terminalParameters } from '../parameters.ts';
+import { addPayerRoutes, type PayerSite } from './payer.ts';
+import { RefusalCount } from './refusals.ts';
 import { createdOrderView, orderView, paymentView } from './views.ts';
 
 /** Longest request body, in bytes. */
 export const HTTP_BODY_BYTES_MAX = 16_384;
 /** Time for a whole request to arrive. */
 const REQUEST_TIMEOUT_MS = 10_000;
-/** Wrong pairing proofs and keys a minute before all are refused for its rest. */
-const REFUSALS_MAX = 30;
-const REFUSALS_WINDOW_MS = 60_000;
 
 /** What the interface stands on. */
 export type HttpPorts = {
@@ -25,6 +23,7 @@ export type HttpPorts = {
   readonly certifier: ElementCertifier;
   readonly keys: MerchantKeys;
   readonly dataDir: string;
+  readonly site: PayerSite;
 };
 
 const visible = (max: number): z.ZodString =>
@@ -39,6 +38,7 @@ const orderSchema = z.strictObject({
   currency: z.string().max(8),
   origin: visible(256),
   notifyUrl: z.string().max(2048).optional(),
+  returnUrl: z.string().max(2048).optional(),
   lab: z.strictObject({ fault: z.enum(LAB_FAULTS) }).optional(),
 });
 const idSchema = z.object({ id: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/) });
@@ -54,10 +54,11 @@ export function buildHttp(ports: HttpPorts): FastifyInstance {
   addErrorHandlers(app, ports);
   addOrderRoutes(app, ports);
   addElementRoutes(app, ports);
+  addPayerRoutes(app, ports.core, ports.site);
   return app;
 }
 
-function addOrderRoutes(app: FastifyInstance, { core, keys }: HttpPorts): void {
+function addOrderRoutes(app: FastifyInstance, { core, keys, site }: HttpPorts): void {
   const refusals = new RefusalCount(core);
   app.post('/v1/orders', async (request, reply) => {
     refusals.authorise(request, keys.apiKey);
@@ -65,15 +66,15 @@ function addOrderRoutes(app: FastifyInstance, { core, keys }: HttpPorts): void {
     const key = request.headers['idempotency-key'];
     const { order, replayed } = await core.createOrder(typeof key === 'string' ? key : '', body);
     if (replayed) reply.header('idempotent-replayed', 'true');
-    return reply.code(201).send(createdOrderView(order));
+    return reply.code(201).send(createdOrderView(order, site));
   });
   app.get('/v1/orders/:id', async (request) => {
     refusals.authorise(request, keys.apiKey);
-    return orderView(await core.order(parse(idSchema, request.params).id));
+    return orderView(await core.order(parse(idSchema, request.params).id), site);
   });
   app.post('/v1/orders/:id/cancel', async (request) => {
     refusals.authorise(request, keys.apiKey);
-    return orderView(await core.cancelOrder(parse(idSchema, request.params).id));
+    return orderView(await core.cancelOrder(parse(idSchema, request.params).id), site);
   });
   app.get('/v1/payments/:id', async (request) => {
     refusals.authorise(request, keys.apiKey);
@@ -153,53 +154,4 @@ function parse<T>(schema: z.ZodType<T>, value: unknown): T {
   const code: GatewayErrorCode = fieldPath === 'amount' ? 'ERR_AMOUNT' : 'ERR_REQUEST';
   const message = `${fieldPath || 'body'}: ${issue?.message ?? 'is wrong'}`;
   throw new GatewayError(code, message, { fieldPath });
-}
-
-/** Bearer keys in constant time, and a limit on wrong ones. */
-class RefusalCount {
-  readonly #core: GatewayCore;
-  #count = 0;
-  #sinceMs = 0;
-
-  constructor(core: GatewayCore) {
-    this.#core = core;
-  }
-
-  /** @throws GatewayError `ERR_UNAUTHORIZED`, `ERR_RATE`. */
-  authorise(request: FastifyRequest, key: string): void {
-    const given = /^Bearer ([\x21-\x7e]{1,256})$/.exec(request.headers.authorization ?? '')?.[1];
-    if (given !== undefined && timingSafeEqual(digest(given), digest(key))) return;
-    this.#note();
-    throw new GatewayError('ERR_UNAUTHORIZED', 'the bearer key is missing or wrong');
-  }
-
-  /** Runs `action`, counting wrong pairing codes. @throws GatewayError `ERR_RATE`. */
-  async guard<T>(action: () => Promise<T>): Promise<T> {
-    this.#assertBelowLimit();
-    try {
-      return await action();
-    } catch (fault) {
-      if (fault instanceof GatewayError && fault.code === 'ERR_PAIRING_CODE') this.#note();
-      throw fault;
-    }
-  }
-
-  #note(): void {
-    this.#assertBelowLimit();
-    this.#count++;
-  }
-
-  #assertBelowLimit(): void {
-    const nowMs = this.#core.ports.clock.nowMs();
-    if (nowMs - this.#sinceMs >= REFUSALS_WINDOW_MS) {
-      this.#count = 0;
-      this.#sinceMs = nowMs;
-    }
-    if (this.#count < REFUSALS_MAX) return;
-    throw new GatewayError('ERR_RATE', 'too many wrong keys or codes; wait a minute');
-  }
-}
-
-function digest(text: string): Uint8Array {
-  return createHash('sha256').update(text).digest();
 }

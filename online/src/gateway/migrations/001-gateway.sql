@@ -8,6 +8,7 @@ CREATE TABLE orders (
   currency text NOT NULL CHECK (currency ~ '^[0-9]{3}$'),
   origin text NOT NULL,
   notify_url text,
+  return_url text,
   status text NOT NULL CHECK
     (status IN ('open', 'processing', 'paid', 'unknown', 'cancelled', 'expired')),
   created_at_ms bigint NOT NULL,
@@ -50,6 +51,7 @@ CREATE TABLE payments (
   amount_minor bigint NOT NULL CHECK (amount_minor > 0),
   currency text NOT NULL,
   pan_masked text NOT NULL,
+  card jsonb NOT NULL,
   stan text NOT NULL,
   retrieval_reference text NOT NULL,
   transmission text NOT NULL,
@@ -59,6 +61,7 @@ CREATE TABLE payments (
   issuer jsonb,
   second text,
   second_type text,
+  tsi text,
   reason text,
   deadline_ms bigint,
   sequence integer NOT NULL,

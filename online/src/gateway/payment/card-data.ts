@@ -1,12 +1,29 @@
 /** Checks of what the element sealed, before anything is sent: card data and field 55. */
-import { BytesError, bcdToNumeric, fromHex, Pan, TapError, toHex } from '@tapnpay/protocol/bytes';
+import {
+  BytesError,
+  bcdToNumeric,
+  bytesToUint,
+  fromHex,
+  Pan,
+  TapError,
+  toHex,
+} from '@tapnpay/protocol/bytes';
 import { decodeTlv, flattenTlv } from '@tapnpay/protocol/iso7816';
 import type { SealedPayment, SignedOrder } from '@tapnpay/protocol/wire';
 import { GatewayError } from '../errors.ts';
+import type { CardFacts } from '../model.ts';
 
 /** Objects field 55 of an online request needs. @see Q/CUP 006, field 55; PBOC3 P5 §13 */
 const FIELD_55_TAGS = ['9F26', '9F27', '9F10', '9F37', '9F36', '95', '9A', '9C', '9F02', '5F2A'];
 const FIELD_55_TAGS_MORE = ['82', '9F1A', '9F03', '9F33'];
+/** Lengths in bytes of objects that are kept as they are. @see EMV 4.3 B3 Annex A */
+const FIELD_55_LENGTHS: readonly (readonly [tag: string, min: number, max: number])[] = [
+  ['9F26', 8, 8],
+  ['9F36', 2, 2],
+  ['95', 5, 5],
+  ['9F34', 3, 3],
+  ['84', 5, 16],
+];
 /** Cryptogram type bits of 9F27: ARQC. @see EMV 4.3 B3 §6.5.5.4 */
 const CRYPTOGRAM_TYPE_MASK = 0xc0;
 const CRYPTOGRAM_TYPE_ARQC = 0x80;
@@ -62,6 +79,10 @@ function parseField55(hex: string): Field55 {
   for (const tag of [...FIELD_55_TAGS, ...FIELD_55_TAGS_MORE]) {
     if (!field55.has(tag)) throw fault('ERR_PAYMENT_FIELD', tag, 'is missing in field 55');
   }
+  for (const [tag, min, max] of FIELD_55_LENGTHS) {
+    const length = field55.get(tag)?.length ?? min;
+    if (length < min || length > max) throw fault('ERR_PAYMENT_FIELD', tag, 'has a wrong length');
+  }
   return field55;
 }
 
@@ -85,6 +106,19 @@ export function pinCounterOf(ksn: string, initialKeyId: string): number {
     throw new GatewayError('ERR_PIN_KSN', 'the key serial number belongs to another element');
   }
   return Number.parseInt(ksn.slice(-8), 16);
+}
+
+/** What the receipt will show of the card; an object the card did not give stays empty. */
+export function cardFactsOf(payment: SealedPayment, field55: Field55): CardFacts {
+  const hex = (tag: string): string => toHex(field55.get(tag) ?? new Uint8Array());
+  return {
+    aid: hex('84'),
+    applicationLabel: payment.applicationLabel,
+    applicationTransactionCounter: bytesToUint(field55.get('9F36') ?? new Uint8Array()),
+    arqc: hex('9F26'),
+    tvr: hex('95'),
+    cvmResults: hex('9F34'),
+  };
 }
 
 /** The part of field 55 a reversal repeats, as hex TLV. */

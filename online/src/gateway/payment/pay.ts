@@ -21,7 +21,13 @@ import type { Order, Payment } from '../model.ts';
 import { payableOrder, refusalOf } from '../orders.ts';
 import { type GatewayPorts, type LineKeys, reachHop } from '../ports.ts';
 import type { BeginRefusal } from '../store.ts';
-import { checkCardData, type Field55, pinCounterOf, reversalField55 } from './card-data.ts';
+import {
+  cardFactsOf,
+  checkCardData,
+  type Field55,
+  pinCounterOf,
+  reversalField55,
+} from './card-data.ts';
 import {
   buildRequest,
   entryModeOf,
@@ -251,6 +257,7 @@ async function commit(
     amountMinor: order.amountMinor,
     currency: order.currency,
     panMasked: maskPan(original.pan),
+    card: cardFactsOf(context.sealed.expose(), known(context.field55).expose()),
     stan: original.stan,
     retrievalReference: original.retrievalReference,
     transmission: original.transmission,
@@ -260,6 +267,7 @@ async function commit(
     issuer: null,
     second: null,
     secondType: null,
+    tsi: null,
     reason: null,
     deadlineMs: nowMs + profile.switchTimeoutMs + SENDING_GRACE_MS,
     sequence: 1,

@@ -43,10 +43,12 @@ async function move(
 ): Promise<Payment | null> {
   const { order, payment } = subject;
   const { to, facts } = wanted;
+  const tell = tellOf(ports, order, { ...payment, ...facts, state: to });
   const after = { ...payment, ...facts, state: to, sequence: payment.sequence + 1 };
   const notification = notificationOf(ports, order, after);
   const changed = await ports.store.changePayment({
     ...wanted,
+    hops: [...(wanted.hops ?? []), ...tell],
     paymentId: payment.paymentId,
     from: [payment.state],
     atMs: ports.clock.nowMs(),
@@ -56,8 +58,18 @@ async function move(
   const { reason } = after;
   const moved = changed !== null;
   ports.log({ event: 'paymentMoved', paymentId, from: payment.state, to, moved, reason });
-  if (changed && (wanted.reversal || notification)) ports.wake();
+  if (!changed) return null;
+  for (const hop of tell) ports.onHop(hop);
+  if (wanted.reversal || notification) ports.wake();
   return changed;
+}
+
+/** Hop 14, once: with the move after which payer and merchant hear an outcome. */
+function tellOf(ports: GatewayPorts, order: Order, after: Payment): readonly HopRecord[] {
+  const outcome = outcomeOf(after);
+  if (outcome === null || after.hops.some(({ n }) => n === Hop.tell)) return [];
+  const facts = { paymentId: after.paymentId, outcome, notified: order.notifyUrl !== null };
+  return [hopRecord(ports, { n: Hop.tell, name: 'tell', facts })];
 }
 
 /** Writes what the switch said. The verdict comes back as `unknown` when a sweep was faster. */
@@ -103,7 +115,7 @@ async function settleVerdict(
   return move(ports, facts, { to: 'authorised', orderStatus: null, facts: waiting, hops });
 }
 
-/** Paid: book, order, and notification in one transaction; hop 14 when it is written. */
+/** Paid: book, order, and notification in one transaction. */
 async function capture(
   ports: GatewayPorts,
   wanted: {
@@ -114,29 +126,24 @@ async function capture(
   },
 ): Promise<Payment | null> {
   const { order, payment } = wanted;
-  const { currency, amountMinor, paymentId } = payment;
+  const { currency, amountMinor } = payment;
   const posting = (account: string, amount: bigint) => ({
     entryId: uuidv7(ports.clock, ports.random),
     account,
     currency,
     amountMinor: amount,
   });
-  const told = { paymentId, outcome: 'approved', notified: order.notifyUrl !== null };
-  const tell = hopRecord(ports, { n: Hop.tell, name: 'tell', facts: told });
   const captured = await move(ports, wanted, {
     to: 'captured',
     orderStatus: 'paid',
     facts: { ...wanted.facts, deadlineMs: null },
-    hops: [...wanted.hops, tell],
+    hops: wanted.hops,
     postings: [
       posting(LEDGER_PAYER_CLEARING, amountMinor),
       posting(merchantPayable(order.merchantId), -amountMinor),
     ],
   });
-  if (captured) {
-    ports.onHop(tell);
-    strike(ports, order.fault, ['tell']);
-  }
+  if (captured) strike(ports, order.fault, ['tell']);
   return captured;
 }
 
@@ -196,6 +203,9 @@ export async function complete(
   if (!payment || payment.elementId !== peer.elementId) {
     throw new GatewayError('ERR_PAYMENT_NOT_FOUND', 'this element has no such payment');
   }
+  if (payment.interface === 'contactless') {
+    throw new GatewayError('ERR_PAYMENT_STATE', 'a contactless payment ends with its answer');
+  }
   const facts = { paymentId, secondType, tvr: completion.tvr, tsi: completion.tsi };
   const confirm = reachHop(ports, { n: Hop.confirm, name: 'confirm', facts });
   const finish = peer.finishHops.get(paymentId);
@@ -218,18 +228,17 @@ async function settleCompletion(
   },
 ): Promise<Payment> {
   const { payment, completion, hops } = facts;
-  const { second, secondType } = completion;
+  const { second, secondType, tsi } = completion;
+  const ended = { second, secondType, tsi };
   if (payment.state !== 'authorised') {
-    // Repeated, or the end of a declined or unknown payment: only the hops are new.
-    if (!payment.hops.some(({ n }) => n === Hop.confirm)) {
-      await ports.store.appendHops(payment.paymentId, hops);
-    }
+    // Repeated, or the end of a declined or unknown payment: it changes no state.
+    if (outcomeOf(payment) === null) return payment;
+    await ports.store.noteCardEnd(payment.paymentId, { facts: ended, hops });
     return payment;
   }
   const order = await orderOf(ports, payment);
   strike(ports, order.fault, ['confirm']);
   const isPaid = secondType === 'TC' && second !== null && completion.outcome === 'approved';
-  const ended = { second, secondType };
   const changed = isPaid
     ? await capture(ports, { order, payment, facts: ended, hops })
     : await reverse(ports, {

@@ -1,0 +1,66 @@
+/** A limit on wrong keys, codes and ids, so that nobody tries them all. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { FastifyRequest } from 'fastify';
+import type { GatewayCore } from '../core.ts';
+import { GatewayError, type GatewayErrorCode } from '../errors.ts';
+
+/** Wrong ones a minute before all wrong ones are refused for its rest. */
+const REFUSALS_MAX = 30;
+const REFUSALS_WINDOW_MS = 60_000;
+
+/** Bearer keys in constant time, and a limit on wrong ones. */
+export class RefusalCount {
+  readonly #core: GatewayCore;
+  #count = 0;
+  #sinceMs = 0;
+
+  constructor(core: GatewayCore) {
+    this.#core = core;
+  }
+
+  /** @throws GatewayError `ERR_UNAUTHORIZED`, `ERR_RATE`. */
+  authorise(request: FastifyRequest, key: string): void {
+    const given = /^Bearer ([\x21-\x7e]{1,256})$/.exec(request.headers.authorization ?? '')?.[1];
+    if (given !== undefined && timingSafeEqual(digest(given), digest(key))) return;
+    this.#note();
+    throw new GatewayError('ERR_UNAUTHORIZED', 'the bearer key is missing or wrong');
+  }
+
+  /** Runs `action`, counting wrong pairing codes. @throws GatewayError `ERR_RATE`. */
+  async guard<T>(action: () => Promise<T>): Promise<T> {
+    this.#assertBelowLimit();
+    return this.count('ERR_PAIRING_CODE', action);
+  }
+
+  /**
+   * Runs `action` and counts its refusals with `code`; above the limit they become `ERR_RATE`,
+   * what is not refused still gets its answer. @throws GatewayError.
+   */
+  async count<T>(code: GatewayErrorCode, action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } catch (fault) {
+      if (fault instanceof GatewayError && fault.code === code) this.#note();
+      throw fault;
+    }
+  }
+
+  #note(): void {
+    this.#assertBelowLimit();
+    this.#count++;
+  }
+
+  #assertBelowLimit(): void {
+    const nowMs = this.#core.ports.clock.nowMs();
+    if (nowMs - this.#sinceMs >= REFUSALS_WINDOW_MS) {
+      this.#count = 0;
+      this.#sinceMs = nowMs;
+    }
+    if (this.#count < REFUSALS_MAX) return;
+    throw new GatewayError('ERR_RATE', 'too many wrong keys, codes or ids; wait a minute');
+  }
+}
+
+function digest(text: string): Uint8Array {
+  return createHash('sha256').update(text).digest();
+}
