@@ -1,0 +1,148 @@
+/** What the gateway's word about an order means for the page. */
+import type { PayOrderView, PayPaymentView } from '@tapnpay/protocol/wire';
+import { type Charged, type PaymentCode, paymentError } from './errors.ts';
+import type { Effect, Machine, Step } from './machine.ts';
+import { END_STATES, OPEN_GRACE_MS, POLL_MS, type StateName } from './states.ts';
+
+/** How an attempt ended, from the agent or our own clock. */
+export type Ending = {
+  readonly code: PaymentCode;
+  /** Null: the code's own state. */
+  readonly state: StateName | null;
+  readonly detail: string;
+  /** The agent said itself that nothing was sent, or nothing can have been. */
+  readonly isCertain: boolean;
+};
+
+/** How a page ends. */
+type End = { readonly name: StateName; readonly code?: PaymentCode; readonly detail?: string };
+
+const EXPIRY_SLACK_MS = 500;
+const PAID: End = { name: 'APPROVED' };
+const CANCELLED: End = { name: 'CANCELLED', code: 'TP_ORDER_CANCELLED' };
+const EXPIRED: End = { name: 'CANCELLED', code: 'TP_ORDER_EXPIRED' };
+
+/** By the order's status; a status that we do not know is an unknown end. */
+const BY_STATUS: Readonly<
+  Record<PayOrderView['status'], (machine: Machine, atMs: number) => Step>
+> = {
+  paid: (machine) => finish(machine, PAID),
+  cancelled: (machine) => finish(machine, CANCELLED),
+  expired: (machine) => finish(machine, EXPIRED),
+  processing: stayUnknown,
+  unknown: stayUnknown,
+  open: settleOpen,
+};
+
+/** Moves the page to what the order's view says. */
+export function settle(machine: Machine, atMs: number): Step {
+  const status = machine.order?.status ?? 'unknown';
+  return (BY_STATUS[status] ?? stayUnknown)(machine, atMs);
+}
+
+/** Ends an attempt that charged nothing. */
+export function stop(machine: Machine, ending: Ending): Step {
+  const { code, state, detail } = ending;
+  // "Unknown" was our own doubt; the gateway has none.
+  const isDoubt = code === 'TP_RESULT_UNKNOWN' || code === 'TP_DUPLICATE';
+  const known = isDoubt ? 'TP_CHANNEL_LOST' : code;
+  return finish(machine, {
+    name: state ?? END_STATES[known] ?? 'INTERRUPTED',
+    code: known,
+    detail,
+  });
+}
+
+/** An open order: not paid, and its last payment, if any, is final. */
+function settleOpen(machine: Machine, atMs: number): Step {
+  const { order, before, ending, sealed } = machine;
+  const payment = order?.payment ?? null;
+  if (payment !== null && payment.paymentId !== before) {
+    const ended = endOfPayment(payment);
+    return ended === null ? stayUnknown(machine) : finish(machine, ended);
+  }
+  if (sealed && ending?.isCertain !== true) return waitForOpen(machine, atMs);
+  if (ending !== null) return stop(machine, ending);
+  return finish(machine, { name: 'READY' });
+}
+
+/** The final payment of an order that is open again; null for one that contradicts it. */
+function endOfPayment(payment: PayPaymentView): End | null {
+  const { outcome, responseCode, reason } = payment;
+  const detail = responseCode ?? reason ?? '';
+  const byCard = /^(card|terminal):/.test(reason ?? '');
+  switch (outcome) {
+    case 'declined':
+    case 'reversed':
+      if (byCard) return { name: 'DECLINED', code: 'TP_DECLINED_OFFLINE', detail: reason ?? '' };
+      if (outcome === 'declined') return { name: 'DECLINED', code: 'TP_DECLINED_ONLINE', detail };
+      return { name: 'INTERRUPTED', code: 'TP_REVERSED', detail: reason ?? '' };
+    case 'cancelled':
+      return { name: 'CANCELLED', code: 'TP_USER_CANCELLED', detail };
+    default:
+      return null;
+  }
+}
+
+/** The sealed payment may still be on its way in: "open" counts when it has stayed so. */
+function waitForOpen(machine: Machine, atMs: number): Step {
+  const sinceMs = machine.openSinceMs ?? atMs;
+  if (atMs - sinceMs < OPEN_GRACE_MS) {
+    const { machine: next, effects } = stayUnknown({ ...machine, openSinceMs: sinceMs });
+    // Nothing more may pass, or the wait would prove nothing.
+    return { machine: next, effects: [{ do: 'closeChannel' }, { do: 'closeAgent' }, ...effects] };
+  }
+  if (machine.ending === null) return finish(machine, { name: 'READY' });
+  return stop(machine, machine.ending);
+}
+
+/** Nobody knows yet: asks again. */
+function stayUnknown(machine: Machine): Step {
+  const ms = POLL_MS[Math.min(machine.polls, POLL_MS.length - 1)] ?? OPEN_GRACE_MS;
+  const detail = machine.ending?.detail ?? machine.order?.payment?.reason ?? '';
+  const error = paymentError('TP_RESULT_UNKNOWN', 'unknown', detail);
+  const next: Machine = { ...machine, name: 'UNKNOWN', error, polls: machine.polls + 1 };
+  return { machine: next, effects: [timer('budget'), { do: 'timer', name: 'poll', ms }] };
+}
+
+/** The end of an attempt, or of the first look at the order. */
+function finish(machine: Machine, { name, code, detail = '' }: End): Step {
+  const charged: Charged = 'no';
+  const next: Machine = {
+    ...machine,
+    name,
+    error: code === undefined ? null : paymentError(code, charged, detail),
+    session: null,
+    asked: false,
+    sealed: false,
+    ending: null,
+    card: null,
+    pinDeadlineMs: null,
+    isSlow: false,
+    isBlocked: false,
+    isCancelling: false,
+    channelLost: false,
+    polls: 0,
+    openSinceMs: null,
+  };
+  const close: readonly Effect[] = [
+    { do: 'closeChannel' },
+    { do: 'closeAgent' },
+    { do: 'remember', sealed: null },
+    ...(['budget', 'slow', 'poll', 'probe'] as const).map(timer),
+  ];
+  return { machine: next, effects: [...close, ...watch(next)] };
+}
+
+/** An order that can be paid is watched for its end; the agent is looked for before the click. */
+function watch({ name, order }: Machine): readonly Effect[] {
+  if (order === null || order.status !== 'open') return [timer('expiry')];
+  const ms = Math.max(0, order.expiresAtMs - order.nowMs) + EXPIRY_SLACK_MS;
+  const expiry: Effect = { do: 'timer', name: 'expiry', ms };
+  const probe: Effect = { do: 'probe', agentUrl: order.agentUrl };
+  return name === 'READY' ? [expiry, probe] : [expiry];
+}
+
+function timer(name: Extract<Effect, { do: 'timer' }>['name']): Effect {
+  return { do: 'timer', name, ms: null };
+}
