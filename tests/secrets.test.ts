@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { findings, formsOf } from './search.test-kit.ts';
 import { filesBelow, TestSystem, tapnpay, temporaryDataDir } from './system.test-kit.ts';
 
 const system = new TestSystem(temporaryDataDir());
@@ -16,36 +17,6 @@ before(async () => {
 after(() => system.close());
 
 const PIN = '739164';
-const FORM_BYTES_MIN = 6;
-
-/** The forms in which digits may hide: ASCII, UTF-16, BCD, hex text of BCD, base64 of each. */
-function formsOf(digits: string): readonly { name: string; bytes: Buffer }[] {
-  const even = digits.length % 2 === 0 ? digits : `${digits}F`;
-  const bcd = Buffer.from(even, 'hex');
-  const ascii = Buffer.from(digits, 'latin1');
-  // Base64 depends on the position in its group of three: the middle of each alignment.
-  const base64 = (bytes: Buffer): Buffer[] =>
-    [0, 1, 2].map((shift) => {
-      const text = Buffer.concat([Buffer.alloc(shift), bytes]).toString('base64');
-      return Buffer.from(text.slice(shift === 0 ? 0 : 4, -4), 'latin1');
-    });
-  const forms = [
-    { name: 'ASCII', bytes: ascii },
-    { name: 'UTF-16', bytes: Buffer.from(digits, 'utf16le') },
-    { name: 'BCD', bytes: bcd },
-    ...base64(ascii).map((bytes) => ({ name: 'base64 of ASCII', bytes })),
-    ...base64(bcd).map((bytes) => ({ name: 'base64 of BCD', bytes })),
-  ];
-  // Shorter ones are found everywhere by chance.
-  return forms.filter(({ bytes }) => bytes.length >= FORM_BYTES_MIN);
-}
-
-function findings(haystack: Buffer, digits: string): readonly string[] {
-  return formsOf(digits)
-    .filter(({ bytes }) => haystack.includes(bytes))
-    .map(({ name }) => name);
-}
-
 test('positive control: the search finds every form of a number', () => {
   const pan = '6299990000000009';
   for (const { name, bytes } of formsOf(pan)) {

@@ -127,6 +127,11 @@ export function finalState(page: Page): Promise<PageEnd> {
   return untilState(page, ...FINAL);
 }
 
+/** Waits until a visible text of the page matches. */
+export async function untilSays(page: Page, words: RegExp): Promise<void> {
+  await page.getByText(words).filter({ visible: true }).first().waitFor();
+}
+
 /** State of the helper's window: what it asks the person for. */
 export async function windowState(window: Page): Promise<string> {
   if (window.isClosed()) return 'closed';

@@ -62,6 +62,7 @@ export type TapEnd = {
 
 const TERMINAL: TerminalProfile = terminalProfileOf(
   {
+    terminalTransactionQualifiers: '26000080',
     countryCode: '0156',
     terminalType: '22',
     terminalCapabilities: 'E040C0',
@@ -75,6 +76,7 @@ const TERMINAL: TerminalProfile = terminalProfileOf(
         tacOnline: 'D84004F800',
         floorLimitMinor: '0',
         defaultDdol: '9F3704',
+        contactless: null,
       },
     ],
     caPublicKeys: [],
@@ -285,6 +287,7 @@ class Tap {
       pan: request.pan.expose(),
       panSequenceNumber: request.panSequenceNumber.expose(),
       expiryYymm: request.expiryYymm.expose(),
+      applicationLabel: 'PBOC DEBIT',
       track2: request.track2?.expose() ?? '',
       field55,
       pin,

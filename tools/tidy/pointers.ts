@@ -46,6 +46,7 @@ const ENTRIES = [
   /(^|\/)main\.tsx?$/,
   /^applet\/src\/index\.ts$/,
   /^tools\/(check|format|property-seed)\.ts$/,
+  /^tests\/browser\/screenshots\.ts$/,
   /^web\/build\.ts$/,
   /^bench\//,
 ];

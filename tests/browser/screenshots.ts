@@ -1,0 +1,152 @@
+/**
+ * `npm run screenshots`: pictures of every page in both languages, desktop and phone, from a system
+ * of its own, into `screenshots/`, which git ignores.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Browser, Page } from 'playwright-core';
+import { TestSystem, temporaryDataDir } from '../system.test-kit.ts';
+import { answerWindow, openBrowser, Payer, presentCard, untilState } from './browser.test-kit.ts';
+
+const folder = join(import.meta.dirname, '../../screenshots');
+mkdirSync(folder, { recursive: true });
+
+const system = new TestSystem(temporaryDataDir());
+let count = 0;
+
+/** One picture; its name says page, state, language and size. */
+async function picture(page: Page, name: string): Promise<void> {
+  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+  count += 1;
+  process.stderr.write(`\r${count} pictures 张截图  ${name.padEnd(48)}`);
+}
+
+type Person = { readonly language: 'zh' | 'en'; readonly phone: boolean };
+
+async function shopPictures(payer: Payer, suffix: string): Promise<Page> {
+  const page = await payer.context.newPage();
+  await page.goto(system.ready.shop);
+  await page.locator('[data-test^=add-]').first().waitFor();
+  await picture(page, `shop-${suffix}`);
+  await page.locator('[data-test^=add-]').first().click();
+  await page.locator('[data-test=cart]').click();
+  await page.locator('[data-test=checkout]').waitFor();
+  await picture(page, `shop-cart-${suffix}`);
+  await page.locator('[data-test=checkout]').click();
+  await page.waitForURL(/\/pay\//);
+  await untilState(page, 'READY');
+  await picture(page, `pay-ready-${suffix}`);
+  return page;
+}
+
+/** The states of one contact payment, page and window side by side. */
+async function paymentPictures(payer: Payer, page: Page, suffix: string): Promise<void> {
+  const window = await payer.pressPay(page);
+  const pairing = window.locator('[data-state=pairing]');
+  await window.locator('[data-state=pairing], [data-state=consent]').first().waitFor();
+  if (await pairing.count()) {
+    await picture(window, `window-pairing-${suffix}`);
+    await window.locator('[data-test=pairing-code]').fill(system.ready.pairingCode);
+    await window.locator('[data-test=pairing-ok]').click();
+  }
+  await window.locator('[data-state=consent]').waitFor();
+  await picture(window, `window-consent-${suffix}`);
+  await window.locator('[data-test=confirm]').click();
+  await window.locator('[data-state=waitCard]').waitFor();
+  await picture(window, `window-card-${suffix}`);
+  await picture(page, `pay-wait-card-${suffix}`);
+  await presentCard(window, { card: 'debit', interface: 'contact' });
+  await window.locator('[data-state=waitPin]').waitFor();
+  await picture(window, `window-pin-${suffix}`);
+  await picture(page, `pay-wait-pin-${suffix}`);
+  await answerWindow(window, system.ready.pairingCode, { card: 'debit', interface: 'contact' });
+  await untilState(page, 'APPROVED');
+  await picture(page, `pay-approved-${suffix}`);
+  const inside = page.locator('[data-test=inside]');
+  const address = await inside.getAttribute('href');
+  if (address) {
+    const look = await payer.context.newPage();
+    await look.goto(new URL(address, page.url()).href);
+    await look.locator('[data-test=hop-10]').waitFor();
+    await picture(look, `inside-${suffix}`);
+    for (const hop of [4, 8, 10]) await look.locator(`[data-test=hop-${hop}]`).click();
+    await picture(look, `inside-open-${suffix}`);
+    await look.close();
+  }
+}
+
+async function endPictures(payer: Payer, suffix: string): Promise<void> {
+  for (const [name, card, state] of [
+    ['declined', 'low-balance', 'DECLINED'],
+    ['unsupported', 'foreign', 'DECLINED'],
+  ] as const) {
+    const page = await payer.openPayPage((await payer.order('66.00')).payUrl);
+    await payer.pay(page, { card, interface: 'contact' });
+    await untilState(page, state);
+    await picture(page, `pay-${name}-${suffix}`);
+    await page.close();
+  }
+  await unknownPictures(payer, suffix);
+  const page = await payer.openPayPage((await payer.order('66.00')).payUrl);
+  await payer.pay(page, { card: 'debit', interface: 'contact', consent: false });
+  await picture(page, `pay-cancelled-${suffix}`);
+  await page.close();
+}
+
+async function unknownPictures(payer: Payer, suffix: string): Promise<void> {
+  const page = await payer.openPayPage((await payer.order('66.00')).payUrl);
+  const window = await payer.pressPay(page);
+  const issuer = system.processOf('issuer');
+  process.kill(issuer, 'SIGSTOP');
+  try {
+    await answerWindow(window, system.ready.pairingCode, {
+      card: 'debit',
+      interface: 'contactless',
+    });
+    await untilState(page, 'AUTHORISING', 'UNKNOWN');
+    await picture(page, `pay-authorising-${suffix}`);
+    await untilState(page, 'UNKNOWN');
+    await picture(page, `pay-unknown-${suffix}`);
+  } finally {
+    process.kill(issuer, 'SIGCONT');
+  }
+  await untilState(page, 'DECLINED', 'INTERRUPTED', 'CANCELLED');
+  await picture(page, `pay-reversed-${suffix}`);
+  await page.close();
+}
+
+async function walletPictures(payer: Payer, suffix: string): Promise<void> {
+  const page = await payer.context.newPage();
+  await page.goto(system.ready.wallet);
+  await page.locator('[data-test=card-debit]').waitFor();
+  await picture(page, `wallet-${suffix}`);
+  await page.goto(`${system.ready.shop}/admin`);
+  await page.locator('[data-test=admin-password]').fill(system.ready.adminPassword);
+  await page.locator('[data-test=admin-login]').click();
+  await page.waitForLoadState('networkidle');
+  await picture(page, `admin-${suffix}`);
+  await page.close();
+}
+
+async function person(browser: Browser, { language, phone }: Person): Promise<void> {
+  const payer = await Payer.open(browser, system, { language, phone });
+  const suffix = `${language}-${phone ? 'phone' : 'desktop'}`;
+  const page = await shopPictures(payer, suffix);
+  await paymentPictures(payer, page, suffix);
+  await page.close();
+  await endPictures(payer, suffix);
+  await walletPictures(payer, suffix);
+  await payer.close();
+}
+
+await system.up();
+const browser = await openBrowser();
+try {
+  for (const language of ['zh', 'en'] as const) {
+    for (const phone of [false, true]) await person(browser, { language, phone });
+  }
+  process.stderr.write(`\n${count} pictures in ${folder}\n`);
+} finally {
+  await browser.close();
+  await system.close();
+}
