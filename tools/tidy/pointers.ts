@@ -46,7 +46,7 @@ const ENTRIES = [
   /(^|\/)main\.tsx?$/,
   /^applet\/src\/index\.ts$/,
   /^tools\/(check|format|property-seed)\.ts$/,
-  /^tests\/browser\/screenshots\.ts$/,
+  /^tests\/browser\/(screenshots|first-payment)\.ts$/,
   /^web\/build\.ts$/,
   /^bench\//,
 ];
