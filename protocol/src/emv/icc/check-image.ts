@@ -1,11 +1,23 @@
 /** Whether a card image can run: done once, so that no command meets a broken one. */
 import { fromHex, TapError } from '../../bytes/index.ts';
 import { decodeDol } from '../../iso7816/index.ts';
-import { EmvDataError, type IccImage, iccRecords, parseIccImage } from '../data/index.ts';
+import {
+  AIP_BYTES,
+  CRYPTOGRAM_VERSION_01,
+  CRYPTOGRAM_VERSION_17,
+  CTQ_BYTES,
+  EmvDataError,
+  type IccContactless,
+  type IccImage,
+  type IccRecord,
+  iccContactlessRecords,
+  iccRecords,
+  parseIccImage,
+} from '../data/index.ts';
+import { asksForQualifiers, longestDynamicRecord } from './contactless.ts';
 
 /** Longest record, template included, that a short answer carries. */
 const RECORD_BYTES_MAX = 254;
-const CRYPTOGRAM_VERSION_01 = 1;
 
 /**
  * A private copy of an image that is sound enough for every command.
@@ -49,7 +61,27 @@ function assertSound(image: IccImage): void {
   for (const list of [image.pdol, image.cdol1, image.cdol2, image.ddol, image.logFormat]) {
     decodeDol(fromHex(list));
   }
-  if (iccRecords(image).some(({ value }) => value.length > RECORD_BYTES_MAX)) {
+  assertRecords(iccRecords(image));
+  if (image.contactless !== null) assertContactless(image, image.contactless);
+}
+
+function assertContactless(image: IccImage, contactless: IccContactless): void {
+  const { aip, ctq, cryptogramVersion, pdol } = contactless;
+  const isSound =
+    bytesOf(aip) === AIP_BYTES &&
+    bytesOf(ctq) === CTQ_BYTES &&
+    cryptogramVersion === CRYPTOGRAM_VERSION_17 &&
+    asksForQualifiers(pdol);
+  if (!isSound) {
+    throw new EmvDataError('ERR_EMV_IMAGE', 'contactless is out of range', {
+      field: 'contactless',
+    });
+  }
+  assertRecords(iccContactlessRecords(image, contactless, longestDynamicRecord(image)));
+}
+
+function assertRecords(records: readonly IccRecord[]): void {
+  if (records.some(({ value }) => value.length > RECORD_BYTES_MAX)) {
     throw new EmvDataError('ERR_EMV_IMAGE', 'a record is too long', { field: 'records' });
   }
 }

@@ -4,6 +4,7 @@ import {
   type CommandApdu,
   decodeDol,
   encodeTlv,
+  type StatusWord,
   SW_6A80_WRONG_DATA,
   SW_6A82_FILE_NOT_FOUND,
   SW_6A83_RECORD_NOT_FOUND,
@@ -31,25 +32,34 @@ export const ATC_MAX = 0xffff;
 /** GET PROCESSING OPTIONS: counts the transaction, gives AIP and AFL. @see EMV 4.3 B3 §6.5.8 */
 export function getProcessingOptions(card: Snapshot, command: CommandApdu): Outcome {
   const { image, session } = card;
-  if (command.p1 !== 0 || command.p2 !== 0) return answerStatus(card, SW_6A86_WRONG_P1_P2);
   if (session.selected !== 'application' || session.phase !== 'selected') {
     return answerStatus(card, SW_6985_CONDITIONS_NOT_SATISFIED);
   }
-  const entries = decodeDol(fromHex(image.pdol));
+  const given = pdolValues(image.pdol, command);
+  if ('statusWord' in given) return answerStatus(card, given.statusWord);
+  if (image.state.atc >= ATC_MAX) return answerStatus(card, SW_6985_CONDITIONS_NOT_SATISFIED);
+  const counted = withState(card, { atc: image.state.atc + 1 });
+  const next = withSession(counted, { phase: 'initiated', values: given.values });
+  const options = concatBytes(fromHex(image.aip), data.ICC_AFL);
+  return answer(next, encodeTlv(data.TAG_80_RESPONSE_TEMPLATE_FORMAT_1, options));
+}
+
+/** The reader's values in GPO's template 83, or what is wrong with the command. */
+export function pdolValues(
+  pdol: string,
+  command: CommandApdu,
+): { readonly values: ReadonlyMap<string, Uint8Array> } | { readonly statusWord: StatusWord } {
+  if (command.p1 !== 0 || command.p2 !== 0) return { statusWord: SW_6A86_WRONG_P1_P2 };
+  const entries = decodeDol(fromHex(pdol));
   const wantedBytes = dolBytes(entries);
   const prefix = encodeTlv(data.TAG_83_COMMAND_TEMPLATE, new Uint8Array(wantedBytes));
   const header = prefix.subarray(0, prefix.length - wantedBytes);
   const template = command.data ?? new Uint8Array(0);
-  if (template.length !== prefix.length) return answerStatus(card, SW_6700_WRONG_LENGTH);
+  if (template.length !== prefix.length) return { statusWord: SW_6700_WRONG_LENGTH };
   if (header.some((value, index) => value !== template[index])) {
-    return answerStatus(card, SW_6A80_WRONG_DATA);
+    return { statusWord: SW_6A80_WRONG_DATA };
   }
-  if (image.state.atc >= ATC_MAX) return answerStatus(card, SW_6985_CONDITIONS_NOT_SATISFIED);
-  const values = dolValues(entries, template.subarray(header.length));
-  const counted = withState(card, { atc: image.state.atc + 1 });
-  const next = withSession(counted, { phase: 'initiated', values });
-  const options = concatBytes(fromHex(image.aip), data.ICC_AFL);
-  return answer(next, encodeTlv(data.TAG_80_RESPONSE_TEMPLATE_FORMAT_1, options));
+  return { values: dolValues(entries, template.subarray(header.length)) };
 }
 
 /** READ RECORD of the directory, the application's files or its log. @see EMV 4.3 B3 §6.5.11 */
@@ -68,11 +78,20 @@ export function readRecord(card: Snapshot, command: CommandApdu): Outcome {
   }
   if (sfi === data.ICC_LOG_SFI) return readLog(card, command.p1);
   if (session.phase === 'selected') return answerStatus(card, SW_6985_CONDITIONS_NOT_SATISFIED);
-  const file = data.iccRecords(image).filter((record) => record.sfi === sfi);
+  const file = recordsOf(card).filter((record) => record.sfi === sfi);
   if (file.length === 0) return answerStatus(card, SW_6A82_FILE_NOT_FOUND);
   const found = file.find((record) => record.record === command.p1);
   if (!found) return answerStatus(card, SW_6A83_RECORD_NOT_FOUND);
   return answer(card, found.value);
+}
+
+/** Files of the side that is powered. */
+function recordsOf(card: Snapshot): readonly data.IccRecord[] {
+  const { image, session } = card;
+  if (card.interface === 'contact') return data.iccRecords(image);
+  const { contactless } = image;
+  if (contactless === null) return [];
+  return data.iccContactlessRecords(image, contactless, session.dynamicRecord);
 }
 
 /** Log records have no template; their layout is tag 9F4F. Record 1 is the newest. */

@@ -90,7 +90,7 @@ function afterFirst(card: Snapshot, type: 'AAC' | 'TC' | 'ARQC'): Snapshot {
 }
 
 /** CVR of the first call: "10 not requested" for the second, and the memories of the card. */
-function firstCvr(
+export function firstCvr(
   card: Snapshot,
   action: { readonly type: 'AAC' | 'TC' | 'ARQC'; readonly isVelocityExceeded: boolean },
 ): Uint8Array {

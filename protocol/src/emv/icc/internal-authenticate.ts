@@ -48,7 +48,7 @@ export function internalAuthenticate(
 }
 
 /** Signed dynamic application data. @see EMV 4.3 B2 table 15 */
-function signDynamicData(
+export function signDynamicData(
   image: data.IccImage,
   terminalData: Uint8Array,
   ports: IccPorts,

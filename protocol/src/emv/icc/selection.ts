@@ -20,6 +20,8 @@ import {
 
 /** Name of the contact directory. @see EMV 4.3 B1 §12.2.2 */
 export const PSE_NAME = '1PAY.SYS.DDF01';
+/** Name of the contactless directory, whose FCI is the directory. @see EMV C-7 §3.2 */
+export const PPSE_NAME = '2PAY.SYS.DDF01';
 /** File of the directory that lists the applications. */
 export const PSE_SFI = 1;
 const SELECT_BY_NAME = 0x04;
@@ -43,10 +45,25 @@ export function select(card: Snapshot, command: CommandApdu): Outcome {
   // The card has one application: a next occurrence exists only if none is selected yet.
   const hasApplication = card.session.selected === 'application';
   if (command.p2 === SELECT_NEXT && hasApplication) return notFound(card);
+  if (card.interface === 'contactless') return selectByField(card, command, name);
   if (equalBytes(name, asciiToBytes(PSE_NAME))) {
     return command.p2 === SELECT_FIRST ? selectDirectory(card) : notFound(card);
   }
-  if (card.image.aid.startsWith(toHex(name))) return selectApplication(card);
+  if (card.image.aid.startsWith(toHex(name))) return selectApplication(card, card.image.pdol);
+  return notFound(card);
+}
+
+/** In a reader's field: the PPSE and the application, if the card has a contactless side. */
+function selectByField(card: Snapshot, command: CommandApdu, name: Uint8Array): Outcome {
+  const { image } = card;
+  if (image.contactless === null) return notFound(card);
+  if (equalBytes(name, asciiToBytes(PPSE_NAME))) {
+    if (command.p2 !== SELECT_FIRST) return notFound(card);
+    const entry = encodeTlv(data.TAG_BF0C_FCI_ISSUER_DISCRETIONARY_DATA, directoryEntry(image));
+    const session = SESSION_AFTER_RESET;
+    return answer({ ...card, session }, fci(asciiToBytes(PPSE_NAME), entry));
+  }
+  if (image.aid.startsWith(toHex(name))) return selectApplication(card, image.contactless.pdol);
   return notFound(card);
 }
 
@@ -64,10 +81,10 @@ function selectDirectory(card: Snapshot): Outcome {
 }
 
 /** A blocked application still answers with its FCI, under 6283. @see EMV 4.3 B1 §12.3.2 */
-function selectApplication(card: Snapshot): Outcome {
+function selectApplication(card: Snapshot, pdolHex: string): Outcome {
   const { image } = card;
   const session = { ...SESSION_AFTER_RESET, selected: 'application' } as const;
-  const pdol = fromHex(image.pdol);
+  const pdol = fromHex(pdolHex);
   const logEntry = Uint8Array.of(data.ICC_LOG_SFI, data.ICC_LOG_RECORDS_MAX);
   const proprietary = concatBytes(
     encodeTlv(data.TAG_50_APPLICATION_LABEL, asciiToBytes(image.label)),
@@ -81,7 +98,7 @@ function selectApplication(card: Snapshot): Outcome {
       encodeTlv(data.TAG_9F4D_LOG_ENTRY, logEntry),
     ),
   );
-  const outcome = answer({ image, session }, fci(fromHex(image.aid), proprietary));
+  const outcome = answer({ ...card, session }, fci(fromHex(image.aid), proprietary));
   if (!image.state.applicationBlocked) return outcome;
   return { ...outcome, statusWord: SW_6283_SELECTED_FILE_INVALIDATED };
 }
@@ -98,13 +115,14 @@ function fci(name: Uint8Array, proprietary: Uint8Array): Uint8Array {
 
 /** The directory's only record. @see EMV 4.3 B1 §12.2.3 */
 export function directoryRecord(image: data.IccImage): Uint8Array {
+  return encodeTlv(data.TAG_70_READ_RECORD_TEMPLATE, directoryEntry(image));
+}
+
+function directoryEntry(image: data.IccImage): Uint8Array {
   const entry = concatBytes(
     encodeTlv(data.TAG_4F_APPLICATION_DEDICATED_FILE_NAME, fromHex(image.aid)),
     encodeTlv(data.TAG_50_APPLICATION_LABEL, asciiToBytes(image.label)),
     encodeTlv(data.TAG_87_APPLICATION_PRIORITY_INDICATOR, Uint8Array.of(0x01)),
   );
-  return encodeTlv(
-    data.TAG_70_READ_RECORD_TEMPLATE,
-    encodeTlv(data.TAG_61_APPLICATION_TEMPLATE, entry),
-  );
+  return encodeTlv(data.TAG_61_APPLICATION_TEMPLATE, entry);
 }

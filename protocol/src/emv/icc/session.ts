@@ -35,6 +35,8 @@ export type Session = {
   readonly authenticatedArc: Uint8Array | null;
   readonly isDdaPerformed: boolean;
   readonly hasScriptFailed: boolean;
+  /** Contents of the contactless side's last record, made with the cryptogram. */
+  readonly dynamicRecord: Uint8Array;
 };
 
 /** Memory after power-on or reset. */
@@ -48,10 +50,15 @@ export const SESSION_AFTER_RESET: Session = {
   authenticatedArc: null,
   isDdaPerformed: false,
   hasScriptFailed: false,
+  dynamicRecord: new Uint8Array(0),
 };
 
 /** All of the card at one moment: what lasts and what does not. */
-export type Snapshot = { readonly image: IccImage; readonly session: Session };
+export type Snapshot = {
+  readonly image: IccImage;
+  readonly session: Session;
+  readonly interface: IccInterface;
+};
 
 /** The card's engines. */
 export type IccPorts = { readonly ciphers: CipherProvider; readonly random: RandomSource };

@@ -1,4 +1,4 @@
-/** The virtual PBOC debit card: bytes in, bytes out, state in its image. */
+/** The virtual PBOC debit card, contact and contactless: bytes in, bytes out, state in its image. */
 import { toHex } from '../../bytes/index.ts';
 import {
   type CommandApdu,
@@ -14,6 +14,7 @@ import {
 } from '../../iso7816/index.ts';
 import type { IccImage } from '../data/index.ts';
 import { runnableImage } from './check-image.ts';
+import { getContactlessOptions } from './contactless.ts';
 import { getData, getProcessingOptions, readRecord } from './files.ts';
 import { generateAc } from './generate-ac.ts';
 import { internalAuthenticate } from './internal-authenticate.ts';
@@ -55,6 +56,13 @@ const COMMANDS: Readonly<Record<string, CommandHandler>> = {
   '8424': pinUnblock,
   '04DA': putData,
 };
+/** In a reader's field the rest of the contact commands is refused: qPBOC has no use for them. */
+const CONTACTLESS_COMMANDS: Readonly<Record<string, CommandHandler>> = {
+  '00A4': select,
+  '80A8': getContactlessOptions,
+  '00B2': readRecord,
+  '80CA': getData,
+};
 /** Known instructions: another class with one of them is 6E00, any other instruction 6D00. */
 const CLASSES: ReadonlySet<number> = new Set([0x00, 0x04, 0x80, 0x84]);
 
@@ -71,7 +79,11 @@ export function createVirtualIcc(
 ): VirtualIcc {
   const { ciphers, random } = options;
   const start = runnableImage(options.image);
-  let card: Snapshot = { image: start, session: SESSION_AFTER_RESET };
+  let card: Snapshot = {
+    image: start,
+    session: SESSION_AFTER_RESET,
+    interface: options.interface ?? 'contact',
+  };
   return {
     transmit(wire) {
       const outcome = run(card, wire, { ciphers, random });
@@ -79,7 +91,7 @@ export function createVirtualIcc(
       return encodeResponse(outcome);
     },
     reset() {
-      card = { image: card.image, session: SESSION_AFTER_RESET };
+      card = { ...card, session: SESSION_AFTER_RESET };
     },
     image() {
       return card.image;
@@ -92,14 +104,20 @@ function run(card: Snapshot, wire: Uint8Array, ports: IccPorts): Outcome {
   const command = readCommand(wire);
   if (!command) return answerStatus(card, SW_6700_WRONG_LENGTH);
   if (!CLASSES.has(command.cla)) return answerStatus(card, SW_6E00_CLASS_NOT_SUPPORTED);
-  const handler = COMMANDS[commandKey(command.cla, command.ins)];
-  if (!handler) return answerStatus(card, unknownCommand(command));
+  const known = COMMANDS[commandKey(command.cla, command.ins)];
+  if (!known) return answerStatus(card, unknownCommand(command));
   if (card.image.state.cardBlocked) return answerStatus(card, SW_6A81_FUNCTION_NOT_SUPPORTED);
+  const handler = card.interface === 'contact' ? known : contactlessHandler(command);
+  if (!handler) return answerStatus(card, SW_6985_CONDITIONS_NOT_SATISFIED);
   const needsApplication = handler !== select && handler !== readRecord;
   if (needsApplication && card.session.selected !== 'application') {
     return answerStatus(card, SW_6985_CONDITIONS_NOT_SATISFIED);
   }
   return handler(card, command, ports);
+}
+
+function contactlessHandler(command: CommandApdu): CommandHandler | undefined {
+  return CONTACTLESS_COMMANDS[commandKey(command.cla, command.ins)];
 }
 
 function readCommand(wire: Uint8Array): CommandApdu | undefined {

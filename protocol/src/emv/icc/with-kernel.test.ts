@@ -62,6 +62,7 @@ const random = {
 const profile = (caKey: CaPublicKey) =>
   terminalProfileOf(
     {
+      terminalTransactionQualifiers: '36000080',
       countryCode: '0156',
       terminalType: '22',
       terminalCapabilities: 'E068C0',
@@ -75,6 +76,7 @@ const profile = (caKey: CaPublicKey) =>
           tacOnline: 'D84004F800',
           floorLimitMinor: '0',
           defaultDdol: '9F3704',
+          contactless: null,
         },
       ],
       caPublicKeys: [caKey],

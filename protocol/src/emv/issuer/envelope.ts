@@ -21,6 +21,7 @@ export const ENVELOPE_FINDINGS = {
   offlinePinUnclaimed: 'the CVR has an offline PIN verified that 9F34 does not name',
   iadMalformed: '9F10 is not in the layout of PBOC',
   cryptogramTypeDiffers: '9F27 is not what this message needs',
+  cryptogramVersionDiffers: 'a contactless cryptogram came in a message of the contact interface',
   cvrTypeDiffers: 'the CVR and 9F27 disagree on the cryptogram',
   tokenShape: 'the cryptogram has the shape of a dynamic token, not of a purchase',
 } as const;
@@ -48,14 +49,20 @@ export type EnvelopeFields = {
 /** Values of field 55 by tag. */
 export type CardValues = ReadonlyMap<string, Uint8Array>;
 
+/** Needed of both interfaces. */
 const NEEDED = [
   data.TAG_9F02_AMOUNT_AUTHORISED,
   data.TAG_5F2A_TRANSACTION_CURRENCY_CODE,
-  data.TAG_95_TERMINAL_VERIFICATION_RESULTS,
-  data.TAG_9F34_CVM_RESULTS,
   data.TAG_9F10_ISSUER_APPLICATION_DATA,
   data.TAG_9F27_CRYPTOGRAM_INFORMATION_DATA,
 ];
+/**
+ * Needed of the contact interface. UnionPay's messages of qPBOC list 95 and 9F34 too, but a reader
+ * performs neither of their checks in full and some leave them out; what is sent must agree.
+ */
+const NEEDED_CONTACT = [data.TAG_95_TERMINAL_VERIFICATION_RESULTS, data.TAG_9F34_CVM_RESULTS];
+/** Field 22 of chip data through a reader's field: 07 by chip rules. @see Q/CUP 006 (F22) */
+const CONTACTLESS_ENTRY_MODE = '07';
 
 /**
  * All disagreements between field 55 and its message, in a fixed order; none for a sound one.
@@ -66,11 +73,14 @@ export function checkCryptogramEnvelope(
   fields: EnvelopeFields,
 ): readonly EnvelopeFinding[] {
   const findings: EnvelopeFinding[] = [];
-  if (NEEDED.some((tag) => !values.has(tag))) findings.push('dataMissing');
+  const isContactless = fields.posEntryMode.startsWith(CONTACTLESS_ENTRY_MODE);
+  const needed = isContactless ? NEEDED : [...NEEDED, ...NEEDED_CONTACT];
+  if (needed.some((tag) => !values.has(tag))) findings.push('dataMissing');
   findings.push(
     ...checkMoney(values, fields),
     ...checkAccount(values, fields),
     ...checkPinEntry(values, fields),
+    ...(isContactless ? [] : checkContactVersion(values)),
     ...checkCardVerificationResults(values, 'ARQC'),
     ...checkShape(values),
   );
@@ -128,6 +138,15 @@ function checkPinEntry(values: CardValues, fields: EnvelopeFields): readonly Env
     results.method === data.CVM_ENCIPHERED_PIN_ONLINE && results.result !== data.CVM_RESULT_FAILED;
   if (isOnlinePinInTvr !== isOnlinePinInResults) findings.push('cvmResultsDiffer');
   return findings;
+}
+
+/**
+ * A cryptogram of version 17 covers neither TVR nor date nor country: in a message that claims the
+ * contact interface it is one that was tapped for and re-labelled.
+ */
+function checkContactVersion(values: CardValues): readonly EnvelopeFinding[] {
+  const version = values.get(data.TAG_9F10_ISSUER_APPLICATION_DATA)?.[2];
+  return version === data.CRYPTOGRAM_VERSION_17 ? ['cryptogramVersionDiffers'] : [];
 }
 
 /**

@@ -280,6 +280,7 @@ export const TEST_TERMINAL_AID: TerminalAid = {
   randomSelection: NO_RANDOM_SELECTION,
   defaultDdol: fromHex('9F3704'),
   defaultTdol: null,
+  contactless: null,
 };
 
 /** A transaction of 12.34 yuan at a terminal with online PIN, signature, no CVM, SDA and DDA. */
@@ -302,6 +303,7 @@ export function testTransaction(
       terminalType: 0x22,
       capabilities: fromHex('E068C0'),
       additionalCapabilities: fromHex('6000F0A001'),
+      terminalTransactionQualifiers: fromHex('36000080'),
       interfaceDeviceSerialNumber: 'TAPNPAY1',
       aids: [{ ...TEST_TERMINAL_AID, ...change.aid }],
       caPublicKeys: {

@@ -20,10 +20,10 @@ export type Verification =
   | { readonly result: 'cancelled' };
 
 /** How one rule ended. `notPerformed`: the terminal cannot do it, so 9F34 does not name it. */
-type RuleResult = 'successful' | 'unknown' | 'failed' | 'notPerformed' | 'cancelled';
+export type RuleResult = 'successful' | 'unknown' | 'failed' | 'notPerformed' | 'cancelled';
 
 /** State across the rules: a PIN once refused is not asked for again. */
-type PinMemory = { refused: boolean };
+export type PinMemory = { refused: boolean };
 
 const RECOGNISED_METHODS: readonly number[] = [
   data.CVM_FAIL,
@@ -184,7 +184,7 @@ function* performRule(
 }
 
 /** Online PIN: the issuer will tell whether it is right. @see EMV 4.3 B3 §10.5.2 */
-function* enterOnlinePin(context: KernelContext, memory: PinMemory): Kernel<RuleResult> {
+export function* enterOnlinePin(context: KernelContext, memory: PinMemory): Kernel<RuleResult> {
   if (memory.refused) return 'failed';
   const answer = yield { kind: 'enterPin', pan: new Secret(panOf(context)) };
   switch (answer as PinEntry) {

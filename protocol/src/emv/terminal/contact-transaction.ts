@@ -3,14 +3,15 @@ import { errorBody } from '../../bytes/index.ts';
 import * as data from '../data/index.ts';
 import { analyseBeforeOnline, analyseUnableOnline, tvrNames } from './action-analysis.ts';
 import { verifyCardholder } from './cardholder-verification.ts';
-import { createContext, type KernelContext, reportPhase, tsiOf, tvrOf } from './context.ts';
+import { createContext, type KernelContext, reportPhase, tvrOf } from './context.ts';
 import { authenticateOfflineData } from './data-authentication.ts';
 import { KernelError } from './errors.ts';
 import { firstGenerateAc, secondGenerateAc } from './generate-ac.ts';
 import { initiateApplication, refusalReason } from './initiate.ts';
 import { authenticateIssuer, processScripts } from './issuer-response.ts';
 import { authorise, RESPONSE_CODE_APPROVED } from './online.ts';
-import { panMaskedOf, readApplicationData } from './read-data.ts';
+import { releaseCardAnyway, setResponseCode, transactionOutcome } from './outcome.ts';
+import { readApplicationData } from './read-data.ts';
 import { checkRestrictions } from './restrictions.ts';
 import { manageRisk } from './risk-management.ts';
 import { buildCandidateList, chooseCandidate, selectApplication } from './select.ts';
@@ -39,7 +40,7 @@ export function* contactTransaction(
 ): Generator<KernelRequest, ContactOutcome, KernelAnswer> {
   const context = createContext(input);
   const refused = yield* startApplication(context);
-  if (refused) return outcomeOf(context, refused);
+  if (refused) return yield* endOf(context, refused);
   const records = yield* readApplicationData(context);
   yield* reportPhase(context, 'readApplicationData', { records });
   const authentication = yield* authenticateOfflineData(context);
@@ -48,7 +49,7 @@ export function* contactTransaction(
   yield* reportPhase(context, 'processingRestrictions');
   const verification = yield* verifyCardholder(context);
   if (verification.result === 'cancelled') {
-    return outcomeOf(context, { outcome: 'cancelled', reason: 'cardholder:pin' });
+    return yield* endOf(context, { outcome: 'cancelled', reason: 'cardholder:pin' });
   }
   yield* reportPhase(context, 'cardholderVerification', verification.facts);
   const isManaged = yield* manageRisk(context);
@@ -65,7 +66,8 @@ function* startApplication(context: KernelContext): Kernel<Ending | null> {
     const chosen = yield* chooseCandidate(candidates);
     if (chosen === null) return { outcome: 'cancelled', reason: 'cardholder:application' };
     candidates = candidates.filter((candidate) => candidate !== chosen);
-    if (!(yield* selectApplication(context, chosen))) continue;
+    const { isSelected } = yield* selectApplication(context, chosen);
+    if (!isSelected) continue;
     yield* reportPhase(context, 'applicationSelection', {
       source: list.source,
       candidates: list.candidates.length,
@@ -93,7 +95,7 @@ function* decide(context: KernelContext): Kernel<ContactOutcome> {
   const answer = yield* firstGenerateAc(context, decision.request);
   if (answer.result === 'refused') {
     const reason = refusalReason('GENERATE_AC', answer.statusWord);
-    return outcomeOf(context, { outcome: 'notAccepted', reason });
+    return yield* endOf(context, { outcome: 'notAccepted', reason });
   }
   const { cryptogram } = answer;
   yield* reportPhase(context, 'firstGenerateAc', { type: cryptogram.type });
@@ -102,10 +104,10 @@ function* decide(context: KernelContext): Kernel<ContactOutcome> {
   const arc = isApproved ? data.ARC_OFFLINE_APPROVED : data.ARC_OFFLINE_DECLINED;
   setResponseCode(context, arc);
   yield* reportPhase(context, 'completion');
-  if (isApproved) return outcomeOf(context, { outcome: 'approved', reason: 'card:TC' });
+  if (isApproved) return yield* endOf(context, { outcome: 'approved', reason: 'card:TC' });
   const isTerminals = decision.request === 'AAC' && decision.reason !== null;
   const reason = isTerminals && decision.reason ? decision.reason : 'card:AAC';
-  return outcomeOf(context, { outcome: 'declined', reason });
+  return yield* endOf(context, { outcome: 'declined', reason });
 }
 
 /** From here on money may have moved: whatever happens is an outcome, not an exception. */
@@ -125,9 +127,9 @@ function* goOnline(context: KernelContext, arqc: Cryptogram): Kernel<ContactOutc
   }
   if (answer.result === 'unknown') {
     const reason = faultCode ?? 'online:unknown';
-    return outcomeOf(context, { outcome: 'unknown', reason }, answer);
+    return yield* endOf(context, { outcome: 'unknown', reason }, answer);
   }
-  return outcomeOf(context, endingOf(context, { answer, fault }), answer);
+  return yield* endOf(context, endingOf(context, { answer, fault }), answer);
 }
 
 /** Issuer authentication, scripts and second GENERATE AC. @see EMV 4.3 B3 §10.9 to §10.11 */
@@ -206,31 +208,19 @@ function endingOfSecond(
   return { outcome: 'declined', reason: analyseUnableOnline(context).reason ?? 'card:AAC' };
 }
 
-function setResponseCode(context: KernelContext, code: string): void {
-  const bytes = Uint8Array.from(code, (character) => character.charCodeAt(0));
-  context.data.set(data.TAG_8A_AUTHORISATION_RESPONSE_CODE, bytes);
-}
-
-function outcomeOf(context: KernelContext, end: Ending, answer?: OnlineAnswer): ContactOutcome {
-  const { first, second } = context;
+/** Every end: the card is let go, then the word is dressed. */
+function* endOf(
+  context: KernelContext,
+  end: Ending,
+  answer?: OnlineAnswer,
+): Kernel<ContactOutcome> {
+  yield* releaseCardAnyway(context);
+  const { dataAuthentication } = context;
   return {
+    ...transactionOutcome(context, end.reason, answer),
     outcome: end.outcome,
-    reason: end.reason,
-    online: answer?.result ?? 'notSent',
-    responseCode: answer?.result === 'answered' ? answer.responseCode : null,
-    first,
-    arqc: first?.type === 'ARQC' ? first : null,
-    second,
-    tvr: tvrOf(context).slice(),
-    tsi: tsiOf(context).slice(),
-    cvmResults: (context.data.get(data.TAG_9F34_CVM_RESULTS) ?? new Uint8Array(3)).slice(),
-    dataAuthentication:
-      context.dataAuthentication === 'fDDA' ? 'failed' : context.dataAuthentication,
-    issuerAuthentication: context.issuerAuthentication,
-    scriptResults: [...context.scriptResults],
-    aid: context.data.get(data.TAG_84_DEDICATED_FILE_NAME)?.slice() ?? null,
-    label: context.label,
-    panMasked: panMaskedOf(context),
-    values: context.data.snapshot(),
+    second: context.second,
+    // fDDA is of the other kernel; here it would be no authentication that was done.
+    dataAuthentication: dataAuthentication === 'fDDA' ? 'failed' : dataAuthentication,
   };
 }

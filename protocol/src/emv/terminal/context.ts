@@ -7,23 +7,29 @@ import { KernelError } from './errors.ts';
 import { assertTerminalProfile, type TerminalAid } from './profile.ts';
 import { transmitApdu } from './transport.ts';
 import type {
-  ContactTransaction,
   Cryptogram,
   DataAuthentication,
   Kernel,
   Phase,
   PhaseFacts,
+  TerminalTransaction,
 } from './types.ts';
 
 /** Most commands of one transaction, GET RESPONSE included; real ones need 20 to 40. */
 export const COMMANDS_MAX = 400;
 
+/** Tag 9F39: the chip read by contact, or in the reader's field. @see ISO 8583:1987 field 22 */
+export const POS_ENTRY_MODE_CONTACT = 0x05;
+export const POS_ENTRY_MODE_CONTACTLESS = 0x07;
+
 /** Mutable state of one transaction; each phase reads and writes its part. */
 export type KernelContext = {
-  readonly input: ContactTransaction;
+  readonly input: TerminalTransaction;
   /** The terminal's objects, with which every selected application begins. */
   readonly terminalObjects: DataObjects;
   data: DataObjects;
+  /** Applications of the terminal that take part in this transaction. */
+  terminalAids: readonly TerminalAid[];
   /** Rules of the selected application. */
   terminalAid: TerminalAid | null;
   label: string | null;
@@ -40,19 +46,24 @@ export type KernelContext = {
   pinEntered: boolean;
   readonly scriptResults: Uint8Array[];
   commandsLeft: number;
+  isCardReleased: boolean;
 };
 
 /**
  * State before the first command.
  * @throws KernelError `ERR_KERNEL_PROFILE`, `ERR_KERNEL_INPUT`.
  */
-export function createContext(input: ContactTransaction): KernelContext {
+export function createContext(
+  input: TerminalTransaction,
+  entryMode: number = POS_ENTRY_MODE_CONTACT,
+): KernelContext {
   assertTerminalProfile(input.terminal);
-  const terminalObjects = terminalData(input);
+  const terminalObjects = terminalData(input, entryMode);
   return {
     input,
     terminalObjects,
     data: terminalObjects.copy(),
+    terminalAids: input.terminal.aids,
     terminalAid: null,
     label: null,
     readTags: new Set(),
@@ -65,11 +76,12 @@ export function createContext(input: ContactTransaction): KernelContext {
     pinEntered: false,
     scriptResults: [],
     commandsLeft: COMMANDS_MAX,
+    isCardReleased: false,
   };
 }
 
 /** The terminal's data objects at the start of an application. @see EMV 4.3 B4 §6 */
-function terminalData(input: ContactTransaction): DataObjects {
+function terminalData(input: TerminalTransaction, entryMode: number): DataObjects {
   const { terminal, merchant } = input;
   const objects = new DataObjects();
   const put = (tag: string, what: string, value: () => Uint8Array | undefined): void => {
@@ -108,8 +120,7 @@ function terminalData(input: ContactTransaction): DataObjects {
   put(data.TAG_9F1E_INTERFACE_DEVICE_SERIAL_NUMBER, 'interfaceDeviceSerialNumber', () =>
     asciiToBytes(terminal.interfaceDeviceSerialNumber),
   );
-  // 05: integrated circuit card read by contact. @see ISO 8583:1987 field 22
-  put(data.TAG_9F39_POS_ENTRY_MODE, 'posEntryMode', () => Uint8Array.of(0x05));
+  put(data.TAG_9F39_POS_ENTRY_MODE, 'posEntryMode', () => Uint8Array.of(entryMode));
   put(data.TAG_9F16_MERCHANT_IDENTIFIER, 'merchantId', () => text(merchant.merchantId, 15));
   put(data.TAG_9F1C_TERMINAL_IDENTIFICATION, 'terminalId', () => text(merchant.terminalId, 8));
   put(data.TAG_9F4E_MERCHANT_NAME_AND_LOCATION, 'nameAndLocation', () =>
@@ -130,7 +141,7 @@ function terminalData(input: ContactTransaction): DataObjects {
   return objects;
 }
 
-function assertDateAndTime(input: ContactTransaction): void {
+function assertDateAndTime(input: TerminalTransaction): void {
   const month = Number(input.dateYymmdd.slice(2, 4));
   const day = Number(input.dateYymmdd.slice(4, 6));
   if (!/^[0-9]{6}$/.test(input.dateYymmdd) || month < 1 || month > 12 || day < 1 || day > 31) {

@@ -27,8 +27,9 @@ import { KernelError } from './errors.ts';
 import { panOf } from './read-data.ts';
 import type { Kernel, PhaseFacts } from './types.ts';
 
-type Verdict = { readonly ok: true } | { readonly ok: false; readonly why: string };
-const PASSED: Verdict = { ok: true };
+/** Whether authentication passed, or the check that failed; the text goes into traces. */
+export type Verdict = { readonly ok: true } | { readonly ok: false; readonly why: string };
+export const PASSED: Verdict = { ok: true };
 
 /**
  * DDA when both sides can, else SDA, else none. CDA is not built: the profile refuses the
@@ -61,7 +62,7 @@ function selectMethod(context: KernelContext): 'DDA' | 'SDA' | 'none' {
 }
 
 /** A needed object of the card is missing: its own TVR bit, then failure. @see EMV 4.3 B3 §7.5 */
-function missing(context: KernelContext, tag: string): { ok: false; why: string } {
+export function missing(context: KernelContext, tag: string): { ok: false; why: string } {
   markTvr(context, data.TVR_1_ICC_DATA_MISSING);
   return { ok: false, why: `missing:${tag}` };
 }
@@ -127,7 +128,7 @@ function caKey(context: KernelContext, index: number): Recovered<CaPublicKey> {
 }
 
 /** Issuer's key, then the card's certificate over its static data. @see EMV 4.3 B2 §6.3, §6.4 */
-function iccKey(context: KernelContext): Recovered<RsaPublicKey> {
+export function iccKey(context: KernelContext): Recovered<RsaPublicKey> {
   const issuer = issuerKey(context);
   if (!issuer.ok) return issuer;
   const staticData = staticDataToBeAuthenticated(context);
@@ -240,7 +241,7 @@ function signatureOf(answer: Uint8Array): Uint8Array | undefined {
  * QUIRK: some cards leave it out; the signature stands all the same (§6.5.2 does not test it), so
  * only the number is dropped. @see EMV 4.3 B2 §6.5.1 table 15
  */
-function storeDynamicNumber(context: KernelContext, dynamicData: Uint8Array): void {
+export function storeDynamicNumber(context: KernelContext, dynamicData: Uint8Array): void {
   const lengthBytes = bytesToUint(dynamicData.subarray(0, 1));
   if (lengthBytes < 2 || lengthBytes > 8 || dynamicData.length < 1 + lengthBytes) return;
   const number = dynamicData.slice(1, 1 + lengthBytes);

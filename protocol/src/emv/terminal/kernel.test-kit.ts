@@ -1,4 +1,5 @@
 /** A synchronous driver for tests: answers the kernel from functions and keeps what it asked. */
+import assert from 'node:assert/strict';
 import { fromHex, toHex } from '../../bytes/index.ts';
 import type { CipherProvider } from '../../crypto/index.ts';
 import { type CommandApdu, encodeCommand, type ResponseApdu } from '../../iso7816/index.ts';
@@ -9,6 +10,7 @@ import type {
   ContactOutcome,
   Kernel,
   KernelAnswer,
+  KernelOutcome,
   KernelRequest,
   OnlineAnswer,
   OnlineRequest,
@@ -22,12 +24,13 @@ export type TestDriver = {
   readonly selectApplication?: (candidates: readonly Candidate[]) => number | null;
   readonly enterPin?: () => PinEntry;
   readonly authorise?: (request: OnlineRequest) => OnlineAnswer;
+  readonly releaseCard?: () => void;
   readonly onPhase?: (notice: Extract<KernelRequest, { kind: 'phase' }>) => void;
 };
 
 /** What the kernel asked for, and its end. */
-export type TestRun = {
-  readonly outcome: ContactOutcome;
+export type TestRun<Outcome extends KernelOutcome = ContactOutcome> = {
+  readonly outcome: Outcome;
   readonly commands: readonly CommandApdu[];
   readonly phases: readonly Extract<KernelRequest, { kind: 'phase' }>[];
   readonly requests: readonly OnlineRequest[];
@@ -36,7 +39,10 @@ export type TestRun = {
 };
 
 /** Runs a kernel to its end; a function that throws is thrown at the kernel's question. */
-export function runKernel(kernel: Kernel<ContactOutcome>, driver: TestDriver): TestRun {
+export function runKernel<Outcome extends KernelOutcome>(
+  kernel: Kernel<Outcome>,
+  driver: TestDriver,
+): TestRun<Outcome> {
   const commands: CommandApdu[] = [];
   const phases: Extract<KernelRequest, { kind: 'phase' }>[] = [];
   const requests: OnlineRequest[] = [];
@@ -44,6 +50,7 @@ export function runKernel(kernel: Kernel<ContactOutcome>, driver: TestDriver): T
   const answer = (request: KernelRequest): KernelAnswer => {
     switch (request.kind) {
       case 'transmit':
+        assert.equal(releases, 0, 'no command after the card was released');
         commands.push(request.command);
         return driver.transmit(request.command, commands.length - 1);
       case 'random':
@@ -56,25 +63,31 @@ export function runKernel(kernel: Kernel<ContactOutcome>, driver: TestDriver): T
       case 'authorise':
         requests.push(request.request);
         return driver.authorise ? driver.authorise(request.request) : { result: 'unable' };
+      case 'releaseCard':
+        releases += 1;
+        driver.releaseCard?.();
+        return undefined;
       case 'phase':
         phases.push(request);
         driver.onPhase?.(request);
         return undefined;
     }
   };
+  let releases = 0;
   let step = kernel.next(undefined);
   let steps = 0;
   while (!step.done) {
     steps += 1;
     step = answered(kernel, () => answer((step as { value: KernelRequest }).value));
   }
+  assert.equal(releases, 1, 'the card is released once');
   return { outcome: step.value, commands, phases, requests, offers, steps };
 }
 
-function answered(
-  kernel: Kernel<ContactOutcome>,
+function answered<Outcome>(
+  kernel: Kernel<Outcome>,
   answer: () => KernelAnswer,
-): IteratorResult<KernelRequest, ContactOutcome> {
+): IteratorResult<KernelRequest, Outcome> {
   let value: KernelAnswer;
   try {
     value = answer();

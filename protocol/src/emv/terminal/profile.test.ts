@@ -22,6 +22,7 @@ const CA_KEY = testCaKey(nodeCiphers, KEY);
 type Change = Parameters<typeof testTransaction>[2];
 
 const PARAMETERS: TerminalParameters = {
+  terminalTransactionQualifiers: '36000080',
   countryCode: '0156',
   terminalType: '22',
   terminalCapabilities: 'E068C0',
@@ -35,6 +36,7 @@ const PARAMETERS: TerminalParameters = {
       tacOnline: 'D84004F800',
       floorLimitMinor: '0',
       defaultDdol: '9F3704',
+      contactless: null,
     },
   ],
   caPublicKeys: [

@@ -1,5 +1,5 @@
 /** The terminal profile: what the acceptor is, which applications it takes and under what rules. */
-import { byteAt, fromHex, TapError, toHex, uintToBytes } from '../../bytes/index.ts';
+import { byteAt, fromHex, type Secret, TapError, toHex, uintToBytes } from '../../bytes/index.ts';
 import type { CipherProvider } from '../../crypto/provider.ts';
 import { decodeDol } from '../../iso7816/index.ts';
 import {
@@ -7,6 +7,10 @@ import {
   TERMINAL_CAPABILITY_2_ENCIPHERED_PIN_OFFLINE,
   TERMINAL_CAPABILITY_2_PLAINTEXT_PIN_OFFLINE,
   TERMINAL_CAPABILITY_3_CDA,
+  TTQ_1_MSD_SUPPORTED,
+  TTQ_1_OFFLINE_ONLY,
+  TTQ_1_QPBOC_SUPPORTED,
+  TTQ_4_FDDA_VERSION_01_SUPPORTED,
   TTQ_BYTES,
 } from '../data/index.ts';
 import { type CaPublicKeyTable, loadCaPublicKeys } from './ca-keys.ts';
@@ -68,6 +72,8 @@ export type TerminalProfile = {
   readonly interfaceDeviceSerialNumber: string;
   readonly aids: readonly TerminalAid[];
   readonly caPublicKeys: CaPublicKeyTable;
+  /** Cards that this terminal must refuse; none without it. @see EMV 4.3 B4 §6.3.5 */
+  readonly isOnExceptionFile?: (pan: Secret<string>) => boolean;
 };
 
 /** Most applications a profile may name. */
@@ -211,6 +217,18 @@ export function assertTerminalProfile(profile: TerminalProfile): void {
     throw profileError('aids');
   }
   for (const aid of profile.aids) assertTerminalAid(aid);
+  if (profile.aids.some((aid) => aid.contactless !== null)) assertContactless(profile);
+}
+
+/** What a terminal with a reader must say of itself; MSD and offline-only readers are not built. */
+function assertContactless(profile: TerminalProfile): void {
+  const ttq = profile.terminalTransactionQualifiers;
+  const member = 'terminalTransactionQualifiers';
+  const needed = [TTQ_1_QPBOC_SUPPORTED, TTQ_4_FDDA_VERSION_01_SUPPORTED];
+  const lacking = needed.find((bit) => !hasBit(ttq, bit));
+  if (lacking) throw profileError(`${member} (${lacking.nameEn} is needed)`);
+  const unbuilt = [TTQ_1_MSD_SUPPORTED, TTQ_1_OFFLINE_ONLY].find((bit) => hasBit(ttq, bit));
+  if (unbuilt) throw profileError(`${member} (${unbuilt.nameEn} is not built)`);
 }
 
 function assertTerminalAid(entry: TerminalAid): void {
@@ -229,6 +247,9 @@ function assertTerminalAid(entry: TerminalAid): void {
   if (maximumTargetPercentage < targetPercentage || thresholdMinor < 0n) {
     throw profileError('randomSelection');
   }
+  const limits = Object.values(entry.contactless ?? {});
+  if (limits.some((limit) => limit < 0n)) throw profileError('contactless');
+  if ((entry.contactless?.floorLimitMinor ?? 0n) > 0xffffffffn) throw profileError('contactless');
   assertDol('defaultDdol', entry.defaultDdol);
   assertDol('defaultTdol', entry.defaultTdol);
 }

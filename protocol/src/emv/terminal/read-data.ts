@@ -22,12 +22,23 @@ const MANDATORY_TAGS: readonly string[] = [
 ];
 
 /**
- * Reads every record that the AFL names, in its order; answers their number.
- * @throws KernelError `ERR_CARD_STATUS`, `ERR_CARD_DATA`, `ERR_CARD_MISSING_DATA`,
- *   `ERR_CARD_REDUNDANT_DATA`, `ERR_CARD_LIMIT`.
+ * Reads every record and demands what a contact transaction needs; answers their number.
+ * @throws KernelError as `readRecords`, and `ERR_CARD_MISSING_DATA`.
  * @see EMV 4.3 B3 §10.2
  */
 export function* readApplicationData(context: KernelContext): Kernel<number> {
+  const total = yield* readRecords(context);
+  assertMandatoryObjects(context);
+  return total;
+}
+
+/**
+ * Reads every record that the AFL names, in its order; answers their number.
+ * @throws KernelError `ERR_CARD_STATUS`, `ERR_CARD_DATA`, `ERR_CARD_REDUNDANT_DATA`,
+ *   `ERR_CARD_LIMIT`.
+ * @see EMV 4.3 B3 §10.2
+ */
+export function* readRecords(context: KernelContext): Kernel<number> {
   const afl = context.data.get(data.TAG_94_APPLICATION_FILE_LOCATOR) ?? new Uint8Array(0);
   const entries = parseCardData(data.TAG_94_APPLICATION_FILE_LOCATOR, () => data.decodeAfl(afl));
   const total = entries.reduce((sum, entry) => sum + entry.lastRecord - entry.firstRecord + 1, 0);
@@ -40,7 +51,6 @@ export function* readApplicationData(context: KernelContext): Kernel<number> {
       yield* readRecord(context, { sfi: entry.sfi, record, isSigned });
     }
   }
-  assertMandatoryObjects(context);
   return total;
 }
 

@@ -1,5 +1,5 @@
 /** Terminal risk management: floor limit, random selection, velocity, new card. */
-import { bytesToUint, TapError } from '../../bytes/index.ts';
+import { bytesToUint, Secret, TapError } from '../../bytes/index.ts';
 import { decodeTlv, SW_9000_OK } from '../../iso7816/index.ts';
 import * as data from '../data/index.ts';
 import {
@@ -12,6 +12,7 @@ import {
   selectedAid,
   transmit,
 } from './context.ts';
+import { panOf } from './read-data.ts';
 import type { Kernel } from './types.ts';
 
 /** Random numbers of 1 to 99 are drawn from this many bytes; the bias is below 2^-25. */
@@ -25,6 +26,7 @@ const RANDOM_BYTES = 4;
 export function* manageRisk(context: KernelContext): Kernel<boolean> {
   if (context.input.forceOnline === true) markTvr(context, data.TVR_4_MERCHANT_FORCED_ONLINE);
   if (!aipSays(context, data.AIP_1_TERMINAL_RISK_MANAGEMENT_TO_BE_PERFORMED)) return false;
+  checkExceptionFile(context);
   const { floorLimitMinor } = selectedAid(context);
   // §10.6.1: at the limit counts as above it. There is no log of split sales to add.
   if (context.input.amountMinor >= floorLimitMinor) {
@@ -35,6 +37,14 @@ export function* manageRisk(context: KernelContext): Kernel<boolean> {
   yield* checkVelocity(context);
   markTsi(context, data.TSI_1_TERMINAL_RISK_MANAGEMENT_PERFORMED);
   return true;
+}
+
+/** Terminal exception file, where the terminal has one. @see EMV 4.3 B4 §6.3.5 */
+export function checkExceptionFile(context: KernelContext): void {
+  const { isOnExceptionFile } = context.input.terminal;
+  if (isOnExceptionFile?.(new Secret(panOf(context))) === true) {
+    markTvr(context, data.TVR_1_CARD_ON_EXCEPTION_FILE);
+  }
 }
 
 /** §10.6.2: below the threshold by the target, above it by interpolation to the maximum. */

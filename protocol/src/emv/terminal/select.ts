@@ -6,6 +6,7 @@ import {
   findTlv,
   flattenTlv,
   type ResponseApdu,
+  type StatusWord,
   SW_6A81_FUNCTION_NOT_SUPPORTED,
   SW_6283_SELECTED_FILE_INVALIDATED,
   SW_9000_OK,
@@ -88,7 +89,8 @@ function addEntry(context: KernelContext, found: CandidateApplication[], entry: 
   addCandidate(context, found, { aid, values });
 }
 
-function addCandidate(
+/** Adds an application that the terminal takes too and that was not offered before. */
+export function addCandidate(
   context: KernelContext,
   found: CandidateApplication[],
   offer: { readonly aid: Uint8Array; readonly values: ReadonlyMap<string, Uint8Array> },
@@ -96,7 +98,7 @@ function addCandidate(
   const { aid, values } = offer;
   if (aid.length < 5 || aid.length > 16 || found.length >= CANDIDATES_MAX) return;
   if (found.some((candidate) => equalBytes(candidate.aid, aid))) return;
-  const terminalAid = matchingAid(context.input.terminal.aids, aid);
+  const terminalAid = matchingAid(context.terminalAids, aid);
   if (!terminalAid) return;
   const indicator = values.get(data.TAG_87_APPLICATION_PRIORITY_INDICATOR)?.[0] ?? 0;
   found.push({
@@ -151,7 +153,7 @@ function labelOf(
 /** Selects every AID of the terminal in turn. @see EMV 4.3 B1 §12.3.3 */
 function* tryAidList(context: KernelContext): Kernel<CandidateList> {
   const found: CandidateApplication[] = [];
-  for (const [index, entry] of context.input.terminal.aids.entries()) {
+  for (const [index, entry] of context.terminalAids.entries()) {
     const first = yield* transmit(context, selectCommand(entry.aid, 'first'));
     // 6A81 at once: the card is blocked, or does not know SELECT.
     if (index === 0 && first.statusWord === SW_6A81_FUNCTION_NOT_SUPPORTED) {
@@ -188,7 +190,9 @@ function* collectOccurrences(
 }
 
 /** Priority 1 first, applications without one last; equal ones in the card's order. */
-function byPriority(found: readonly CandidateApplication[]): readonly CandidateApplication[] {
+export function byPriority(
+  found: readonly CandidateApplication[],
+): readonly CandidateApplication[] {
   const rank = (candidate: Candidate): number => candidate.priority || 16;
   return found.toSorted((left, right) => rank(left) - rank(right));
 }
@@ -215,20 +219,24 @@ export function* chooseCandidate(
   return chosen;
 }
 
+/** What became of a final SELECT; the status word is the card's, 9000 of a foreign FCI too. */
+export type Selection = { readonly isSelected: boolean; readonly statusWord: StatusWord };
+
 /**
  * Final SELECT; on success the transaction's data start afresh with this application's FCI.
- * False: the card does not offer it any more (L1L1/cardpeek #76, Next-Flip/Momentum #411).
+ * Not selected: the card does not offer it any more (L1L1/cardpeek #76, Next-Flip/Momentum #411).
  * @see EMV 4.3 B1 §12.4
  */
 export function* selectApplication(
   context: KernelContext,
   candidate: CandidateApplication,
-): Kernel<boolean> {
+): Kernel<Selection> {
   const response = yield* transmit(context, selectCommand(candidate.aid, 'first'));
-  if (response.statusWord !== SW_9000_OK) return false;
+  const { statusWord } = response;
+  if (statusWord !== SW_9000_OK) return { isSelected: false, statusWord };
   const fci = decodeFci(response.data);
   const name = fci && findTlv(fci, data.TAG_84_DEDICATED_FILE_NAME)?.value;
-  if (!name || !startsWith(name, candidate.aid)) return false;
+  if (!name || !startsWith(name, candidate.aid)) return { isSelected: false, statusWord };
   const values = flattenTlv(fci);
   const { terminalAid } = candidate;
   context.data = context.terminalObjects.copy();
@@ -243,7 +251,7 @@ export function* selectApplication(
   );
   context.data.set(data.TAG_9F1B_TERMINAL_FLOOR_LIMIT, floorLimit(terminalAid));
   for (const [tag, value] of values) if (isCardObject(tag)) context.data.set(tag, value);
-  return true;
+  return { isSelected: true, statusWord };
 }
 
 function floorLimit(terminalAid: TerminalAid): Uint8Array {
@@ -253,7 +261,7 @@ function floorLimit(terminalAid: TerminalAid): Uint8Array {
 }
 
 /** Objects of an FCI, or null when the answer is none. @see EMV 4.3 B1 §11.3.4 */
-function decodeFci(answer: Uint8Array): readonly Tlv[] | null {
+export function decodeFci(answer: Uint8Array): readonly Tlv[] | null {
   const objects = tolerant(answer);
   return objects?.[0]?.tag === data.TAG_6F_FCI_TEMPLATE ? objects : null;
 }

@@ -86,6 +86,7 @@ function traceTerminal(keys: readonly CaPublicKey[]): TerminalProfile {
     // Signature and no CVM, no PIN; SDA and DDA.
     capabilities: fromHex('E028C0'),
     additionalCapabilities: fromHex('6000F0A001'),
+    terminalTransactionQualifiers: fromHex('36000080'),
     interfaceDeviceSerialNumber: 'TAPNPAY1',
     aids: [
       {
@@ -99,6 +100,7 @@ function traceTerminal(keys: readonly CaPublicKey[]): TerminalProfile {
         randomSelection: NO_RANDOM_SELECTION,
         defaultDdol: fromHex('9F3704'),
         defaultTdol: null,
+        contactless: null,
       },
     ],
     caPublicKeys: loadCaPublicKeys(nodeCiphers, keys),
