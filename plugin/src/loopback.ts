@@ -60,8 +60,8 @@ class Loopback implements Transport {
       const stop = this.#browser.after(AGENT_ACK_MS, () => finish(false));
       const finish = (found: boolean): void => {
         stop();
-        socket?.close();
         done(found);
+        socket?.close();
       };
       if (socket === null) {
         finish(false);

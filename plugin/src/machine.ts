@@ -421,7 +421,10 @@ function outOfBudget(machine: Machine): Step {
 /** An end in the agent's words; one that it is not sure of may have been sealed. */
 function endTold(machine: Machine, ending: Ending): Step {
   const told = ending.isCertain ? step(machine) : seal(machine);
-  const ended = end(told.machine, ending);
+  // However the agent broke it off: the person wanted it so.
+  const isWish = machine.isCancelling && ending.isCertain;
+  const wish = endingOf('ERR_USER_CANCELLED', { isCertain: true });
+  const ended = end(told.machine, isWish ? wish : ending);
   return step(ended.machine, ...told.effects, ...ended.effects);
 }
 
