@@ -21,7 +21,9 @@ function rsaKey(modulusLength: number) {
 }
 
 const keys = { ca: rsaKey(1408), issuer: rsaKey(1152), icc: rsaKey(1024) };
-const imageText = JSON.stringify(sampleCard(nodeCiphers, keys).image);
+const { image } = sampleCard(nodeCiphers, keys);
+const imageText = JSON.stringify(image);
+const INTERFACES = image.contactless === null ? ['contact'] : ['contact', 'contactless'];
 const root = mkdtempSync(join(tmpdir(), 'tapnpay-cards-'));
 after(() => rmSync(root, { recursive: true }));
 
@@ -46,7 +48,8 @@ test('a card is listed with masked data, and its name is checked', () => {
       panMasked: '629999******0009',
       expiryYymm: '3112',
       applicationTransactionCounter: 0,
-      inserted: false,
+      interfaces: INTERFACES,
+      purpose: 'my-card',
     },
   ]);
   assert.ok(!JSON.stringify(cards.list()).includes(SAMPLE_PAN));
@@ -72,36 +75,85 @@ test("the card's counter is on the disk before its answer is given out", async (
   const answer = channel.transmit(GPO);
   assert.equal(kept(), 1, 'durable before anybody can see the answer');
   assert.equal(toHex((await answer).slice(-2)), '9000');
+  await cards.close();
   const again = newCardsOf(directory).insert('card');
   await again.transmit(SELECT);
   await again.transmit(GPO);
   assert.equal(kept(), 2);
-  assert.deepEqual(readdirSync(directory).sort(), ['card.json', 'inserted']);
+  assert.deepEqual(readdirSync(directory), ['card.json']);
 });
 
-function newCardsOf(directory: string): VirtualCards {
-  return new VirtualCards({ directory, ciphers: nodeCiphers, random: systemRandom });
+function newCardsOf(directory: string, onChange?: () => void): VirtualCards {
+  const ports = { directory, ciphers: nodeCiphers, random: systemRandom };
+  return new VirtualCards({ ...ports, ...(onChange ? { onChange } : {}) });
 }
 
-test('insert and remove: one card at a time, and a removed one does not answer', async () => {
-  const { cards, directory } = newCards();
+test('one card at the reader at a time, and one that was taken away does not answer', async () => {
+  const { cards } = newCards();
   cards.add('one', imageText);
   cards.add('two', imageText);
   const one = cards.insert('one');
-  assert.equal(newCardsOf(directory).inserted(), 'one');
+  assert.deepEqual(cards.presented(), { name: 'one', interface: 'contact' });
   const two = cards.insert('two');
-  assert.deepEqual(
-    cards.list().map(({ name, inserted }) => [name, inserted]),
-    [
-      ['one', false],
-      ['two', true],
-    ],
-  );
+  assert.deepEqual(cards.presented(), { name: 'two', interface: 'contact' });
+  assert.deepEqual([one.isThere(), two.isThere()], [false, true]);
   await assert.rejects(one.transmit(SELECT), { code: 'ERR_CARD_REMOVED' });
   await two.transmit(SELECT);
   cards.remove();
   await assert.rejects(two.transmit(SELECT), { code: 'ERR_CARD_REMOVED' });
-  assert.equal(cards.inserted(), null);
+  assert.equal(cards.presented(), null);
+});
+
+test('a card is at one reader at a time, and comes back with what the other reader did', async () => {
+  const { cards, directory } = newCards();
+  cards.add('card', imageText);
+  const changes: string[] = [];
+  const other = newCardsOf(directory, () => changes.push(other.presented()?.name ?? 'none'));
+  const mine = cards.insert('card');
+  await mine.ready;
+  const refused = other.insert('card');
+  await assert.rejects(refused.ready, { code: 'ERR_CARD_IN_USE' });
+  await assert.rejects(refused.transmit(SELECT), { code: 'ERR_CARD_IN_USE' });
+  assert.equal(other.presented(), null);
+  assert.deepEqual(changes, ['card', 'none']);
+  await mine.transmit(SELECT);
+  await mine.transmit(GPO);
+  await cards.close();
+  const taken = other.insert('card');
+  await taken.transmit(SELECT);
+  await taken.transmit(GPO);
+  assert.equal(other.list()[0]?.applicationTransactionCounter, 2);
+  await other.close();
+});
+
+test('the same card can be presented again and again', async () => {
+  const { cards } = newCards();
+  cards.add('card', imageText);
+  for (let count = 0; count < 5; count++) {
+    const channel = cards.insert('card');
+    assert.equal(toHex((await channel.transmit(SELECT)).slice(-2)), '9000');
+  }
+  await cards.close();
+});
+
+test('a card that is lifted before command N answers N-1 and is gone for good', async () => {
+  const { cards } = newCards();
+  cards.add('card', imageText);
+  const channel = cards.present('card', 'contact', { liftAfter: 2 });
+  await channel.transmit(SELECT);
+  await assert.rejects(channel.transmit(GPO), { code: 'ERR_CARD_REMOVED' });
+  await assert.rejects(channel.transmit(SELECT), { code: 'ERR_CARD_REMOVED' });
+  assert.equal(cards.presented(), null);
+  assert.equal(cards.list()[0]?.applicationTransactionCounter, 0, 'the lost command never came');
+});
+
+test('a card without antenna cannot be tapped', () => {
+  const { cards } = newCards();
+  const contactOnly = JSON.stringify({ ...JSON.parse(imageText), contactless: null });
+  cards.add('card', contactOnly);
+  assert.throws(() => cards.present('card', 'contactless'), { code: 'ERR_CARD_INTERFACE' });
+  assert.deepEqual(cards.list()[0]?.interfaces, ['contact']);
+  assert.equal(cards.presented(), null);
 });
 
 test('a spoilt card file is a coded fault', () => {

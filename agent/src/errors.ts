@@ -10,6 +10,8 @@ export type AgentErrorCode =
   | 'ERR_CARD_UNKNOWN'
   | 'ERR_CARD_EXISTS'
   | 'ERR_CARD_FAULT'
+  | 'ERR_CARD_INTERFACE'
+  | 'ERR_CARD_IN_USE'
   | 'ERR_GATEWAY_HTTP';
 
 /** A lost element, an unknown card, or a gateway that refuses. */

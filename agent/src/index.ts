@@ -6,4 +6,5 @@ export * from './enrolment.ts';
 export * from './errors.ts';
 export * from './payment.ts';
 export * from './record-relay.ts';
+export * from './service/index.ts';
 export * from './virtual-cards.ts';

@@ -1,66 +1,67 @@
 /**
  * The virtual cards: images on disk, run by the virtual card of `emv/icc`. A card's new counters
- * are durable before its answer leaves, as in a real chip's memory.
+ * are durable before its answer leaves, as in a real chip's memory, and a card that is at a reader
+ * is locked against every other process.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { maskPan, type RandomSource } from '@tapnpay/protocol/bytes';
 import type { CipherProvider } from '@tapnpay/protocol/crypto';
 import { type IccImage, parseIccImage } from '@tapnpay/protocol/emv/data';
-import { createVirtualIcc } from '@tapnpay/protocol/emv/icc';
+import { createVirtualIcc, type VirtualIcc } from '@tapnpay/protocol/emv/icc';
 import { type CardChannel, Iso7816Error } from '@tapnpay/protocol/iso7816';
+import type { CardInterface, WalletCard } from '@tapnpay/protocol/wire';
+import { type HeldLock, lockCard } from './directory-lock.ts';
 import { replaceFile } from './durable-file.ts';
 import { AgentError } from './errors.ts';
 
 const CARD_FILE = /^([a-z0-9][a-z0-9-]{0,31})\.json$/;
-const INSERTED_FILE = 'inserted';
-
-/** What may be shown of a virtual card. */
-export type VirtualCardSummary = {
-  readonly name: string;
-  readonly label: string;
-  readonly panMasked: string;
-  readonly expiryYymm: string;
-  readonly applicationTransactionCounter: number;
-  readonly inserted: boolean;
-};
 
 /** What runs the cards. */
 export type VirtualCardPorts = {
   readonly directory: string;
   readonly ciphers: CipherProvider;
   readonly random: RandomSource;
+  /** Told whenever a card comes or goes. */
+  readonly onChange?: () => void;
 };
 
-/** The cards of one directory and the one slot that a card can be inserted in. */
+/** How a card is held to the reader. */
+export type PresentOptions = {
+  /** The card is gone before this APDU of the presentation (1 is the first); null: it stays. */
+  readonly liftAfter?: number | null;
+};
+
+/** A card at the reader. */
+export type PresentedChannel = CardChannel & {
+  /** Resolves when the card has power; rejects when its lock or its image does not allow it. */
+  readonly ready: Promise<void>;
+  /** False once the card was taken away. */
+  readonly isThere: () => boolean;
+};
+
+/** Which card is at the reader, and how. */
+export type ReaderSlot = { readonly name: string; readonly interface: CardInterface };
+
+/** The cards of one directory and the one reader that a card can be at. */
 export class VirtualCards {
   readonly #ports: VirtualCardPorts;
-  /** Counts insertions and removals: a channel lives only as long as its insertion. */
-  #insertion = 0;
+  #presentation: Presentation | null = null;
+  /** Locks that are being let go: the next presentation waits for them. */
+  #released: Promise<void> = Promise.resolve();
 
   constructor(ports: VirtualCardPorts) {
     mkdirSync(ports.directory, { recursive: true, mode: 0o700 });
     this.#ports = ports;
   }
 
-  /** All cards in the order of their names. */
-  list(): readonly VirtualCardSummary[] {
-    const inserted = this.inserted();
+  /** All cards in the order of their names. @throws EmvDataError `ERR_EMV_IMAGE`. */
+  list(): readonly WalletCard[] {
     return readdirSync(this.#ports.directory)
       .map((file) => CARD_FILE.exec(file)?.[1])
       .filter((name) => name !== undefined)
       .sort()
-      .map((name) => {
-        const image = this.#load(name);
-        return {
-          name,
-          label: image.label,
-          panMasked: maskPan(image.pan),
-          expiryYymm: image.expiryYymm,
-          applicationTransactionCounter: image.state.atc,
-          inserted: name === inserted,
-        };
-      });
+      .map((name) => walletCard(name, this.#load(name)));
   }
 
   /**
@@ -76,45 +77,70 @@ export class VirtualCards {
     replaceFile(path, JSON.stringify(image));
   }
 
-  /** Name of the inserted card, or null. */
-  inserted(): string | null {
-    const path = join(this.#ports.directory, INSERTED_FILE);
-    if (!existsSync(path)) return null;
-    const name = readFileSync(path, 'utf8').trim();
-    return CARD_FILE.test(`${name}.json`) ? name : null;
+  /** The card at the reader of this process, or null. */
+  presented(): ReaderSlot | null {
+    const presentation = this.#presentation;
+    return presentation && { name: presentation.name, interface: presentation.interface };
   }
 
-  /** Puts the card in and powers it up; a card that was in is taken out. */
-  insert(name: string): CardChannel {
-    const image = this.#load(name);
-    replaceFile(join(this.#ports.directory, INSERTED_FILE), name);
-    this.#insertion += 1;
-    return this.#channel(name, image, this.#insertion);
+  /**
+   * Brings a card to the reader and powers it up; one that is there is taken away.
+   * @throws AgentError `ERR_CARD_UNKNOWN`, `ERR_CARD_NAME`, `ERR_CARD_INTERFACE`; EmvDataError
+   * `ERR_EMV_IMAGE`. `ready` and the channel reject with `ERR_CARD_IN_USE` when another process
+   * has the card.
+   */
+  present(
+    name: string,
+    cardInterface: CardInterface,
+    options: PresentOptions = {},
+  ): PresentedChannel {
+    const { interfaces } = walletCard(name, this.#load(name));
+    if (!interfaces.includes(cardInterface)) {
+      const message = `card ${name} has no ${cardInterface} interface`;
+      throw new AgentError('ERR_CARD_INTERFACE', message, { card: name });
+    }
+    this.takeAway();
+    const presentation = new Presentation({
+      ports: this.#ports,
+      name,
+      path: this.#path(name),
+      interface: cardInterface,
+      liftAfter: options.liftAfter ?? null,
+      after: this.#released,
+      onGone: (gone) => this.#forget(gone),
+    });
+    this.#presentation = presentation;
+    this.#ports.onChange?.();
+    return presentation;
   }
 
-  /** Takes the card out; its channel answers `ERR_CARD_REMOVED` from now on. */
+  /** Takes the card away; its channel answers `ERR_CARD_REMOVED` from now on. */
+  takeAway(): void {
+    this.#presentation?.lift();
+  }
+
+  /** Puts a card into the contact reader. */
+  insert(name: string): PresentedChannel {
+    return this.present(name, 'contact');
+  }
+
+  /** Takes the card out. */
   remove(): void {
-    this.#insertion += 1;
-    rmSync(join(this.#ports.directory, INSERTED_FILE), { force: true });
+    this.takeAway();
   }
 
-  #channel(name: string, image: IccImage, insertion: number): CardChannel {
-    const { ciphers, random } = this.#ports;
-    const path = this.#path(name);
-    const icc = createVirtualIcc({ image, ciphers, random });
-    let durable = JSON.stringify(image);
-    return {
-      transmit: async (command) => {
-        if (insertion !== this.#insertion) throw cardRemoved();
-        const answer = icc.transmit(command);
-        const next = JSON.stringify(icc.image());
-        if (next !== durable) {
-          replaceFile(path, next);
-          durable = next;
-        }
-        return answer;
-      },
-    };
+  /** Takes the card away and waits until its lock is free. */
+  async close(): Promise<void> {
+    this.takeAway();
+    await this.#released;
+  }
+
+  #forget(gone: Presentation): void {
+    const before = this.#released;
+    this.#released = Promise.all([before, gone.released]).then(() => {});
+    if (this.#presentation !== gone) return;
+    this.#presentation = null;
+    this.#ports.onChange?.();
   }
 
   #load(name: string): IccImage {
@@ -129,6 +155,97 @@ export class VirtualCards {
     if (CARD_FILE.test(`${name}.json`)) return join(this.#ports.directory, `${name}.json`);
     throw new AgentError('ERR_CARD_NAME', 'a card name is a-z, 0-9 and -, at most 32 characters');
   }
+}
+
+type PresentationFacts = {
+  readonly ports: VirtualCardPorts;
+  readonly name: string;
+  readonly path: string;
+  readonly interface: CardInterface;
+  readonly liftAfter: number | null;
+  readonly after: Promise<void>;
+  readonly onGone: (gone: Presentation) => void;
+};
+
+/** One card at the reader, from its coming to its going. */
+class Presentation implements PresentedChannel {
+  readonly #facts: PresentationFacts;
+  readonly ready: Promise<void>;
+  /** Resolves when the lock is free again. */
+  released: Promise<void> = Promise.resolve();
+  #lock: HeldLock | null = null;
+  #icc: VirtualIcc | null = null;
+  #durable = '';
+  #apdus = 0;
+  #isGone = false;
+
+  constructor(facts: PresentationFacts) {
+    this.#facts = facts;
+    const locked = facts.after.then(() => lockCard(facts.path, facts.name));
+    this.ready = locked.then((lock) => this.#powerUp(lock));
+    // Whoever transmits hears of it; a card that nobody uses troubles nobody.
+    this.ready.catch(() => this.lift());
+  }
+
+  get name(): string {
+    return this.#facts.name;
+  }
+
+  get interface(): CardInterface {
+    return this.#facts.interface;
+  }
+
+  isThere(): boolean {
+    return !this.#isGone;
+  }
+
+  async transmit(command: Uint8Array): Promise<Uint8Array> {
+    if (this.#icc === null) await this.ready;
+    this.#apdus += 1;
+    const { liftAfter } = this.#facts;
+    if (liftAfter !== null && this.#apdus >= liftAfter) this.lift();
+    const icc = this.#icc;
+    if (icc === null || this.#isGone) throw cardRemoved({ apduNumber: this.#apdus });
+    const answer = icc.transmit(command);
+    const next = JSON.stringify(icc.image());
+    if (next !== this.#durable) {
+      replaceFile(this.#facts.path, next);
+      this.#durable = next;
+    }
+    return answer;
+  }
+
+  lift(): void {
+    if (this.#isGone) return;
+    this.#isGone = true;
+    this.released = this.ready.then(
+      () => this.#lock?.release(),
+      () => {},
+    );
+    this.#facts.onGone(this);
+  }
+
+  /** The image is read only now: the process that had the card before may have changed it. */
+  #powerUp(lock: HeldLock): void {
+    this.#lock = lock;
+    const { ports, path } = this.#facts;
+    const image = parseIccImage(readFileSync(path, 'utf8'));
+    const { ciphers, random } = ports;
+    this.#icc = createVirtualIcc({ image, ciphers, random, interface: this.#facts.interface });
+    this.#durable = JSON.stringify(image);
+  }
+}
+
+function walletCard(name: string, image: IccImage): WalletCard {
+  return {
+    name,
+    label: image.label,
+    panMasked: maskPan(image.pan),
+    expiryYymm: image.expiryYymm,
+    applicationTransactionCounter: image.state.atc,
+    interfaces: image.contactless === null ? ['contact'] : ['contact', 'contactless'],
+    purpose: name,
+  };
 }
 
 /** The fault of a card that is not there any more. */

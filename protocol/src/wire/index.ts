@@ -1,5 +1,6 @@
 /** Messages of our own wires, their frames and shapes, and the `Hop` table. */
 export * from './agent.ts';
+export * from './agent-shapes.ts';
 export * from './channel.ts';
 export * from './channel-shapes.ts';
 export * from './element.ts';
@@ -11,5 +12,6 @@ export * from './hsm.ts';
 export * from './page-headers.ts';
 export * from './pay.ts';
 export * from './shape.ts';
+export * from './shop.ts';
 export * from './trace.ts';
 export * from './utf8.ts';

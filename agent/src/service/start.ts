@@ -1,0 +1,129 @@
+/** Starts the agent's local service and closes all of it again. */
+import { mkdirSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { type Clock, type RandomSource, TapError } from '@tapnpay/protocol/bytes';
+import type { FastifyInstance } from 'fastify';
+import type { ElementConfig } from '../element-process.ts';
+import { nodeCiphers, systemClock, systemRandom } from '../system.ts';
+import { VirtualCards } from '../virtual-cards.ts';
+import { PaymentDesk } from './desk.ts';
+import { ElementKeeper, type PayingElement } from './element-keeper.ts';
+import type { AgentLog } from './events.ts';
+import { buildHttp } from './http.ts';
+import { newLocalKey, removeLocalAgent, writeLocalAgent } from './local-agent.ts';
+import { Pairing } from './pairing.ts';
+
+const HOST = '127.0.0.1';
+
+export type AgentServiceConfig = {
+  /** The system's folder; ours is `agent` in it, the cards' is `cards`. */
+  readonly dataDir: string;
+  /** 0 for a free one. */
+  readonly port: number;
+  /** Origins of pages that may ask for payments. */
+  readonly gatewayOrigins: readonly string[];
+  readonly gatewayUrl: string;
+  /** The gateway's name in its certificate. */
+  readonly serverName: string;
+  readonly element: ElementConfig;
+  /** The built pages of `web/helper`. */
+  readonly pagesDir: string;
+  /** Gets a pairing code for a new element from the gateway's operator. */
+  readonly requestPairingCode: () => Promise<string>;
+  readonly log?: AgentLog;
+};
+
+/** What tests take the place of. */
+export type AgentServicePorts = {
+  readonly element?: PayingElement;
+  readonly clock?: Clock;
+  readonly random?: RandomSource;
+};
+
+export type AgentService = {
+  readonly port: number;
+  /** Process number of the element, for tests that kill it. */
+  readonly elementPid: () => number | undefined;
+  readonly close: () => Promise<void>;
+};
+
+/**
+ * Resolves when the service listens and the element's process runs; the element is enrolled as
+ * soon as the gateway answers.
+ * @throws TapError `ERR_PORT_IN_USE`, `ERR_ELEMENT_...`.
+ */
+export async function startAgentService(
+  config: AgentServiceConfig,
+  ports: AgentServicePorts = {},
+): Promise<AgentService> {
+  const { clock = systemClock, random = systemRandom } = ports;
+  const log: AgentLog = config.log ?? (() => {});
+  const directory = join(config.dataDir, 'agent');
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const pairing = new Pairing({
+    directory,
+    gatewayOrigins: config.gatewayOrigins,
+    clock,
+    random,
+  });
+  const keeper = ports.element === undefined ? await startKeeper(config, { clock, log }) : null;
+  const element = ports.element ?? (keeper as ElementKeeper);
+  const cards = new VirtualCards({
+    directory: join(config.dataDir, 'cards'),
+    ciphers: nodeCiphers,
+    random,
+    onChange: () => desk.onReaderChanged(),
+  });
+  const { serverName, gatewayOrigins, pagesDir } = config;
+  const desk: PaymentDesk = new PaymentDesk({ element, cards, serverName, clock, log });
+  const localKey = newLocalKey(random);
+  let port = config.port;
+  const http = { desk, pairing, gatewayOrigins, pagesDir, localKey, clock, log, port: () => port };
+  const app = await buildHttp(http);
+  try {
+    port = await listen(app, config.port);
+  } catch (fault) {
+    await app.close();
+    await element.close();
+    throw fault;
+  }
+  writeLocalAgent(directory, { port, key: localKey });
+  log({ event: 'agentStarted', port });
+  const close = async (): Promise<void> => {
+    removeLocalAgent(directory);
+    desk.stop();
+    await element.close();
+    await desk.idle();
+    await app.close();
+    await cards.close();
+    log({ event: 'agentStopped' });
+  };
+  let closing: Promise<void> | null = null;
+  return {
+    port,
+    elementPid: () => keeper?.pid,
+    close: () => {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+function startKeeper(
+  config: AgentServiceConfig,
+  { clock, log }: { readonly clock: Clock; readonly log: AgentLog },
+): Promise<ElementKeeper> {
+  const { element, gatewayUrl, requestPairingCode } = config;
+  return ElementKeeper.start({ config: element, gatewayUrl, requestPairingCode, clock, log });
+}
+
+async function listen(app: FastifyInstance, port: number): Promise<number> {
+  try {
+    await app.listen({ host: HOST, port });
+  } catch (cause) {
+    const text = `port ${port} (agent) is in use; choose others with --port N`;
+    throw new TapError('ERR_PORT_IN_USE', text, { port }, cause);
+  }
+  return (app.server.address() as AddressInfo).port;
+}

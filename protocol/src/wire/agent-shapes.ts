@@ -1,0 +1,68 @@
+/** Shapes of what pages and windows say to the agent, and of what the agent says to them. */
+import type { PageMessage, PairingGrant, PairingRequest, WindowMessage } from './agent.ts';
+import { cardInterfaceShape } from './element-shapes.ts';
+import {
+  countShape,
+  hexShape,
+  nullableShape,
+  objectShape,
+  oneOfShape,
+  type Shape,
+  textShape,
+  unionShape,
+} from './shape.ts';
+
+/** Last APDU number that a torn presentation can be lifted before. */
+export const LIFT_AFTER_MAX = 255;
+
+/** @see RFC 9562 */
+const session = textShape(36, /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i);
+const token = textShape(128, /^[A-Za-z0-9_-]+$/);
+const orderId = textShape(64, /^[A-Za-z0-9._-]+$/);
+const base64 = textShape(200_000, /^[A-Za-z0-9+/]*={0,2}$/);
+
+/** From a page of a gateway. */
+export const pageMessageShape: Shape<PageMessage> = unionShape<PageMessage>({
+  hello: objectShape({ version: countShape(), token: nullableShape(token) }),
+  pay: objectShape({ session, orderId }),
+  channelOpened: objectShape({ session }),
+  channelData: objectShape({ session, base64 }),
+  channelClosed: objectShape({ session }),
+  cancel: objectShape({ session }),
+});
+
+const present = objectShape({
+  card: textShape(32),
+  interface: cardInterfaceShape,
+  liftAfter: nullableShape(countShape(LIFT_AFTER_MAX)),
+});
+
+/** From the agent's own window or wallet. */
+export const windowMessageShape: Shape<WindowMessage> = unionShape<WindowMessage>({
+  consent: objectShape({ session, given: booleanShape }),
+  cancel: objectShape({ session }),
+  pin: objectShape({ session, sealedPin: nullableShape(hexShape({ min: 256, max: 256 })) }),
+  present,
+  takeAway: objectShape<Record<never, never>>({}),
+});
+
+/** What a program of the same user may ask of the virtual reader. */
+export const readerCommandShape: Shape<ReaderCommand> = unionShape<ReaderCommand>({
+  present,
+  takeAway: objectShape<Record<never, never>>({}),
+});
+export type ReaderCommand = Extract<WindowMessage, { type: 'present' | 'takeAway' }>;
+
+/** A browser asks to be paired. */
+export const pairingRequestShape: Shape<PairingRequest> = objectShape<PairingRequest>({
+  code: nullableShape(textShape(32)),
+  origin: nullableShape(textShape(256)),
+});
+export const pairingGrantShape: Shape<PairingGrant> = objectShape<PairingGrant>({
+  token: nullableShape(token),
+});
+
+function booleanShape(value: unknown, path: string): boolean {
+  // `oneOfShape` names the fault; a text "true" is no truth value.
+  return oneOfShape('true', 'false')(typeof value === 'boolean' ? `${value}` : '', path) === 'true';
+}
