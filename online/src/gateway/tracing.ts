@@ -105,11 +105,11 @@ function paymentSeen(payment: SealedPayment): SeenThing {
       applicationLabel,
       panMasked: maskPan(pan),
       panSequenceNumber,
-      track2: `[${payment.track2.length} digits]`,
-      field55: `[${field55.length / 2} bytes]`,
-      pinBlock: pin ? `[${pin.block.length / 2} bytes]` : null,
+      trackTwoDigits: payment.track2.length,
+      chipDataBytes: field55.length / 2,
+      pinBlockBytes: pin ? pin.block.length / 2 : null,
       pinKsn: pin?.ksn ?? null,
-      signature: `[${payment.signature.length / 2} bytes]`,
+      signatureBytes: payment.signature.length / 2,
     },
   };
 }

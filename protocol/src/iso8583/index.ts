@@ -9,6 +9,7 @@ export { CUPS_HEADER_BYTES, type CupsHeader } from './header.ts';
 export * from './issuer-facts.ts';
 export * from './mac-block.ts';
 export * from './message.ts';
+export * from './names.ts';
 export * from './network.ts';
 export * from './original.ts';
 export * from './reply.ts';

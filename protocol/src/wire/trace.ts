@@ -22,6 +22,9 @@ export type TraceEvent = {
 /** A name in both languages. */
 export type TwoLanguages = { readonly zh: string; readonly en: string };
 
+/** Where a value stands: which text of `raw`, its first byte and the byte after its last. */
+export type TraceSpan = readonly [raw: number, start: number, end: number];
+
 /** One decoded value; constructed ones have children. */
 export type TraceField = {
   /** Tag, field number or column. */
@@ -32,6 +35,7 @@ export type TraceField = {
   /** What the value means, bit by bit where it has bits. */
   readonly meanings: readonly TwoLanguages[];
   readonly children: readonly TraceField[];
+  readonly span?: TraceSpan;
 };
 
 /** One decoded thing of a hop. */

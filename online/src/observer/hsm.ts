@@ -1,0 +1,168 @@
+/** HSM commands of a trace: what each does, in a sentence, and its arguments and results. */
+import { fromHex } from '@tapnpay/protocol/bytes';
+import { AC_INPUT_CVN_01, AC_INPUT_CVN_01_BYTES } from '@tapnpay/protocol/emv/data';
+import type { HsmCommand, TraceEvent, TraceField, TwoLanguages } from '@tapnpay/protocol/wire';
+import { cvrMeanings } from './bits.ts';
+import { field, two } from './field.ts';
+import { bytesOf, isMaskedHex, lengthOf } from './masked-hex.ts';
+import { elementField, type ValueContext } from './tlv.ts';
+
+const SENTENCES: Readonly<Record<HsmCommand, TwoLanguages>> = {
+  status: two('Says whose HSM it is and under which master key', '报告所属机构与主密钥校验值'),
+  formKey: two('Makes a key of its components', '由分量合成密钥'),
+  generateKey: two('Makes a new key, enciphered for a partner', '生成新密钥并为对方加密'),
+  importKey: two('Takes a key that a partner has enciphered', '导入对方加密的密钥'),
+  generateMac: two(
+    'Makes the MAC of a message: nobody can change a field unseen',
+    '为报文生成MAC,任何改动都会被发现',
+  ),
+  verifyMac: two(
+    'Checks the MAC of a message: it comes from the partner, unchanged',
+    '验证报文MAC,确认来自对方且未被改动',
+  ),
+  translatePin: two(
+    'Deciphers the PIN block inside and enciphers it for the next hop; no PIN leaves the HSM',
+    '在加密机内将PIN块从一把密钥转换到下一段的密钥,PIN明文不出加密机',
+  ),
+  verifyPin: two(
+    "Compares the PIN with the card's verification value inside the HSM",
+    '在加密机内用PVV核对PIN',
+  ),
+  verifyArqc: two(
+    "Derives the card's key and makes the cryptogram again: only this card can have made it",
+    '分散出卡片密钥并重算应用密文,确认只有这张卡能产生它',
+  ),
+  generateArpc: two(
+    "Makes the issuer's answer that the card itself will check",
+    '生成发卡行密文ARPC,由卡片验证',
+  ),
+  generateScriptMac: two('Makes the MAC of a command for the card', '为发卡行脚本命令生成MAC'),
+  exportInitialKey: two("Makes an element's initial PIN key", '为安全单元导出初始PIN密钥'),
+  personaliseCard: two('Makes the keys and certificates of a card', '生成卡片的密钥与证书'),
+};
+const UNKNOWN = two('HSM command', '加密机命令');
+
+const NAMES: Readonly<Record<string, TwoLanguages>> = {
+  key: two('Key', '密钥'),
+  toKey: two('Key of the next hop', '下一段密钥'),
+  pinKey: two('PIN key of the line', '线路PIN密钥'),
+  pvk: two('PIN verification key', 'PIN验证密钥'),
+  pvki: two('PIN verification key index', 'PIN验证密钥索引'),
+  pvv: two('PIN verification value', 'PIN验证值'),
+  imkAc: two('Issuer master key for cryptograms', '发卡行应用密文主密钥'),
+  imkMac: two('Issuer master key for script MACs', '发卡行脚本MAC主密钥'),
+  imkEnc: two('Issuer master key for script encipherment', '发卡行脚本加密主密钥'),
+  baseKey: two('Base derivation key', '基础分散密钥'),
+  under: two('Enciphered under', '加密所用密钥'),
+  keyBlock: two('Key block', '密钥块'),
+  kcv: two('Key check value', '密钥校验值'),
+  format: two('PIN block format (ISO 9564-1)', 'PIN块格式(ISO 9564-1)'),
+  ksn: two('Key serial number (DUKPT)', '密钥序列号(DUKPT)'),
+  pan: two('Primary account number', '主账号'),
+  panSequenceNumber: two('PAN sequence number', '主账号序列号'),
+  pinBlock: two('PIN block', 'PIN块'),
+  data: two('Data', '数据'),
+  mac: two('Message authentication code', '报文鉴别码'),
+  valid: two('Valid', '有效'),
+  atc: two('Application transaction counter', '应用交易计数器'),
+  arqc: two('Cryptogram of the card', '卡片密文ARQC'),
+  arc: two('Authorisation response code', '授权响应码'),
+  arpc: two('Cryptogram of the issuer', '发卡行密文ARPC'),
+  header: two('Header of the command', '命令头'),
+  error: two('Refused with', '拒绝代码'),
+};
+
+/** @see X9.143 (key usage) */
+const USAGES: Readonly<Record<string, TwoLanguages>> = {
+  B0: two('base derivation key', '基础分散密钥'),
+  E0: two('EMV master key, cryptograms', 'EMV主密钥:应用密文'),
+  E1: two('EMV master key, confidentiality', 'EMV主密钥:机密性'),
+  E2: two('EMV master key, integrity', 'EMV主密钥:完整性'),
+  K0: two('zone master key', '区域主密钥'),
+  M1: two('MAC key, ISO 9797-1 algorithm 1', 'MAC密钥:ISO 9797-1算法1'),
+  M3: two('MAC key, ISO 9797-1 algorithm 3', 'MAC密钥:ISO 9797-1算法3'),
+  P0: two('PIN key', 'PIN密钥'),
+  V2: two('PIN verification key', 'PIN验证密钥'),
+};
+const ALGORITHMS: Readonly<Record<string, string>> = { T: '3DES', A: 'AES' };
+
+/** What a command does. */
+export function hsmSentence(command: string): TwoLanguages {
+  return Object.hasOwn(SENTENCES, command) ? SENTENCES[command as HsmCommand] : UNKNOWN;
+}
+
+/** Arguments, then results. */
+export function hsmFields(event: TraceEvent, context: ValueContext): readonly TraceField[] {
+  const rows = Object.entries(event.data);
+  const ofSide = (side: string): readonly TraceField[] =>
+    rows
+      .filter(([path]) => path.startsWith(`${side}.`))
+      .map(([path, value]) => valueField(path.slice(side.length + 1), value, context));
+  const { error } = event.data;
+  const refused = error === undefined ? [] : [valueField('error', error, context)];
+  const sides: readonly TraceField[] = [
+    field('in', two('Arguments', '输入'), { children: ofSide('in') }),
+    field('out', two('Result', '输出'), { children: [...ofSide('out'), ...refused] }),
+  ];
+  return sides.filter(({ children }) => children.length > 0);
+}
+
+function valueField(
+  path: string,
+  value: string | number | boolean | null,
+  context: ValueContext,
+): TraceField {
+  const name = path.slice(path.lastIndexOf('.') + 1);
+  const text = String(value);
+  const known = NAMES[name] ?? two(name, name);
+  if (name === 'valid') {
+    const verdict = value === true ? two('yes', '是') : two('no', '否');
+    return field(path, known, { value: text, meanings: [verdict] });
+  }
+  const children = name === 'data' ? cryptogramInput(text, context) : [];
+  return field(path, known, { value: text, meanings: keyBlockMeanings(text), children });
+}
+
+/** A key block's header: usage in characters 6-7, algorithm in the 8th. @see X9.143 */
+function keyBlockMeanings(text: string): readonly TwoLanguages[] {
+  const header = /^D[0-9]{4}([A-Z][0-9])([TA])/.exec(text);
+  const usage = header ? USAGES[header[1] ?? ''] : undefined;
+  if (!usage) return [];
+  const algorithm = ALGORITHMS[header?.[2] ?? ''] ?? '';
+  return [two(`${algorithm} ${usage.en}`, `${algorithm} ${usage.zh}`)];
+}
+
+const CVR_BYTES = 4;
+/** Amount, unpredictable number, counter, and one byte of the CVR. @see PBOC3 P12 (CVN 17) */
+const AC_INPUT_CVN_17: readonly { readonly tag: string; readonly lengthBytes: number }[] = [
+  { tag: '9F02', lengthBytes: 6 },
+  { tag: '9F37', lengthBytes: 4 },
+  { tag: '9F36', lengthBytes: 2 },
+];
+const AC_INPUT_CVN_17_BYTES = 13;
+
+/** What the cryptogram covers, by its length; other data has no parts. */
+function cryptogramInput(text: string, context: ValueContext): readonly TraceField[] {
+  if (!isMaskedHex(text) || text.includes('*')) return [];
+  const lengthBytes = lengthOf(text);
+  if (lengthBytes === AC_INPUT_CVN_17_BYTES) return inputParts(text, AC_INPUT_CVN_17, context);
+  if (lengthBytes === AC_INPUT_CVN_01_BYTES) return inputParts(text, AC_INPUT_CVN_01, context);
+  return [];
+}
+
+function inputParts(
+  text: string,
+  entries: readonly { readonly tag: string; readonly lengthBytes: number }[],
+  context: ValueContext,
+): readonly TraceField[] {
+  let offset = 0;
+  const fields = entries.map(({ tag, lengthBytes }) => {
+    const value = bytesOf(text, offset, offset + lengthBytes);
+    offset += lengthBytes;
+    return elementField({ tag, value }, context);
+  });
+  const cvr = bytesOf(text, offset);
+  const name = two('Card verification results', '卡片验证结果');
+  const meanings = lengthOf(cvr) === CVR_BYTES ? cvrMeanings(fromHex(cvr)) : [];
+  return [...fields, field('CVR', name, { value: cvr, meanings })];
+}
