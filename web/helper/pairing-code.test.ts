@@ -37,7 +37,15 @@ test('an origin is taken only when it is exactly an http or https origin', () =>
   const of = (origin: string) => askingOrigin(`?origin=${encodeURIComponent(origin)}`);
   assert.equal(of('http://127.0.0.1:4600'), 'http://127.0.0.1:4600');
   assert.equal(of('https://pay.example'), 'https://pay.example');
-  const wrong = ['*', '', '/', 'null', 'javascript:1', 'http://127.0.0.1:4600/', 'http://a@b.example'];
+  const wrong = [
+    '*',
+    '',
+    '/',
+    'null',
+    'javascript:1',
+    'http://127.0.0.1:4600/',
+    'http://a@b.example',
+  ];
   for (const origin of wrong) assert.equal(of(origin), null, origin);
   assert.equal(askingOrigin(''), null);
 });

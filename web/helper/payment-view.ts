@@ -1,0 +1,198 @@
+/** One screen of a payment after the other: consent, card, PIN, waiting, end. */
+import type { WindowPayment } from '@tapnpay/protocol/wire';
+import { h } from '../shared/dom.ts';
+import { readerPicture, signIcon } from './icons.ts';
+import { orderFacts, orderStrip } from './order-view.ts';
+import { pinPad } from './pin-view.ts';
+import { cardList, readerControls, takeAwayButton } from './reader-view.ts';
+import { reasonText } from './reasons.ts';
+import {
+  againText,
+  cancelMessage,
+  closesItself,
+  deadlineOf,
+  END_TEXTS,
+  type End,
+  promptOf,
+} from './screen.ts';
+import type { HelperKey } from './texts.ts';
+import { button, type Ui, viewOf } from './ui.ts';
+
+type Part = HTMLElement | SVGElement | null;
+
+/** What a payment shows now; nothing when there is none. */
+export function paymentParts(ui: Ui): readonly Part[] {
+  const { screen } = ui;
+  if (screen.name === 'end') return endParts(ui, screen.end);
+  if (!('payment' in screen)) return [];
+  return SCREENS[screen.payment.state.name](ui, screen.payment);
+}
+
+const SCREENS: Readonly<
+  Record<WindowPayment['state']['name'], (ui: Ui, payment: WindowPayment) => readonly Part[]>
+> = {
+  connecting: (ui, payment) => [
+    prompt(ui),
+    h('div', { class: 'progress-line', 'aria-hidden': 'true' }),
+    orderFacts(payment, ui.t),
+    hint(ui, 'connectingHint'),
+    cancelButton(ui),
+  ],
+  consent: consentParts,
+  waitCard: waitCardParts,
+  reading: (ui, payment) => [
+    orderStrip(payment),
+    readerPicture('read'),
+    prompt(ui),
+    hint(ui, 'readingHint'),
+    cancelButton(ui),
+  ],
+  waitPin: (ui, payment) => [prompt(ui), countdown(ui), ...pinPad(ui, payment)],
+  authorising: (ui, payment) => [
+    orderStrip(payment),
+    h('div', { class: 'spinner', 'aria-hidden': 'true' }),
+    prompt(ui),
+    hint(ui, 'authorisingHint'),
+    h('p', { class: 'quiet', id: 'still-working' }),
+  ],
+  removeCard: (ui, payment) => [
+    orderStrip(payment),
+    readerPicture('take'),
+    prompt(ui),
+    hint(ui, 'removeCardHint'),
+    viewOf(ui)?.reader.card && ui.page === 'window' ? takeAwayButton(ui) : null,
+  ],
+};
+
+/** The one sentence of a screen. */
+export function prompt(ui: Ui): HTMLElement {
+  const level = ui.page === 'window' ? 'h1' : 'h2';
+  return h(level, { class: 'prompt' }, ui.t(promptOf(ui.screen)));
+}
+
+function hint(ui: Ui, key: HelperKey): HTMLElement {
+  return h('p', { class: 'hint quiet' }, ui.t(key));
+}
+
+/** Cancels what the screen can still cancel; null where nothing can. */
+function cancelButton(ui: Ui): HTMLElement | null {
+  const message = cancelMessage(ui.screen);
+  if (message === null) return null;
+  return button({
+    test: 'cancel',
+    label: ui.t('cancel'),
+    kind: 'wide',
+    press: () => ui.act.send(message),
+    isDisabled: ui.isPending,
+  });
+}
+
+function consentParts(ui: Ui, payment: WindowPayment): readonly Part[] {
+  const { t, act } = ui;
+  const { session } = payment;
+  return [
+    prompt(ui),
+    orderFacts(payment, t),
+    hint(ui, 'consentHint'),
+    h(
+      'div',
+      { class: 'actions' },
+      button({
+        test: 'confirm',
+        label: t('confirm'),
+        kind: 'primary wide large',
+        press: () => act.send({ type: 'consent', session, given: true }),
+        isDisabled: ui.isPending || !ui.isArmed || payment.order === null,
+        isFocused: true,
+        describedBy: 'order-amount order-merchant',
+      }),
+      cancelButton(ui),
+    ),
+  ];
+}
+
+function waitCardParts(ui: Ui, payment: WindowPayment): readonly Part[] {
+  const { t } = ui;
+  const { state } = payment;
+  if (state.name !== 'waitCard') return [];
+  const again = againText(state);
+  const isWindow = ui.page === 'window';
+  return [
+    orderStrip(payment),
+    h(
+      'div',
+      { class: 'wait-head' },
+      readerPicture(motionOf(state)),
+      h('div', { class: 'wait-words' }, prompt(ui), countdown(ui)),
+    ),
+    again ? h('p', { class: 'again', 'data-test': 'again' }, signIcon('wait'), t(again)) : null,
+    state.takeOutFirst ? hint(ui, 'takeOutFirstHint') : null,
+    isWindow && viewOf(ui)?.reader.kind === 'virtual' ? simulator(ui) : null,
+    cancelButton(ui),
+  ];
+}
+
+function motionOf(state: Extract<WindowPayment['state'], { name: 'waitCard' }>) {
+  if (state.takeOutFirst) return 'take';
+  return state.interfaces.includes('contactless') ? 'tap' : 'insert';
+}
+
+function simulator(ui: Ui): HTMLElement {
+  const { t } = ui;
+  return h(
+    'section',
+    { class: 'simulator', 'aria-labelledby': 'simulator-title' },
+    h('h2', { class: 'simulator-title', id: 'simulator-title' }, t('simulator')),
+    h('p', { class: 'quiet small' }, t('simulatorHint')),
+    cardList(ui),
+    readerControls(ui),
+  );
+}
+
+/** Seconds that are left; the app counts them down in place. */
+function countdown(ui: Ui): HTMLElement | null {
+  if (deadlineOf(ui.screen) === null) return null;
+  return h('p', { class: 'countdown', 'data-test': 'countdown', 'aria-hidden': 'true' });
+}
+
+const SIGNS = {
+  approved: 'good',
+  declined: 'bad',
+  unknown: 'wait',
+  cancelled: 'neutral',
+  failed: 'wait',
+} as const satisfies Readonly<Record<End['outcome'], string>>;
+
+function endParts(ui: Ui, end: End): readonly Part[] {
+  const { t, act } = ui;
+  const reason = end.outcome === 'approved' ? null : reasonText(end.reason);
+  const readerCard = viewOf(ui)?.reader.card ?? null;
+  const closing = ui.hasOpener && closesItself(end, readerCard) && !ui.keepsOpen;
+  return [
+    signIcon(SIGNS[end.outcome]),
+    prompt(ui),
+    reason ? h('p', { class: 'reason', 'data-test': 'reason' }, t(reason)) : null,
+    h('p', { class: 'hint' }, t(END_TEXTS[end.outcome].hint)),
+    end.reason && end.outcome !== 'approved' ? h('p', { class: 'mono quiet' }, end.reason) : null,
+    readerCard !== null && ui.page === 'window' ? takeAwayButton(ui) : null,
+    closing ? h('p', { class: 'quiet', id: 'closing' }) : null,
+    ui.hasOpener
+      ? h(
+          'div',
+          { class: 'actions' },
+          button({
+            test: 'close',
+            label: t('close'),
+            kind: 'primary wide',
+            press: act.close,
+            isFocused: true,
+          }),
+          closing
+            ? button({ test: 'keep-open', label: t('stayOpen'), kind: 'wide', press: act.keepOpen })
+            : null,
+        )
+      : ui.page === 'window'
+        ? h('p', { class: 'quiet' }, t('mayClose'))
+        : null,
+  ];
+}

@@ -1,0 +1,277 @@
+/** Every text of the agent's pages but those of the cards, in both languages. */
+
+export const HELPER_TEXTS = {
+  product: { zh: 'Tap & Pay 支付助手', en: 'Tap & Pay helper' },
+  onThisComputer: { zh: '运行在这台电脑上', en: 'Runs on this computer' },
+  sandbox: { zh: '沙箱 · 测试资金', en: 'Sandbox · test money' },
+  switchLanguage: { zh: 'English', en: '中文' },
+  switchLanguageLabel: { zh: 'Switch to English', en: '切换到中文' },
+  close: { zh: '关闭窗口', en: 'Close window' },
+  cancel: { zh: '取消', en: 'Cancel' },
+  tryAgain: { zh: '立即重试', en: 'Try now' },
+
+  loading: { zh: '正在连接支付助手…', en: 'Connecting to the helper…' },
+  offline: { zh: '与支付助手的连接已断开', en: 'The helper does not answer' },
+  offlineHint: {
+    zh: '正在自动重连。请确认终端里的程序还在运行。如果刚才已经刷过卡,是否扣款以支付页面为准,请勿重复支付。',
+    en: 'Trying again by itself. Check that the program in the terminal still runs. If you had presented your card already, the pay page knows the truth: do not pay twice.',
+  },
+  idle: { zh: '暂无待付款项', en: 'No payment is waiting' },
+  idleHint: {
+    zh: '在支付页面点击“刷卡支付”后,这里会显示金额并请您确认。',
+    en: 'Choose “Pay by card” on a pay page: the amount then appears here for you to confirm.',
+  },
+  idleOpenerHint: {
+    zh: '已与支付页面配对,正在等待它发来付款请求。',
+    en: 'Paired with the pay page. Waiting for its payment.',
+  },
+
+  pairingTitle: { zh: '配对这个浏览器', en: 'Pair this browser' },
+  pairingWhy: {
+    zh: '只需一次。配对之后,只有这个浏览器能使用本机的支付助手。',
+    en: 'Once only. After that, this browser may use the payment helper of this computer, and no other.',
+  },
+  pairingWhere: {
+    zh: '请输入启动程序的终端里显示的配对码。',
+    en: 'Type the code that the terminal shows, where you started the program.',
+  },
+  pairingLabel: { zh: '配对码', en: 'Pairing code' },
+  pairingForOrigin: { zh: '请求配对的支付页面', en: 'Pay page that asks' },
+  pairingOk: { zh: '配对', en: 'Pair' },
+  pairingBusy: { zh: '正在核对…', en: 'Checking…' },
+  pairingIncomplete: { zh: '配对码共 8 位,请输入完整。', en: 'The code has 8 characters.' },
+  pairingWrong: {
+    zh: '配对码不对。请与终端里显示的核对后再试。',
+    en: 'That is not the code. Compare it with the terminal and try again.',
+  },
+  pairingTries: {
+    zh: '输错次数过多,请一分钟后再试。',
+    en: 'Too many wrong codes. Wait a minute, then try again.',
+  },
+  pairingOrigin: {
+    zh: '支付助手不认识打开此窗口的网站,因此不会把权限交给它。',
+    en: 'The helper does not know the website that opened this window and gives it no rights.',
+  },
+  pairingNeeded: { zh: '这个浏览器尚未配对。', en: 'This browser is not paired yet.' },
+  pairingOther: { zh: '配对没有成功,请再试一次。', en: 'Pairing did not work. Please try again.' },
+  pairingAway: {
+    zh: '支付助手没有响应。请确认程序在运行,然后再试。',
+    en: 'The helper does not answer. Check that it runs, then try again.',
+  },
+  pairingDone: { zh: '配对成功', en: 'Paired' },
+
+  amount: { zh: '金额', en: 'Amount' },
+  merchant: { zh: '收款商户', en: 'Merchant' },
+  shopOrigin: { zh: '购物网站', en: 'Shop' },
+  gatewayOrigin: { zh: '支付页面', en: 'Pay page' },
+  connecting: { zh: '正在建立安全通道…', en: 'Opening the secure channel…' },
+  connectingHint: {
+    zh: '金额和商户将取自网关签名的订单,而不是网页。',
+    en: 'Amount and merchant will come from the order that the gateway signed, not from the web page.',
+  },
+  consentTitle: { zh: '确认这笔付款?', en: 'Pay this amount?' },
+  consentHint: {
+    zh: '确认后才刷卡,现在不会扣款。',
+    en: 'You present your card next. Nothing is charged before that.',
+  },
+  confirm: { zh: '确认付款', en: 'Confirm' },
+
+  presentEither: { zh: '请挥卡或插卡', en: 'Tap or insert your card' },
+  presentContact: { zh: '请插卡', en: 'Insert your card' },
+  presentContactless: { zh: '请挥卡', en: 'Tap your card' },
+  takeOutFirst: { zh: '请先取出读卡器里的卡', en: 'Take the card out first' },
+  takeOutFirstHint: {
+    zh: '每笔付款都要重新挥卡或插卡,留在读卡器里的卡不会被扣款。',
+    en: 'Every payment needs a fresh tap or insertion, so that a card left in the reader is never charged.',
+  },
+  againRemoved: {
+    zh: '卡片移开过早,未扣款。请再刷一次。',
+    en: 'The card moved too soon. Nothing was charged: present it again.',
+  },
+  againContact: {
+    zh: '这张卡要求插卡,未扣款。请改用插卡。',
+    en: 'This card asks to be inserted. Nothing was charged: please insert it.',
+  },
+  againOther: {
+    zh: '没有读到卡片,未扣款。请再刷一次。',
+    en: 'The card could not be read. Nothing was charged: present it again.',
+  },
+  contactOnlyAmount: { zh: '这笔付款只能插卡。', en: 'This payment takes an inserted card only.' },
+  attempt: { zh: '第 {attempt} 次', en: 'Attempt {attempt}' },
+  secondsLeft: { zh: '剩余 {seconds} 秒', en: '{seconds} s left' },
+  secondsLeftSpoken: { zh: '还剩 {seconds} 秒', en: '{seconds} seconds left' },
+  timeIsUp: { zh: '时间到', en: 'Time is up' },
+
+  simulator: { zh: '模拟读卡器', en: 'Simulated reader' },
+  simulatorHint: {
+    zh: '没有读卡器也能试:选一张虚拟卡,再挥卡或插卡。',
+    en: 'No hardware needed: choose a virtual card, then tap or insert it.',
+  },
+  chooseCard: { zh: '选择虚拟卡', en: 'Choose a virtual card' },
+  noCards: {
+    zh: '还没有虚拟卡。',
+    en: 'There are no virtual cards yet.',
+  },
+  tap: { zh: '挥卡', en: 'Tap' },
+  insert: { zh: '插卡', en: 'Insert' },
+  takeAway: { zh: '取走卡片', en: 'Take card away' },
+  gestureTakeOut: { zh: '请先取走读卡器上的卡。', en: 'Take the card off the reader first.' },
+  gestureChoose: { zh: '请先选一张卡。', en: 'Choose a card first.' },
+  gestureNoAntenna: {
+    zh: '这张卡没有天线,不能挥卡。',
+    en: 'This card has no antenna to tap with.',
+  },
+  gestureNoContacts: {
+    zh: '这张卡没有触点,不能插卡。',
+    en: 'This card has no contacts to insert.',
+  },
+  gestureInsertAsked: { zh: '这次只能插卡。', en: 'Only an inserted card is taken now.' },
+  gestureTapAsked: { zh: '这次只能挥卡。', en: 'Only a tapped card is taken now.' },
+  liftEarly: { zh: '提前移开:在第几条指令之前', en: 'Lift early, before command no.' },
+  liftOff: { zh: '留空:正常刷卡', en: 'Empty: the card stays' },
+  liftAfter: {
+    zh: '第 {number} 条之前移开(挥卡时一般是 {command})',
+    en: 'Gone before command {number} (in a tap usually {command})',
+  },
+  liftAfterFirst: {
+    zh: '一条指令也没收到就移开',
+    en: 'Gone before the first command',
+  },
+  liftWrong: { zh: '请输入 1 到 255 之间的数。', en: 'Enter a number from 1 to 255.' },
+
+  readingContactless: { zh: '读卡中,请勿移开', en: 'Reading, hold still' },
+  readingContact: { zh: '读卡中,请勿拔卡', en: 'Reading, leave the card in' },
+  readingHint: { zh: '通常不到一秒。', en: 'This takes about a second.' },
+
+  pinTitle: { zh: '请输入密码', en: 'Enter your PIN' },
+  pinLabel: { zh: '银行卡密码', en: 'Card PIN' },
+  pinCount: { zh: '已输入 {count} 位', en: '{count} digits entered' },
+  pinFor: { zh: '向 {merchant} 支付 {amount}', en: '{amount} to {merchant}' },
+  pinSafe: {
+    zh: '密码在本窗口内加密,网页和助手都看不到。',
+    en: 'Encrypted in this window. Neither web page nor helper can read it.',
+  },
+  pinSandbox: { zh: '测试卡的密码是 123456', en: 'Test cards have the PIN 123456' },
+  pinOk: { zh: '确定', en: 'OK' },
+  pinBackspace: { zh: '退格', en: 'Delete last digit' },
+  pinPad: { zh: '密码键盘', en: 'PIN pad' },
+  pinTooShort: { zh: '密码至少 4 位。', en: 'A PIN has at least 4 digits.' },
+  pinFull: { zh: '密码最多 12 位。', en: 'A PIN has at most 12 digits.' },
+  pinNotSealed: {
+    zh: '密码无法加密,没有发送。请取消后重新付款。',
+    en: 'The PIN could not be encrypted and was not sent. Cancel and pay again.',
+  },
+  pinNotSent: {
+    zh: '连接中断,密码没有发送。请重新输入。',
+    en: 'The connection was lost and the PIN was not sent. Enter it again.',
+  },
+
+  authorisingContact: { zh: '处理中,请勿拔卡', en: 'Processing, keep the card in' },
+  authorisingContactless: { zh: '正在等待银行答复', en: 'Waiting for the bank' },
+  authorisingHint: {
+    zh: '付款已送往银行,现在不能取消。',
+    en: 'The payment is on its way to the bank and can no longer be cancelled.',
+  },
+  stillWorking: {
+    zh: '仍在处理,比平时慢一些,请稍候。',
+    en: 'Still working. This takes longer than usual, please wait.',
+  },
+  removeCard: { zh: '请取走卡片', en: 'Remove your card' },
+  removeCardHint: { zh: '卡片已用完,可以拿走了。', en: 'The card is done. You can take it away.' },
+
+  endApproved: { zh: '交易成功', en: 'Approved' },
+  endApprovedHint: { zh: '收据在支付页面上。', en: 'The receipt is on the pay page.' },
+  endDeclined: { zh: '交易未成功', en: 'Declined' },
+  endDeclinedHint: {
+    zh: '可以回到支付页面换一张卡再试。',
+    en: 'Go back to the pay page to try another card.',
+  },
+  endUnknown: { zh: '结果确认中', en: 'Result not known yet' },
+  endUnknownHint: {
+    zh: '正在向银行核实,请勿重复支付。支付页面会显示最终结果。',
+    en: 'We are checking with your bank. Do not pay again yet: the pay page will show the result.',
+  },
+  endCancelled: { zh: '已取消', en: 'Cancelled' },
+  endCancelledHint: { zh: '未扣款。', en: 'Nothing was charged.' },
+  endFailed: { zh: '付款中断', en: 'The payment stopped' },
+  endFailedHint: {
+    zh: '是否扣款以支付页面为准,请先查看再决定是否重新支付。',
+    en: 'The pay page shows whether anything was charged. Look there before you pay again.',
+  },
+  closingIn: { zh: '窗口将在 {seconds} 秒后关闭', en: 'Closes in {seconds} s' },
+  stayOpen: { zh: '保持打开', en: 'Keep open' },
+  mayClose: { zh: '可以关闭此页面了。', en: 'You can close this page.' },
+
+  reasonCallBank: {
+    zh: '发卡行拒绝了交易,请联系您的银行。',
+    en: 'Your bank refused. Please contact it.',
+  },
+  reasonCardUnknown: { zh: '银行不认识这个卡号。', en: 'The bank does not know this card number.' },
+  reasonCardBlocked: { zh: '卡片已被冻结或挂失。', en: 'The card is blocked.' },
+  reasonFunds: { zh: '余额不足。', en: 'Insufficient funds.' },
+  reasonExpired: { zh: '卡已过期。', en: 'The card has expired.' },
+  reasonPinWrong: { zh: '密码错误。', en: 'Wrong PIN.' },
+  reasonPinTries: { zh: '密码输错次数超限。', en: 'The PIN was entered wrongly too often.' },
+  reasonPinMissing: { zh: '没有输入密码。', en: 'No PIN was entered.' },
+  reasonLimit: { zh: '超出卡片的交易限额。', en: 'Above the limit of this card.' },
+  reasonBankAway: { zh: '暂时联系不上银行。', en: 'The bank cannot be reached at the moment.' },
+  reasonYouCancelled: { zh: '您取消了付款。', en: 'You cancelled the payment.' },
+  reasonCardTimeout: { zh: '没有在规定时间内刷卡。', en: 'No card came in time.' },
+  reasonUserTimeout: { zh: '没有在规定时间内确认。', en: 'Nobody confirmed in time.' },
+  reasonPinTimeout: { zh: '没有在规定时间内输入密码。', en: 'No PIN was entered in time.' },
+  reasonCardRemoved: { zh: '卡片移开过早。', en: 'The card moved too soon.' },
+  reasonUseContact: { zh: '这张卡需要插卡。', en: 'This card has to be inserted.' },
+  reasonNotAccepted: { zh: '这里不受理这种卡。', en: 'This kind of card is not taken here.' },
+  reasonCardRefused: { zh: '卡片自身拒绝了交易。', en: 'The card itself refused.' },
+  reasonTerminal: {
+    zh: '终端检查后拒绝了这张卡。',
+    en: 'The terminal checked this card and refused.',
+  },
+  reasonChannel: { zh: '安全通道中断。', en: 'The secure channel was lost.' },
+  reasonElement: { zh: '安全芯片没有响应。', en: 'The secure element did not answer.' },
+  reasonBusy: { zh: '另一笔付款正在进行。', en: 'Another payment is under way.' },
+
+  errorCardInUse: {
+    zh: '这张卡正被另一个程序使用。',
+    en: 'Another program is using this card.',
+  },
+  errorCardUnknown: {
+    zh: '这张虚拟卡已不存在。',
+    en: 'This virtual card does not exist any more.',
+  },
+  errorCardInterface: {
+    zh: '这张卡不能这样刷。',
+    en: 'This card cannot be presented this way.',
+  },
+  errorNoPayment: { zh: '这笔付款已经结束。', en: 'This payment is over already.' },
+  errorTooLate: {
+    zh: '付款已送往银行,现在不能取消。',
+    en: 'The payment is on its way to the bank and can no longer be cancelled.',
+  },
+  errorOther: { zh: '操作没有成功,请重试。', en: 'That did not work. Please try again.' },
+
+  walletTitle: { zh: '虚拟卡包', en: 'Virtual wallet' },
+  walletSubtitle: {
+    zh: '模拟器:虚拟卡,测试资金。选一张卡,像真卡一样挥卡或插卡,看看每种卡会怎样。',
+    en: 'A simulator: virtual cards, test money. Choose a card, then tap or insert it like a real one and see what each does.',
+  },
+  cards: { zh: '卡片', en: 'Cards' },
+  readerTitle: { zh: '读卡器', en: 'Reader' },
+  readerEmpty: { zh: '读卡器上没有卡', en: 'No card on the reader' },
+  readerContact: { zh: '已插入:{card}', en: 'Inserted: {card}' },
+  readerContactless: { zh: '感应区内:{card}', en: 'In the field: {card}' },
+  chosen: { zh: '已选', en: 'Chosen' },
+  validThru: { zh: '有效期', en: 'VALID THRU' },
+  counter: { zh: '交易计数器', en: 'Transaction counter' },
+  counterLabel: { zh: '交易计数器 (ATC) {count}', en: 'Transaction counter (ATC) {count}' },
+  pan: { zh: '卡号', en: 'Number' },
+  interfacesBoth: { zh: '挥卡 · 插卡', en: 'Tap · insert' },
+  interfacesContact: { zh: '仅插卡', en: 'Insert only' },
+  interfacesContactless: { zh: '仅挥卡', en: 'Tap only' },
+  paymentTitle: { zh: '待付款项', en: 'Payment' },
+  testCard: { zh: '测试卡', en: 'TEST CARD' },
+  bank: { zh: '沙箱银行', en: 'Sandbox Bank' },
+} as const;
+
+/** Keys of these texts. */
+export type HelperKey = keyof typeof HELPER_TEXTS;
