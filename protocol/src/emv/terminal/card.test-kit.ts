@@ -108,7 +108,7 @@ export function answer(data: string, statusWord = 0x9000): ResponseApdu {
 const SIGNATURES = new Map<string, Uint8Array>();
 
 /** Body with its hash and frame, signed. @see EMV 4.3 B2 §A2.1 */
-function signed(
+export function signed(
   ciphers: CipherProvider,
   key: TestKey,
   parts: { readonly body: Uint8Array; readonly beyond: Uint8Array },
@@ -121,12 +121,12 @@ function signed(
   return made;
 }
 
-function padded(bytes: Uint8Array, length: number): Uint8Array {
+export function padded(bytes: Uint8Array, length: number): Uint8Array {
   return concatBytes(bytes, new Uint8Array(Math.max(0, length - bytes.length)).fill(0xbb));
 }
 
 /** A certificate and the part of the key it has no room for. */
-function certify(
+export function certify(
   ciphers: CipherProvider,
   signer: TestKey,
   step: { readonly head: string; readonly key: TestKey; readonly staticData: Uint8Array },
