@@ -9,6 +9,24 @@ import {
   toHex,
 } from '../src/bytes/index.ts';
 import * as crypto from '../src/crypto/index.ts';
+import {
+  dolFormatOf,
+  TAG_9F02_AMOUNT_AUTHORISED,
+  TAG_9F10_ISSUER_APPLICATION_DATA,
+  TAG_9F36_APPLICATION_TRANSACTION_COUNTER,
+  TAG_9F37_UNPREDICTABLE_NUMBER,
+  TAG_9F38_PDOL,
+  TAG_83_COMMAND_TEMPLATE,
+} from '../src/emv/data/index.ts';
+import { assembleAcInput } from '../src/emv/issuer/index.ts';
+import {
+  buildDolValue,
+  decodeDol,
+  decodeTlv,
+  encodeCommand,
+  encodeTlv,
+  flattenTlv,
+} from '../src/iso7816/index.ts';
 import { nodeCiphers } from './ciphers.ts';
 
 /** The inputs of one case; every value is text or a number. */
@@ -64,6 +82,8 @@ export const VECTOR_CHECKS: ReadonlyMap<string, VectorCheck> = new Map<string, V
   ['aesDukptNextCounter', checkNextCounter],
   ['tr31D', checkTr31D],
   ['cvn01', checkCvn01],
+  ['cvn17', checkCvn17],
+  ['gpoCommand', checkGpoCommand],
   ['cvn10', checkCvn10],
   ['applicationCryptogram', checkApplicationCryptogram],
   ['scriptMac', checkScriptMac],
@@ -213,6 +233,38 @@ function checkCvn01(input: VectorInput): VectorOutputs {
     arqc: toHex(arqc),
     arpc: toHex(crypto.arpcMethod1(sessionKey, arqc, input.bytes('arc'))),
   };
+}
+
+/** CVN 17 of qPBOC: its input is what the issuer assembles. @see PBOC3 P5 */
+function checkCvn17(input: VectorInput): VectorOutputs {
+  const sessionKey = crypto.deriveSessionKey(cardKey(input), input.bytes('atc'));
+  const acInput = assembleAcInput(
+    new Map([
+      [TAG_9F02_AMOUNT_AUTHORISED, input.bytes('amount')],
+      [TAG_9F37_UNPREDICTABLE_NUMBER, input.bytes('unpredictableNumber')],
+      [TAG_9F36_APPLICATION_TRANSACTION_COUNTER, input.bytes('atc')],
+      [TAG_9F10_ISSUER_APPLICATION_DATA, input.bytes('issuerApplicationData')],
+    ]),
+  );
+  return {
+    acInput: toHex(acInput),
+    sessionKey: toHex(sessionKey),
+    ac: toHex(crypto.applicationCryptogram(sessionKey, acInput)),
+  };
+}
+
+/** GET PROCESSING OPTIONS of an FCI's PDOL and the reader's values as TLV. */
+function checkGpoCommand(input: VectorInput): VectorOutputs {
+  const pdol = flattenTlv(decodeTlv(input.bytes('fci'))).get(TAG_9F38_PDOL);
+  const values = flattenTlv(decodeTlv(input.bytes('values')));
+  const wanted = buildDolValue(
+    decodeDol(pdol ?? new Uint8Array(0)),
+    (tag) => values.get(tag),
+    dolFormatOf,
+  );
+  const command = { cla: 0x80, ins: 0xa8, p1: 0x00, p2: 0x00, le: 256 };
+  const data = encodeTlv(TAG_83_COMMAND_TEMPLATE, wanted);
+  return { command: toHex(encodeCommand({ ...command, data })) };
 }
 
 /** CVN 10 uses the card key itself and pads with zeros. @see EMV 4.3 B2 §8 */

@@ -109,7 +109,7 @@ test('unknown checks, lacking fields and expectations, bad files are mismatches'
 /** Every computed case with one hex input digit changed (one that parity bits cannot swallow). */
 function* casesWithHexInput(): Generator<{ file: string; fields: Record<string, unknown> }> {
   const inputs = ['data', 'dataAscii', 'plain', 'plainAscii', 'field62', 'frame', 'enciphered'];
-  inputs.push('acInput', 'block', 'pin', 'counter', 'key');
+  inputs.push('acInput', 'block', 'pin', 'counter', 'key', 'amount', 'values');
   for (const file of vectorFileNames()) {
     const content = JSON.parse(readFileSync(join(VECTORS, file), 'utf8')) as {
       readonly cases: readonly Record<string, unknown>[];

@@ -1,4 +1,4 @@
-/** The virtual PBOC debit card, contact and contactless: bytes in, bytes out, state in its image. */
+/** The virtual PBOC debit card, both interfaces: bytes in, bytes out, state in its image. */
 import { toHex } from '../../bytes/index.ts';
 import {
   type CommandApdu,

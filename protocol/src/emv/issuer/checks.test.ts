@@ -1,5 +1,6 @@
 /** Shows the issuer's checks beside the cryptogram: its input, the envelope, the counter. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { fromHex, Secret, TapError, toHex } from '../../bytes/index.ts';
@@ -71,8 +72,28 @@ test('AC input: a missing or cut value is named', () => {
   }
 });
 
-test('AC input: another cryptogram version or algorithm is not CVN 01', () => {
-  const other = valuesOf(V1).set('9F10', fromHex('07001703A0400201'));
+test('CVN 17: amount, unpredictable number, counter, byte 5 of 9F10, and nothing else', () => {
+  const url = new URL('../../../../vectors/pboc/cvn17.json', import.meta.url);
+  for (const vector of JSON.parse(readFileSync(url, 'utf8')).cases) {
+    const values = new Map([
+      ['9F02', fromHex(vector.amount)],
+      ['9F37', fromHex(vector.unpredictableNumber)],
+      ['9F36', fromHex(vector.atc)],
+      ['9F10', fromHex(vector.issuerApplicationData)],
+    ]);
+    assert.equal(toHex(assembleAcInput(values)), vector.expected.acInput);
+    for (const tag of values.keys()) {
+      const missing = new Map(values);
+      missing.delete(tag);
+      assert.throws(() => assembleAcInput(missing), code('ERR_EMV_AC_INPUT'));
+      const cut = new Map(values).set(tag, new Uint8Array(1));
+      assert.throws(() => assembleAcInput(cut), TapError);
+    }
+  }
+});
+
+test('AC input: another cryptogram version or algorithm is refused', () => {
+  const other = valuesOf(V1).set('9F10', fromHex('07001103A0400201'));
   assert.throws(() => assembleAcInput(other), code('ERR_EMV_AC_INPUT'));
   const sm4 = valuesOf(V1).set('9F10', fromHex('07000103A0400204'));
   assert.throws(() => assembleAcInput(sm4), code('ERR_EMV_AC_INPUT'));
@@ -164,6 +185,45 @@ for (const [finding, tags, fields] of [
     assert.ok(findings(tags, fields as Partial<EnvelopeFields>).includes(finding));
   });
 }
+
+const CVN_17 = { '9F10': '07011703A0100201', '95': '0000000000', '9F34': '1F0302' };
+const TAPPED = { posEntryMode: '072', hasPinData: false } as const;
+
+test('envelope of a tap: CVN 17 under 07x is sound, with PIN too', () => {
+  assert.deepEqual(findings(CVN_17, TAPPED), []);
+  const pin = { ...CVN_17, '95': '0000040000', '9F34': '420300' };
+  assert.deepEqual(findings(pin, { posEntryMode: '071', hasPinData: true }), []);
+});
+
+test('envelope of a tap: real qPBOC cards with CVN 01 are sound too', () => {
+  assert.deepEqual(findings({ ...CVN_17, '9F10': '07010103A0100201' }, TAPPED), []);
+});
+
+test('envelope of a tap: 95 and 9F34 may be absent, and must agree when present', () => {
+  const values = new Map([
+    ...VALUES,
+    ...Object.entries(CVN_17).map(([tag, hex]) => [tag, fromHex(hex)] as const),
+  ]);
+  for (const tag of ['95', '9F34']) {
+    values.delete(tag);
+    assert.deepEqual(checkCryptogramEnvelope(values, { ...FIELDS, ...TAPPED }), []);
+    const contact = checkCryptogramEnvelope(values, {
+      ...FIELDS,
+      posEntryMode: '052',
+      hasPinData: false,
+    });
+    assert.ok(contact.includes('dataMissing'));
+  }
+  assert.ok(findings({ ...CVN_17, '9F34': '420300' }, TAPPED).includes('cvmResultsDiffer'));
+  values.delete('9F27');
+  assert.ok(checkCryptogramEnvelope(values, { ...FIELDS, ...TAPPED }).includes('dataMissing'));
+});
+
+test('envelope: a cryptogram of a tap in a message of the contact interface is found', () => {
+  const found = findings(CVN_17, { posEntryMode: '052', hasPinData: false });
+  assert.deepEqual(found, ['cryptogramVersionDiffers']);
+  assert.deepEqual(findings({ ...CVN_17, '9F10': '0701170390100201' }, TAPPED), ['cvrTypeDiffers']);
+});
 
 test('envelope: field 55 without its values is dataMissing', () => {
   assert.ok(checkCryptogramEnvelope(new Map(), FIELDS).includes('dataMissing'));

@@ -86,8 +86,8 @@ export function* readContactlessData(context: KernelContext): Kernel<number> {
 }
 
 /**
- * The account: track 2 leads, for every qPBOC card gives it; PAN and expiry date of the records must
- * not differ from it, or are taken from it.
+ * The account: track 2 leads, for every qPBOC card gives it; the PAN of the records must not differ
+ * from it, and what they lack is taken from it.
  */
 function settleAccount(context: KernelContext): void {
   const track = context.data.get(data.TAG_57_TRACK_2_EQUIVALENT_DATA);
@@ -110,8 +110,8 @@ function settleAccount(context: KernelContext): void {
 }
 
 /**
- * The cryptogram and its kind, which byte 2 of the CVR tells; 9F27, which qPBOC cards may leave out,
- * is made of it. @see EMV C-7 §3.3; PBOC3 P5 (CVR)
+ * The cryptogram and its kind, which byte 2 of the CVR tells; 9F27, which qPBOC cards leave out, is
+ * made of it. @see EMV C-7 §3.3; PBOC3 P5 (CVR)
  * @throws KernelError `ERR_CARD_CRYPTOGRAM` when 9F27 says something else, or for the kind 11.
  */
 function cryptogramOf(context: KernelContext): Cryptogram {

@@ -53,9 +53,9 @@ const STEPS: readonly Step[] = [
 ];
 
 /**
- * The contactless kernel. Yields what it needs, is answered, returns the outcome. Before `authorise`
- * a fault of the card or the driver is thrown: nothing was charged. From `authorise` on it is told
- * in the outcome.
+ * The contactless kernel. Yields what it needs, is answered, returns the outcome. Before
+ * `authorise` a fault of the card or the driver is thrown: nothing was charged. From `authorise` on
+ * it is told in the outcome.
  * @throws KernelError; whatever the driver throws into it before `authorise`.
  * @see EMV C-7 §3; PBOC3 P5
  */

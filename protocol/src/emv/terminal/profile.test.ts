@@ -159,3 +159,46 @@ test('profile rules of one application', () => {
     assert.throws(() => kernel.next(undefined), { code: 'ERR_KERNEL_PROFILE' });
   }
 });
+
+const LIMITS = { floorLimitMinor: '0', transactionLimitMinor: '500000', cvmLimitMinor: '30000' };
+const withReader = (
+  ttq: string,
+  limits: TerminalParameters['aids'][number]['contactless'],
+): TerminalParameters => ({
+  ...PARAMETERS,
+  terminalTransactionQualifiers: ttq,
+  aids: PARAMETERS.aids.map((aid) => ({ ...aid, contactless: limits })),
+});
+
+test('contactless parameters become qualifiers and limits', () => {
+  const profile = terminalProfileOf(withReader('34000080', LIMITS), OPTIONS);
+  assert.equal(toHex(profile.terminalTransactionQualifiers), '34000080');
+  assert.deepEqual(profile.aids[0]?.contactless, {
+    floorLimitMinor: 0n,
+    transactionLimitMinor: 500_000n,
+    cvmLimitMinor: 30_000n,
+  });
+  assert.equal(terminalProfileOf(PARAMETERS, OPTIONS).aids[0]?.contactless, null);
+});
+
+for (const [what, ttq, limits] of [
+  ['qualifiers of 3 bytes', '340000', LIMITS],
+  ['qualifiers that are no hex', '3400008x', LIMITS],
+  ['a reader without qPBOC', '14000080', LIMITS],
+  ['a reader without fDDA version 01', '34000000', LIMITS],
+  ['magnetic stripe mode', 'B4000080', LIMITS],
+  ['an offline-only reader', '3C000080', LIMITS],
+  ['a negative limit', '34000080', { ...LIMITS, cvmLimitMinor: '-1' }],
+  ['a limit that is no number', '34000080', { ...LIMITS, transactionLimitMinor: '5000.00' }],
+  ['a floor limit beyond 9F1B', '34000080', { ...LIMITS, floorLimitMinor: '4294967296' }],
+] as const) {
+  test(`${what} is ERR_KERNEL_PROFILE`, () => {
+    assert.throws(() => terminalProfileOf(withReader(ttq, limits), OPTIONS), {
+      code: 'ERR_KERNEL_PROFILE',
+    });
+  });
+}
+
+test('a terminal without a reader may have any qualifiers', () => {
+  assert.ok(terminalProfileOf(withReader('00000000', null), OPTIONS));
+});

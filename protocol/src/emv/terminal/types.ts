@@ -202,7 +202,7 @@ export type ContactOutcome = TransactionOutcome & {
  */
 export type ContactlessOutcome = TransactionOutcome & {
   /**
-   * As of `ContactOutcome`; `tryAnotherInterface`: nothing was charged, the card should be inserted:
+   * As of `ContactOutcome`; `tryAnotherInterface`: nothing was charged, the card is to be inserted:
    * `card:useContact`, `terminal:contactlessLimit`, `terminal:contactlessNotTaken`,
    * `terminal:noCommonCvm`.
    */
