@@ -30,6 +30,7 @@ export const BRIDGE_LIMITS: BridgeLimits = {
 
 /** Close codes. @see RFC 6455 §7.4.1 */
 const CLOSE_NORMAL = 1000;
+const CLOSE_GOING_AWAY = 1001;
 const CLOSE_UNSUPPORTED = 1003;
 const CLOSE_INTERNAL = 1011;
 const CLOSE_TRY_LATER = 1013;
@@ -39,7 +40,8 @@ export class ChannelBridge {
   readonly #target: { readonly host: string; readonly port: number };
   readonly #limits: BridgeLimits;
   readonly #log: GatewayLog;
-  readonly #pages = new Set<WebSocket>();
+  /** Each open page and what ends its bridge with a close code. */
+  readonly #pages = new Map<WebSocket, (code: number) => void>();
 
   constructor(options: {
     readonly target: { readonly host: string; readonly port: number };
@@ -64,24 +66,37 @@ export class ChannelBridge {
       page.close(CLOSE_TRY_LATER);
       return;
     }
-    this.#pages.add(page);
-    const bytes = bridge(page, connect(this.#target), this.#limits);
+    const carried: Carried = { up: 0, down: 0 };
+    const line = connect(this.#target);
+    this.#pages.set(page, bridge({ page, line, carried, limits: this.#limits }));
     page.once('close', (code) => {
       this.#pages.delete(page);
-      this.#log({ event: 'bridgeClosed', code, up: bytes.up, down: bytes.down });
+      this.#log({ event: 'bridgeClosed', code, ...carried });
     });
+  }
+
+  /** Ends every bridge: the gateway stops. */
+  close(): void {
+    for (const end of this.#pages.values()) end(CLOSE_GOING_AWAY);
   }
 }
 
 /** Bytes carried so far, for the log; the only thing that is known of them. */
 type Carried = { up: number; down: number };
 
-function bridge(page: WebSocket, line: Socket, limits: BridgeLimits): Carried {
-  const carried: Carried = { up: 0, down: 0 };
+function bridge(sides: {
+  readonly page: WebSocket;
+  readonly line: Socket;
+  readonly carried: Carried;
+  readonly limits: BridgeLimits;
+}): (code: number) => void {
+  const { page, line, carried, limits } = sides;
   const end = (code: number): void => {
     line.destroySoon();
     if (page.readyState !== page.OPEN) return;
     page.close(code);
+    // A paused page could not answer the close.
+    page.resume();
     setTimeout(() => page.terminate(), limits.closeTimeoutMs).unref();
   };
   // Nothing is read before there is somewhere to put it.
@@ -106,7 +121,7 @@ function bridge(page: WebSocket, line: Socket, limits: BridgeLimits): Carried {
   });
   carryUp(page, line, { carried, refuse: () => end(CLOSE_UNSUPPORTED) });
   carryDown(page, line, { carried, unsentBytesMax: limits.unsentBytesMax });
-  return carried;
+  return end;
 }
 
 /** Page to listener. A listener that does not take the bytes stops the page's socket. */

@@ -85,6 +85,8 @@ function serveChannel(core: GatewayCore, socket: TLSSocket): void {
   socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy());
   socket.on('error', (fault: NodeJS.ErrnoException) => {
     core.ports.log({ event: 'channelBroken', code: fault.code ?? 'ERR_TLS' });
+    // A harmed record does not end the connection by itself.
+    socket.destroy();
   });
   const certificate = socket.getPeerX509Certificate();
   const elementId = certificate ? commonName(certificate.subject) : null;

@@ -1,5 +1,11 @@
 /** The gateway's HTTP interface for shops, operators and enrolling elements. */
-import { checkShape, enrolmentRequestShape, WireError } from '@tapnpay/protocol/wire';
+import { fastifyWebsocket } from '@fastify/websocket';
+import {
+  checkShape,
+  enrolmentRequestShape,
+  PAY_CHANNEL_PATH,
+  WireError,
+} from '@tapnpay/protocol/wire';
 import { type FastifyInstance, fastify } from 'fastify';
 import { z } from 'zod';
 import type { GatewayCore } from '../core.ts';
@@ -8,7 +14,7 @@ import { GatewayError, type GatewayErrorCode, httpStatusOf } from '../errors.ts'
 import { LAB_FAULTS } from '../lab.ts';
 import type { MerchantKeys } from '../merchant-keys.ts';
 import { terminalParameters } from '../parameters.ts';
-import { addPayerRoutes, type PayerSite } from './payer.ts';
+import { addPayerRoutes, type PayerSite, WEBSOCKET_OPTIONS } from './payer.ts';
 import { RefusalCount } from './refusals.ts';
 import { createdOrderView, orderView, paymentView } from './views.ts';
 
@@ -52,9 +58,19 @@ export function buildHttp(ports: HttpPorts): FastifyInstance {
     logger: false,
   });
   addErrorHandlers(app, ports);
-  addOrderRoutes(app, ports);
-  addElementRoutes(app, ports);
-  addPayerRoutes(app, ports.core, ports.site);
+  app.addHook('preClose', async () => ports.site.bridge.close());
+  // Before every route, for it closes the socket of an upgrade that was refused.
+  app.register(fastifyWebsocket, WEBSOCKET_OPTIONS).after(() => {
+    app.addHook('onRequest', async (request) => {
+      if (!request.ws || request.routeOptions.url === PAY_CHANNEL_PATH) return;
+      throw new GatewayError('ERR_REQUEST', 'this route takes no upgrade');
+    });
+  });
+  app.register(async (scope) => {
+    addOrderRoutes(scope, ports);
+    addElementRoutes(scope, ports);
+  });
+  app.register(async (scope) => addPayerRoutes(scope, ports.core, ports.site));
   return app;
 }
 

@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fastifyStatic } from '@fastify/static';
-import { fastifyWebsocket } from '@fastify/websocket';
+import type { WebsocketPluginOptions } from '@fastify/websocket';
 import {
   PAY_CHANNEL_BYTES_MAX,
   PAY_CHANNEL_PATH,
@@ -31,21 +31,22 @@ export type PayerSite = SiteAddresses & {
   readonly bridge: ChannelBridge;
 };
 
-/** Adds page, order and bridge; each answers only under the gateway's own name. */
-export function addPayerRoutes(app: FastifyInstance, core: GatewayCore, site: PayerSite): void {
-  const options = { maxPayload: PAY_CHANNEL_BYTES_MAX, perMessageDeflate: false };
-  // The bridge ends its sockets itself; what went wrong is in its log.
-  app.register(fastifyWebsocket, { options, errorHandler: () => undefined });
-  app.register(async (scope) => {
-    const host = new URL(site.publicUrl).host;
-    scope.addHook('onRequest', async (request) => {
-      if (request.headers.host === host) return;
-      throw new GatewayError('ERR_HOST', `open this page as ${site.publicUrl}`);
-    });
-    addOrderRoutes(scope, core, site);
-    addBridge(scope, site);
-    addPages(scope, site);
+/** The bridge ends its sockets itself; what went wrong is in its log. */
+export const WEBSOCKET_OPTIONS: WebsocketPluginOptions = {
+  options: { maxPayload: PAY_CHANNEL_BYTES_MAX, perMessageDeflate: false },
+  errorHandler: () => undefined,
+};
+
+/** Adds page, order and bridge to a scope of theirs; each answers only under our own name. */
+export function addPayerRoutes(scope: FastifyInstance, core: GatewayCore, site: PayerSite): void {
+  const host = new URL(site.publicUrl).host;
+  scope.addHook('onRequest', async (request) => {
+    if (request.headers.host === host) return;
+    throw new GatewayError('ERR_HOST', `open this page as ${site.publicUrl}`);
   });
+  addOrderRoutes(scope, core, site);
+  addBridge(scope, site);
+  addPages(scope, site);
 }
 
 function addOrderRoutes(scope: FastifyInstance, core: GatewayCore, site: PayerSite): void {
