@@ -1,0 +1,83 @@
+/** The shop's HTTP server: pages, and interfaces for buyer, merchant and gateway. */
+import { type FastifyInstance, fastify } from 'fastify';
+import type { Login } from '../admin/login.ts';
+import type { ShopCore } from '../core.ts';
+import { httpStatusOf, ShopError, shopErrorBody } from '../errors.ts';
+import { addAdminRoutes } from './admin-routes.ts';
+import { addBuyerRoutes } from './buyer-routes.ts';
+import { addGuards } from './guards.ts';
+import { addNotificationRoute } from './notification-route.ts';
+import { addPages } from './pages.ts';
+
+/** Longest request body, in bytes. */
+export const HTTP_BODY_BYTES_MAX = 16_384;
+/** Time for a whole request to arrive. */
+const REQUEST_TIMEOUT_MS = 10_000;
+
+/** What the server stands on. */
+export type HttpPorts = {
+  readonly core: ShopCore;
+  readonly login: Login;
+  /** Folder of the built pages. */
+  readonly pagesDir: string;
+};
+
+/** The server with its routes; the caller makes it listen, or injects requests in tests. */
+export function buildHttp(ports: HttpPorts): FastifyInstance {
+  const app = fastify({
+    bodyLimit: HTTP_BODY_BYTES_MAX,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: true,
+    logger: false,
+  });
+  addErrorHandlers(app, ports);
+  addGuards(app, ports.core.ports.profile.origin);
+  app.addHook('onSend', async (request, reply) => {
+    if (!request.url.startsWith('/api/')) return;
+    reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
+  });
+  addBuyerRoutes(app, ports);
+  addAdminRoutes(app, ports);
+  addNotificationRoute(app, ports);
+  addPages(app, ports.pagesDir);
+  return app;
+}
+
+function addErrorHandlers(app: FastifyInstance, { core }: HttpPorts): void {
+  app.setNotFoundHandler((_request, reply) =>
+    reply.code(404).send(shopErrorBody(new ShopError('ERR_NOT_FOUND', 'there is no such route'))),
+  );
+  app.setErrorHandler((thrown, request, reply) => {
+    const fault = asShopError(thrown);
+    const status = httpStatusOf(fault.code);
+    if (status === 500) {
+      // The message of a foreign fault may quote data: the log gets its kind, the peer nothing.
+      const route = request.routeOptions.url ?? '';
+      core.ports.log({ event: 'httpFault', route, code: fault.code, cause: causeCode(thrown) });
+    }
+    return reply.code(status).send(shopErrorBody(fault));
+  });
+}
+
+/** A foreign fault's own code (SQLSTATE, Node's, ours), which quotes no data. */
+function causeCode(thrown: unknown): string | null {
+  if (!(thrown instanceof Error)) return null;
+  const code = 'code' in thrown ? thrown.code : thrown.name;
+  return typeof code === 'string' && /^[A-Za-z0-9_]{1,64}$/.test(code) ? code : null;
+}
+
+/** Any thrown value as a coded error without foreign text. */
+function asShopError(thrown: unknown): ShopError {
+  if (thrown instanceof ShopError) return thrown;
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : null;
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    return new ShopError('ERR_BODY_TOO_LARGE', `at most ${HTTP_BODY_BYTES_MAX} bytes`);
+  }
+  const isClientFault =
+    thrown instanceof Error &&
+    'statusCode' in thrown &&
+    typeof thrown.statusCode === 'number' &&
+    thrown.statusCode < 500;
+  if (isClientFault) return new ShopError('ERR_REQUEST', 'the request is no JSON of this route');
+  return new ShopError('ERR_INTERNAL', 'internal fault');
+}
