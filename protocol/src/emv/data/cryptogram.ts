@@ -60,8 +60,8 @@ export const AC_INPUT_CVN_01: readonly DolEntry[] = [
 export const AC_INPUT_CVN_01_BYTES = 37;
 /**
  * What a CVN 17 (hex) cryptogram covers, in order, before byte 5 of 9F10, which is byte 2 of the
- * CVR and holds the kind of cryptogram. Country, date, type, TVR and AIP are outside: an issuer must
- * not believe them for the cryptogram's sake. @see PBOC3 P12 (CVN 17)
+ * CVR and holds the kind of cryptogram. Country, date, type, TVR and AIP are outside: an issuer
+ * must not believe them for the cryptogram's sake. @see PBOC3 P12 (CVN 17)
  */
 export const AC_INPUT_CVN_17: readonly DolEntry[] = [
   { tag: tags.TAG_9F02_AMOUNT_AUTHORISED, lengthBytes: 6 },

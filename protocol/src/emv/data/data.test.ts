@@ -67,6 +67,8 @@ test('bit tables hold each bit once and fit their field', () => {
     [data.CVR_BITS, data.CVR_BYTES],
     [data.ADA_BITS, data.ADA_BYTES],
     [data.TERMINAL_CAPABILITY_BITS, data.TERMINAL_CAPABILITY_BYTES],
+    [data.TTQ_BITS, data.TTQ_BYTES],
+    [data.CTQ_BITS, data.CTQ_BYTES],
   ];
   for (const [table, bytes] of tables) {
     const places = table.map((bit) => `${bit.byteNumber}.${bit.mask}`);
@@ -87,6 +89,29 @@ test('TVR bits are where EMV 4.3 B3 §C5 has them', () => {
   assert.equal(data.bitsSet(tvr, data.TVR_BITS).length, 5);
   assert.equal(data.tvrHas(tvr, data.TVR_1_SDA_FAILED), false);
   assert.equal(toHex(data.clearBit(tvr, data.TVR_1_DDA_FAILED)), '0040048040');
+});
+
+test('qualifiers of reader and card are where EMV C-7 table 3-1 and Annex A have them', () => {
+  const names = (hex: string, table: readonly data.StatusBit[]) =>
+    data.bitsSet(fromHex(hex), table).map((bit) => bit.nameEn);
+  // The reader of vectors/pboc/qpboc-tap.json, and what a purchase of ours adds.
+  assert.deepEqual(names('36800080', data.TTQ_BITS), [
+    'qPBOC supported',
+    'Contact debit/credit supported',
+    'Online PIN supported',
+    'Signature supported',
+    'Online cryptogram required',
+    'fDDA version 01 supported',
+  ]);
+  assert.deepEqual(names('0040', data.CTQ_BITS), [
+    'Card supports issuer update processing at the POS',
+  ]);
+  assert.deepEqual(names('A880', data.CTQ_BITS), [
+    'Online PIN required',
+    'Go online if offline data authentication fails and reader is online capable',
+    'Go online if application expired',
+    'Consumer device CVM performed',
+  ]);
 });
 
 test('a field too short for its bit is a coded error, not a false', () => {
@@ -177,6 +202,11 @@ test('cryptogram types of the CID (EMV 4.3 B3 §6.5.5 table 14)', () => {
 test('CVN 01 covers 33 bytes of data and 4 of CVR', () => {
   const bytes = data.AC_INPUT_CVN_01.reduce((sum, entry) => sum + entry.lengthBytes, 0);
   assert.equal(bytes + data.CVR_BYTES, data.AC_INPUT_CVN_01_BYTES);
+});
+
+test('CVN 17 covers 12 bytes of data and one of the CVR', () => {
+  const bytes = data.AC_INPUT_CVN_17.reduce((sum, entry) => sum + entry.lengthBytes, 0);
+  assert.equal(bytes + 1, data.AC_INPUT_CVN_17_BYTES);
 });
 
 test('a card image that is no image is refused with a code', () => {

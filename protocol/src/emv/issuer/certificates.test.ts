@@ -9,9 +9,18 @@ import { nodeCiphers } from '../../../node/index.ts';
 import { concatBytes, fromHex, luhnCheckDigit, TapError, toHex } from '../../bytes/index.ts';
 import { rsaRaw } from '../../crypto/index.ts';
 import { decodeTlv, flattenTlv } from '../../iso7816/index.ts';
-import { decodeAfl, ICC_AFL, iccRecords, iccStaticData, parseIccImage } from '../data/index.ts';
+import {
+  decodeAfl,
+  ICC_AFL,
+  ICC_CONTACTLESS_AFL,
+  iccContactlessRecords,
+  iccRecords,
+  iccStaticData,
+  parseIccImage,
+} from '../data/index.ts';
 import { SAMPLE_PAN, type SampleKeys, sampleCard } from '../icc/sample.test-card.ts';
 import {
+  type IccImageRequest,
   issueIccCertificate,
   issueIssuerCertificate,
   makeCaKeyEntry,
@@ -169,6 +178,37 @@ test('the AFL of the card reads every record, each a template 70 of at most 254 
   }
 });
 
+test('the contactless side: its own certificate over its own record, the same keys and counter', () => {
+  const { contactless } = image;
+  assert.ok(contactless);
+  assert.equal(contactless.cryptogramVersion, 0x17);
+  assert.notEqual(contactless.iccCertificate, image.iccCertificate);
+  assert.equal(contactless.iccRemainder, image.iccRemainder);
+  const records = iccContactlessRecords(image, contactless, new Uint8Array(0));
+  const wanted = decodeAfl(ICC_CONTACTLESS_AFL).flatMap(({ sfi, firstRecord, lastRecord }) =>
+    Array.from({ length: lastRecord - firstRecord + 1 }, (_, index) => [sfi, firstRecord + index]),
+  );
+  assert.deepEqual(
+    records.map((record) => [record.sfi, record.record]),
+    wanted,
+  );
+  const values = flattenTlv(records.flatMap(({ value }) => decodeTlv(value)));
+  for (const tag of ['5A', '5F24', '8F', '90', '9F32', '9F46', '9F47']) {
+    assert.ok(values.has(tag), tag);
+  }
+  // The GPO answer gives these; no object may come twice.
+  for (const tag of ['57', '5F34', '9F10', '82']) assert.equal(values.has(tag), false, tag);
+});
+
+test('personalisation: contact-only, insert-only and foreign cards', () => {
+  const of = (change: Partial<IccImageRequest>) => sampleCard(nodeCiphers, KEYS, change).image;
+  assert.equal(of({ contactless: null }).contactless, null);
+  assert.equal(of({ contactlessRefusal: '6984' }).contactlessRefusal, '6984');
+  assert.equal(image.contactlessRefusal, null);
+  assert.equal(of({ contactless: { ctq: '1000' } }).contactless?.ctq, '1000');
+  assert.equal(of({ aid: 'A0000000041010' }).aid, 'A0000000041010');
+});
+
 test('the records hold what a kernel must find (EMV 4.3 B3 §7.2)', () => {
   const values = flattenTlv(iccRecords(image).flatMap(({ value }) => decodeTlv(value)));
   for (const tag of ['5A', '5F24', '8C', '8D', '8F', '90', '92', '9F32', '9F46', '9F47', '93']) {
@@ -185,6 +225,7 @@ for (const [field, change] of [
   ['cardholder name', { cardholderName: 'Z' }],
   ['label', { label: 'A LABEL OF TOO MANY CHARACTERS' }],
   ['CA key index', { caIndex: 'F' }],
+  ['AID', { aid: 'A000' }],
 ] as const) {
   test(`personalisation refuses a wrong ${field}`, () => {
     assert.throws(() => sampleCard(nodeCiphers, KEYS, change), code('ERR_EMV_PERSONALISATION'));

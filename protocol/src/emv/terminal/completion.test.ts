@@ -77,6 +77,44 @@ test('EMV 4.3 B3 §10.9 to §10.11: approval, issuer authentication, TC', () => 
   assert.deepEqual(online?.facts, { result: 'answered', responseCode: '00', fault: null });
 });
 
+test('the card is released after its last command, before the outcome, at every end', () => {
+  const order: string[] = [];
+  const traced = (what: TestCase): string => {
+    order.length = 0;
+    const { wires } = run({
+      ...what,
+      driver: {
+        ...what.driver,
+        releaseCard: () => order.push('release'),
+        onPhase: ({ phase }) => order.push(phase),
+      },
+    });
+    assert.ok(wires.length > 0);
+    return order.slice(-2).join(' ');
+  };
+  assert.equal(traced({ online: approvedBy('00', [SCRIPT_72]) }), 'completion release');
+  assert.equal(traced({ card: { firstCid: 0x00 } }), 'completion release');
+  assert.equal(
+    traced({ online: { result: 'unknown' }, card: { secondCid: 0x00 } }),
+    'completion release',
+  );
+  assert.equal(
+    traced({ card: answering(0xa8, answer('', 0x6985)) }),
+    'applicationSelection release',
+  );
+});
+
+test('a driver that cannot release the card any more changes nothing of the outcome', () => {
+  const releaseCard = (): never => {
+    throw new TapError('ERR_CARD_REMOVED', 'gone');
+  };
+  assert.deepEqual(run({ driver: { releaseCard } }).word, ['approved', 'issuer:00']);
+  const offline = { firstCid: 0x40 };
+  const change: Change = { aid: { floorLimitMinor: 100_000n } };
+  const taken = run({ card: offline, change, driver: { releaseCard } });
+  assert.deepEqual(taken.word, ['approved', 'card:TC']);
+});
+
 test('the issuer declines: the card is asked for an AAC, the issuer is named', () => {
   const { word, wires, outcome } = run({ online: approvedBy('51'), card: { secondCid: 0x00 } });
   assert.deepEqual(word, ['declined', 'issuer:51']);

@@ -59,24 +59,27 @@ export function* verifyContactless(context: KernelContext): Kernel<ContactlessVe
   return { result: 'done', facts: { method, pinEntered: false } };
 }
 
-/** PIN before device before signature, each only when both sides can. @see EMV C-7 §3.7 */
+/**
+ * PIN before device before signature, each only when both sides can.
+ * DEVIATION: the claim of a consumer's device counts after a passed fDDA only. C-7 takes it from
+ * any card that goes online; as 9F6C is under no cryptogram, a relay then sets the bit and no PIN is
+ * asked for any amount. @see EMV C-7 §3.7
+ */
 function chooseMethod(context: KernelContext): Method {
   const both = (card: data.StatusBit, reader: data.StatusBit): boolean =>
     cardSays(context, card) && readerSays(context, reader);
   if (both(data.CTQ_1_ONLINE_PIN_REQUIRED, data.TTQ_1_ONLINE_PIN_SUPPORTED)) return 'onlinePin';
-  if (cardSays(context, data.CTQ_2_CDCVM_PERFORMED)) {
+  // Without a signature the claim is nobody's: whoever sits between card and reader can set it.
+  const isAuthentic = context.dataAuthentication === 'fDDA';
+  if (isAuthentic && cardSays(context, data.CTQ_2_CDCVM_PERFORMED)) {
     return isQualifierSigned(context) ? 'consumerDevice' : 'consumerDeviceForged';
   }
   if (both(data.CTQ_1_SIGNATURE_REQUIRED, data.TTQ_1_SIGNATURE_SUPPORTED)) return 'signature';
   return 'none';
 }
 
-/**
- * A claim of the consumer's device is believed when the signed 9F69 repeats the qualifiers; a card
- * that was not authenticated offline is left to its issuer, who knows of the claim from the card.
- */
+/** Whether the signed 9F69 repeats the qualifiers. @see EMV C-7 Annex A (9F69) */
 function isQualifierSigned(context: KernelContext): boolean {
-  if (context.dataAuthentication !== 'fDDA') return true;
   const related = context.data.get(data.TAG_9F69_PBOC_CARD_AUTHENTICATION_RELATED_DATA);
   const ctq = context.data.get(data.TAG_9F6C_PBOC_CARD_TRANSACTION_QUALIFIERS);
   const offset = data.CARD_AUTHENTICATION_CTQ_OFFSET_BYTES;

@@ -173,6 +173,27 @@ const ENDS: readonly (readonly [string, Tap, string, string, string])[] = [
   ],
   ['CDCVM', { card: CTQ('0080'), change: LARGE }, 'approved issuer:00', '0000000000', '1F0302'],
   [
+    'CDCVM of a card without files, that nobody signed',
+    { card: { elements: { '9F6C': '0080', '94': null } }, change: LARGE },
+    'tryAnotherInterface terminal:noCommonCvm',
+    '8000800000',
+    '3F0000',
+  ],
+  [
+    'CDCVM beside a broken signature',
+    { card: { ...CTQ('2080'), signature: flip(40) }, change: LARGE },
+    'tryAnotherInterface terminal:noCommonCvm',
+    '0800800000',
+    '3F0000',
+  ],
+  [
+    'CDCVM that nobody signed, small',
+    { card: { elements: { '9F6C': '0080', '94': null } } },
+    'approved issuer:00',
+    '8000000000',
+    '1F0302',
+  ],
+  [
     'CDCVM that the signed data denies',
     { card: { elements: { '9F6C': '0080' } }, change: LARGE },
     'declined terminal:consumerDeviceCvm',

@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { concatBytes, fromHex, toHex } from '../../bytes/index.ts';
-import { answer, type TestCardOptions } from './card.test-kit.ts';
+import { concatBytes, fromHex, type Secret, toHex } from '../../bytes/index.ts';
+import { answer, TEST_PAN, type TestCardOptions } from './card.test-kit.ts';
 import { type Change, cvm, quiet, refuses, run } from './case.test-kit.ts';
 
 test('a plain card at a terminal above its floor limit: only that bit, and ARQC', () => {
@@ -153,6 +153,19 @@ test('EMV 4.3 B3 §10.4.2: usage control by place, country and kind of transacti
   assert.equal(at('FE00', atm(0x25, '8000000000')), denied);
   const withoutCountry = { '9F07': '0100', '5F28': null, '8E': '00000000000000001F00' };
   assert.equal(run({ card: { elements: withoutCountry }, change: quiet }).tvr, fine);
+});
+
+test('EMV 4.3 B4 §6.3.5: a card on the exception file has its TVR bit', () => {
+  const asked: string[] = [];
+  const isOnExceptionFile = (pan: Secret<string>) => {
+    asked.push(pan.expose());
+    return asked.length === 1;
+  };
+  const at = () =>
+    run({ card: cvm('1F00'), change: { ...quiet, terminal: { isOnExceptionFile } } });
+  assert.equal(at().tvr, '1000000000');
+  assert.equal(at().tvr, '0000000000');
+  assert.deepEqual(asked, [TEST_PAN, TEST_PAN]);
 });
 
 test('EMV 4.3 B3 §10.6.1: the floor limit itself counts as above', () => {
