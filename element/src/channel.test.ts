@@ -147,6 +147,15 @@ test('bytes received before the end are read before the fault', async () => {
   await assert.rejects(channel.send(Uint8Array.of(1)), { code: 'ERR_CHANNEL_CLOSED' });
 });
 
+test('who waits for a person hears at once that the channel is lost, also afterwards', async () => {
+  const { channel } = channelTo({}, (socket) => socket.once('data', () => socket.destroy()));
+  await channel.open(identity());
+  const lost = channel.untilLost();
+  await channel.send(Uint8Array.of(1));
+  await assert.rejects(lost, { code: 'ERR_CHANNEL_CLOSED' });
+  await assert.rejects(channel.untilLost(), { code: 'ERR_CHANNEL_CLOSED' });
+});
+
 test('a record that the gateway did not make ends the channel', async () => {
   const { channel } = channelTo({}, (socket) => socket.write('hello'));
   await channel.open(identity());

@@ -121,6 +121,14 @@ export class SecureChannel {
     }
   }
 
+  /** Rejects with the fault that ends the channel, however late that is. */
+  untilLost(): Promise<never> {
+    return new Promise((_, reject) => {
+      if (this.#fault !== null) reject(this.#fault);
+      else this.#losers.add(reject);
+    });
+  }
+
   /** Says goodbye and lets the relay go; never throws. */
   async close(): Promise<void> {
     this.#socket?.end();

@@ -32,6 +32,7 @@ const PAN = '6299990000000010';
 const authority = new TestAuthority();
 const orderKey = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const parameters: TerminalParametersJson = {
+  terminalTransactionQualifiers: '26000080',
   countryCode: '0156',
   terminalType: '22',
   terminalCapabilities: 'E068C0',

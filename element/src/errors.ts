@@ -18,8 +18,10 @@ export type ElementErrorCode =
   | 'ERR_CHANNEL_CLOSED'
   | 'ERR_CHANNEL_TIMEOUT'
   | 'ERR_CARD_TRANSPORT'
+  | 'ERR_CARD_TIMEOUT'
   | 'ERR_PIN_FORMAT'
   | 'ERR_PIN_REPEATED'
+  | 'ERR_PIN_TIMEOUT'
   | 'ERR_DUKPT_EXHAUSTED';
 
 /** A refused command, a broken store, a lost channel or a wrong grant. */

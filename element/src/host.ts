@@ -1,16 +1,10 @@
 /** The element's side of the host calls: it answers one application during one payment. */
 import { createPrivateKey, createPublicKey, type KeyObject, verify } from 'node:crypto';
-import {
-  type Clock,
-  type ErrorBody,
-  errorFromBody,
-  fromHex,
-  type RandomSource,
-  type TapError,
-  toHex,
-} from '@tapnpay/protocol/bytes';
+import { type Clock, fromHex, type RandomSource, toHex } from '@tapnpay/protocol/bytes';
 import type { CipherProvider } from '@tapnpay/protocol/crypto';
 import {
+  CARD_ATTEMPTS_MAX,
+  type CardInterface,
   type ElementEvent,
   Hop,
   type HostAnswers,
@@ -21,9 +15,12 @@ import { SecureChannel } from './channel.ts';
 import { signP1363 } from './enrolment.ts';
 import { ElementError } from './errors.ts';
 import { createPinKey, encipherPin, type PinKey } from './pin.ts';
+import { Question } from './question.ts';
 import type { ElementIdentity, ElementState } from './state.ts';
 
-/** Longest wait for a card's answer, a person's insertion included. */
+/** Longest wait for a person's consent and card; the agent's own limits are shorter. */
+export const CARD_TIMEOUT_MS = 180_000;
+/** Longest wait for a card's answer. */
 export const APDU_TIMEOUT_MS = 60_000;
 /** Longest wait for a person at the PIN window. */
 export const PIN_TIMEOUT_MS = 120_000;
@@ -44,18 +41,19 @@ export type HostPorts = {
   readonly emit: (event: ElementEvent) => void;
 };
 
-/** A question to the agent that waits for its answer. */
-type Pending<T> = { readonly resolve: (value: T) => void; readonly reject: (e: Error) => void };
-
 /** Answers host calls; the session feeds it what the agent says. */
 export class Host {
   readonly #ports: HostPorts;
   readonly #clientKey: KeyObject;
   readonly #orderKey: KeyObject;
   readonly channel: SecureChannel;
-  #pinKey: Promise<PinKey> | null;
-  #card: Pending<Uint8Array> | null = null;
-  #pin: Pending<Uint8Array | null> | null = null;
+  /** What the agent answers: how a card was presented, an APDU, the sealed PIN or null. */
+  readonly presentation: Question<CardInterface>;
+  readonly apdu: Question<Uint8Array>;
+  readonly pin: Question<Uint8Array | null>;
+  #pinKey: Promise<PinKey> | null = null;
+  #presentations = 0;
+  #hasCard = false;
 
   constructor(ports: HostPorts) {
     const { identity, emit, clock } = ports;
@@ -79,9 +77,9 @@ export class Host {
       },
       clock,
     );
-    // Made while the card is read, so that nobody waits for it at the PIN.
-    this.#pinKey = createPinKey();
-    this.#pinKey.catch(() => {});
+    this.presentation = new Question('card', clock);
+    this.apdu = new Question('card answer', clock);
+    this.pin = new Question('PIN', clock);
   }
 
   /** Runs a conversation to its end. Faults go into it; what it throws comes out. */
@@ -109,26 +107,15 @@ export class Host {
     await this.channel.close();
   }
 
-  /** The card's answer, or the fault that ended the tap. */
-  onCard(answer: Uint8Array | ErrorBody): void {
-    const pending = this.#card;
-    if (pending === null) throw outOfSequence('a card answer that nobody asked for');
-    this.#card = null;
-    if (answer instanceof Uint8Array) pending.resolve(answer);
-    else pending.reject(errorFromBody(answer));
-  }
-
-  /** The sealed PIN, or null when the person gave none. */
-  onPin(sealedPin: Uint8Array | null): void {
-    const pending = this.#pin;
-    if (pending === null) throw outOfSequence('a PIN that nobody asked for');
-    this.#pin = null;
-    pending.resolve(sealedPin);
-  }
-
   async #answer(call: HostCall): Promise<HostAnswers[HostCall['call']]> {
     const { clock, random, identity, emit } = this.#ports;
     switch (call.call) {
+      case 'presentCard':
+        return await this.#presentCard(call);
+      case 'releaseCard':
+        this.#hasCard = false;
+        emit({ type: 'cardDone' });
+        return null;
       case 'cardTransmit':
         return await this.#transmit(call.command);
       case 'channelOpen':
@@ -169,53 +156,65 @@ export class Host {
     }
   }
 
-  async #transmit(command: Uint8Array): Promise<Uint8Array> {
-    const answered = new Promise<Uint8Array>((resolve, reject) => {
-      this.#card = { resolve, reject };
+  async #presentCard(call: Extract<HostCall, { call: 'presentCard' }>): Promise<CardInterface> {
+    this.#hasCard = false;
+    this.#presentations += 1;
+    if (this.#presentations > CARD_ATTEMPTS_MAX) {
+      const text = `more than ${CARD_ATTEMPTS_MAX} cards asked for`;
+      throw new ElementError('ERR_ELEMENT_APPLICATION', text);
+    }
+    // Made while a person looks for the card, so that nobody waits for it at the PIN. A key whose
+    // PIN was asked for does not come back: each presentation has its own.
+    this.#pinKey ??= createPinKey();
+    this.#pinKey.catch(() => {});
+    const { call: _, ...request } = call;
+    const presented = await this.presentation.ask({
+      emit: () => this.#ports.emit({ type: 'cardRequest', ...request }),
+      timeoutMs: CARD_TIMEOUT_MS,
+      late: () => new ElementError('ERR_CARD_TIMEOUT', 'nobody presented a card in time'),
+      unless: this.channel.untilLost(),
     });
-    this.#ports.emit({ type: 'apdu', command: toHex(command) });
-    const late = () => new ElementError('ERR_CARD_TRANSPORT', 'the card does not answer');
-    return await this.#within(answered, APDU_TIMEOUT_MS, late);
+    this.#hasCard = true;
+    return presented;
+  }
+
+  async #transmit(command: Uint8Array): Promise<Uint8Array> {
+    if (!this.#hasCard) {
+      throw new ElementError('ERR_ELEMENT_APPLICATION', 'no card was presented for this payment');
+    }
+    // Not `unless` the channel is lost: after the request the card is brought to its end.
+    return await this.apdu.ask({
+      emit: () => this.#ports.emit({ type: 'apdu', command: toHex(command) }),
+      timeoutMs: APDU_TIMEOUT_MS,
+      late: () => new ElementError('ERR_CARD_TRANSPORT', 'the card does not answer'),
+    });
   }
 
   async #sealPin(call: Extract<HostCall, { call: 'sealPin' }>): Promise<HostAnswers['sealPin']> {
-    // One block for one payment: an application is no oracle for PINs.
+    // One block for one presentation: an application is no oracle for PINs.
     const made = this.#pinKey;
-    if (made === null) throw new ElementError('ERR_PIN_REPEATED', 'the PIN was asked already');
+    if (made === null) {
+      throw new ElementError('ERR_PIN_REPEATED', 'no card is presented whose PIN was not asked');
+    }
     this.#pinKey = null;
     const pinKey = await made;
     const { amountMinor, currency, merchantName, origin, pan } = call;
-    const answered = new Promise<Uint8Array | null>((resolve, reject) => {
-      this.#pin = { resolve, reject };
-    });
+    const { publicKeySpki } = pinKey;
     const shown = { amountMinor, currency, merchantName, origin };
-    this.#ports.emit({ type: 'pinRequest', publicKeySpki: pinKey.publicKeySpki, ...shown });
-    const late = () => new ElementError('ERR_PIN_FORMAT', 'nobody entered a PIN in time');
-    const sealedPin = await this.#within(answered, PIN_TIMEOUT_MS, late);
+    const sealedPin = await this.pin.ask({
+      emit: () => this.#ports.emit({ type: 'pinRequest', publicKeySpki, ...shown }),
+      timeoutMs: PIN_TIMEOUT_MS,
+      late: () => new ElementError('ERR_PIN_TIMEOUT', 'nobody entered a PIN in time'),
+      unless: this.channel.untilLost(),
+    });
     if (sealedPin === null) return null;
     const { state, ciphers, random } = this.#ports;
     const randomBytes = (lengthBytes: number) => random.bytes(lengthBytes);
     return encipherPin({ sealedPin, pinKey, pan, state, ciphers, randomBytes });
-  }
-
-  async #within<T>(wanted: Promise<T>, timeoutMs: number, fault: () => TapError): Promise<T> {
-    let cancel: () => void = () => {};
-    const late = new Promise<never>((_, reject) => {
-      cancel = this.#ports.clock.startTimer(timeoutMs, () => reject(fault()));
-    });
-    try {
-      return await Promise.race([wanted, late]);
-    } finally {
-      cancel();
-    }
   }
 }
 
 function bounded(lengthBytes: number, max: number): number {
   if (Number.isInteger(lengthBytes) && lengthBytes >= 0 && lengthBytes <= max) return lengthBytes;
   throw new ElementError('ERR_ELEMENT_APPLICATION', `${lengthBytes} bytes asked, ${max} allowed`);
-}
-
-function outOfSequence(what: string): ElementError {
-  return new ElementError('ERR_ELEMENT_SEQUENCE', `the agent sent ${what}`);
 }

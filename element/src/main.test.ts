@@ -119,6 +119,7 @@ async function enrol(element: Running): Promise<string> {
     encipheredInitialKey: toHex(publicEncrypt(transport, Buffer.alloc(16, 7))),
     initialKeyKcv: kcvAes(elementCiphers, new Uint8Array(16).fill(7)),
     parameters: {
+      terminalTransactionQualifiers: '26000080',
       ...{ countryCode: '0156', terminalType: '22', terminalCapabilities: 'E068C0' },
       ...{ additionalTerminalCapabilities: 'F000F0A001', aids: [], caPublicKeys: [] },
     },
@@ -128,8 +129,7 @@ async function enrol(element: Running): Promise<string> {
   return request.elementId;
 }
 
-const pay = (orderId: string) =>
-  ({ type: 'pay', orderId, interface: 'contact', serverName: 'gateway.test' }) as const;
+const pay = (orderId: string) => ({ type: 'pay', orderId, serverName: 'gateway.test' }) as const;
 
 let element: Running;
 let elementId: string;
@@ -199,15 +199,93 @@ test('the element refuses to run without the permission model', async () => {
   assert.equal(await naked.exitCode, 3);
 });
 
-test('one command at a time: a second payment is refused, the first goes on', async () => {
-  element.write({ ...pay('hang'), id: 100 });
-  assert.deepEqual(await element.event(), { type: 'apdu', command: '00A40400' });
-  assert.equal((await element.ask(pay('read'))).error?.code, 'ERR_ELEMENT_BUSY');
-  const error = { code: 'ERR_CARD_REMOVED', message: 'gone', data: {} };
-  element.write({ type: 'apduFault', error });
+const CARD_REQUEST = {
+  ...{ type: 'cardRequest', amountMinor: '1234', currency: '156', merchantName: 'Test Shop' },
+  ...{ origin: 'https://shop.test', interfaces: ['contact'], attempt: 1, reason: null },
+};
+const fault = (code: string) => ({ code, message: 'gone', data: {} });
+
+/** Starts a payment whose application does `what`; the caller answers what it asks. */
+function start(what: string): void {
+  element.write({ ...pay(what), id: 100 });
+}
+
+async function answered(): Promise<string | undefined> {
   let event = await element.event();
   while (event.type !== 'answer') event = await element.event();
-  assert.equal(event.error?.code, 'ERR_CARD_REMOVED');
+  assert.equal(event.id, 100);
+  return event.error?.code;
+}
+
+async function presented(request: object = CARD_REQUEST): Promise<void> {
+  assert.deepEqual(await element.event(), request);
+  element.write({ type: 'cardAnswer', interface: 'contact' });
+}
+
+async function askedPin(): Promise<string> {
+  const event = await element.event();
+  assert.ok(event.type === 'pinRequest');
+  return event.publicKeySpki;
+}
+
+test('one command at a time: a second payment is refused, the first goes on', async () => {
+  start('hang');
+  await presented();
+  assert.deepEqual(await element.event(), { type: 'apdu', command: '00A40400' });
+  assert.equal((await element.ask(pay('read'))).error?.code, 'ERR_ELEMENT_BUSY');
+  element.write({ type: 'apduFault', error: fault('ERR_CARD_REMOVED') });
+  assert.equal(await answered(), 'ERR_CARD_REMOVED');
+});
+
+for (const code of ['ERR_USER_CANCELLED', 'ERR_CARD_TIMEOUT', 'ERR_CARD_REMOVED']) {
+  test(`no card comes: the application is told ${code}`, async () => {
+    start('hang');
+    assert.deepEqual(await element.event(), CARD_REQUEST);
+    element.write({ type: 'cardFault', error: fault(code) });
+    assert.equal(await answered(), code);
+  });
+}
+
+test('a card is reached only after a person presented it, and not after its release', async () => {
+  start('no-card');
+  assert.equal(await answered(), 'ERR_ELEMENT_APPLICATION');
+  start('released');
+  await presented();
+  assert.deepEqual(await element.event(), { type: 'cardDone' });
+  assert.equal(await answered(), 'ERR_ELEMENT_APPLICATION');
+});
+
+test('an application cannot ask for cards without end', async () => {
+  start('cards-endless');
+  for (let count = 0; count < 8; count++) await presented();
+  assert.equal(await answered(), 'ERR_ELEMENT_APPLICATION');
+});
+
+test('one PIN a presentation; a new card gets a new key', async () => {
+  start('pin-early');
+  assert.equal(await answered(), 'ERR_PIN_REPEATED');
+  start('pin-twice');
+  await presented();
+  const first = await askedPin();
+  element.write({ type: 'pinAnswer', sealedPin: null });
+  assert.equal(await answered(), 'ERR_PIN_REPEATED');
+  start('pin-again');
+  await presented();
+  const second = await askedPin();
+  element.write({ type: 'pinAnswer', sealedPin: null });
+  await presented({ ...CARD_REQUEST, attempt: 2 });
+  const third = await askedPin();
+  element.write({ type: 'pinAnswer', sealedPin: null });
+  assert.equal(await answered(), undefined);
+  assert.equal(new Set([first, second, third]).size, 3);
+});
+
+test('a card that leaves at the PIN is a fault at that question', async () => {
+  start('pin-twice');
+  await presented();
+  await askedPin();
+  element.write({ type: 'pinFault', error: fault('ERR_CARD_REMOVED') });
+  assert.equal(await answered(), 'ERR_CARD_REMOVED');
 });
 
 test('an application out of hand, or with a defect, ends its payment only', async () => {
@@ -229,6 +307,17 @@ for (const [what, junk, code] of [
     'ERR_ELEMENT_SEQUENCE',
   ],
   ['a PIN nobody asked for', frame({ type: 'pinAnswer', sealedPin: null }), 'ERR_ELEMENT_SEQUENCE'],
+  [
+    'a card nobody asked for',
+    frame({ type: 'cardAnswer', interface: 'contactless' }),
+    'ERR_ELEMENT_SEQUENCE',
+  ],
+  ['a card of no interface', frame({ type: 'cardAnswer', interface: 'air' }), 'ERR_MESSAGE_FIELD'],
+  [
+    'a card fault nobody asked for',
+    frame({ type: 'cardFault', error: fault('ERR_CARD_TIMEOUT') }),
+    'ERR_ELEMENT_SEQUENCE',
+  ],
 ] as const) {
   test(`junk ends the element with a coded error: ${what}`, async () => {
     const directory = mkdtempSync(join(tmpdir(), 'tapnpay-junk-'));
@@ -241,6 +330,24 @@ for (const [what, junk, code] of [
     assert.equal(await victim.exitCode, 3);
     assert.equal(victim.stderr, '');
     rmSync(directory, { recursive: true });
+  });
+}
+
+for (const [what, commands] of [
+  ['a second answer for one card', [{ type: 'cardAnswer', interface: 'contact' }]],
+  ['a PIN instead of a card answer', [{ type: 'pinAnswer', sealedPin: null }]],
+] as const) {
+  test(`out of sequence in a payment: ${what}`, async () => {
+    start('hang');
+    await presented();
+    assert.deepEqual(await element.event(), { type: 'apdu', command: '00A40400' });
+    for (const command of commands) element.write(command);
+    const event = await element.event();
+    assert.ok(event.type === 'answer' && event.id === 0);
+    assert.equal(event.error?.code, 'ERR_ELEMENT_SEQUENCE');
+    assert.equal(await element.exitCode, 3);
+    element = new Running();
+    assert.deepEqual(await element.event(), { type: 'ready', elementId, state: 'operable' });
   });
 }
 

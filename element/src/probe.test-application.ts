@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { Secret } from '@tapnpay/protocol/bytes';
 import type {
   ElementPayResult,
   HostCall,
@@ -67,14 +68,38 @@ function startConnection(port: number): void {
   });
 }
 
+const ORDER = {
+  ...{ amountMinor: '1234', currency: '156' },
+  ...{ merchantName: 'Test Shop', origin: 'https://shop.test' },
+};
+const SELECT: HostCall = { call: 'cardTransmit', command: Uint8Array.of(0, 0xa4, 4, 0) };
+const RELEASE: HostCall = { call: 'releaseCard' };
+const SEAL_PIN: HostCall = { call: 'sealPin', pan: new Secret('6299990000000009'), ...ORDER };
+const present = (attempt: number): HostCall => {
+  return { call: 'presentCard', ...ORDER, interfaces: ['contact'], attempt, reason: null };
+};
+
+/** Host calls of an application by name, right and wrong ones. */
+const CALLS: Readonly<Record<string, readonly HostCall[]>> = {
+  hang: [present(1), SELECT],
+  'no-card': [SELECT],
+  released: [present(1), RELEASE, SELECT],
+  'card-gone-again': [present(1), SELECT, present(2)],
+  'pin-early': [SEAL_PIN],
+  'pin-twice': [present(1), SEAL_PIN, SEAL_PIN],
+  'pin-again': [present(1), SEAL_PIN, present(2), SEAL_PIN],
+  'cards-endless': Array.from({ length: 9 }, () => present(1)),
+};
+
 function* pay(what: string): HostConversation<ElementPayResult> {
-  if (what === 'hang') yield { call: 'cardTransmit', command: Uint8Array.of(0, 0xa4, 4, 0) };
+  for (const call of CALLS[what] ?? []) yield call;
   if (what === 'defect') throw new TypeError('a defect');
   while (what === 'endless') yield { call: 'clock' } satisfies HostCall;
   return {
     outcome: 'cancelled',
     reason: probe(what),
     charged: 'no',
+    interface: null,
     paymentId: null,
     responseCode: null,
     card: null,

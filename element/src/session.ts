@@ -12,6 +12,7 @@ import type {
 import { beginEnrolment, finishEnrolment } from './enrolment.ts';
 import { ElementError } from './errors.ts';
 import { Host } from './host.ts';
+import { outOfSequence } from './question.ts';
 import type { ElementState } from './state.ts';
 
 /** What the session stands on. */
@@ -28,6 +29,8 @@ export type SessionPorts = {
 export class ElementSession {
   readonly #ports: SessionPorts;
   #host: Host | null = null;
+  /** Of the payment before: an answer to what it gave up may still be on its way. */
+  #lastHost: Host | null = null;
   #busy = false;
 
   constructor(ports: SessionPorts) {
@@ -69,17 +72,26 @@ export class ElementSession {
       case 'channelClosed':
         this.#host?.channel.onClosed();
         break;
+      case 'cardAnswer':
+        this.#needHost().presentation.answer({ value: command.interface });
+        break;
+      case 'cardFault':
+        this.#needHost().presentation.answer({ error: command.error });
+        break;
       case 'apduAnswer':
-        this.#needHost().onCard(fromHex(command.response));
+        this.#needHost().apdu.answer({ value: fromHex(command.response) });
         break;
       case 'apduFault':
-        this.#needHost().onCard(command.error);
+        this.#needHost().apdu.answer({ error: command.error });
         break;
       case 'pinAnswer': {
         const { sealedPin } = command;
-        this.#needHost().onPin(sealedPin === null ? null : fromHex(sealedPin));
+        this.#needHost().pin.answer({ value: sealedPin === null ? null : fromHex(sealedPin) });
         break;
       }
+      case 'pinFault':
+        this.#needHost().pin.answer({ error: command.error });
+        break;
     }
   }
 
@@ -102,10 +114,11 @@ export class ElementSession {
       const { elementId, parameters } = identity;
       const payments = application.createPaymentApplication({ elementId, parameters, ciphers });
       const { orderId, serverName } = intent;
-      return await host.run(payments.pay({ orderId, interface: intent.interface, serverName }));
+      return await host.run(payments.pay({ orderId, serverName }));
     } finally {
       await host.close();
       this.#host = null;
+      this.#lastHost = host;
     }
   }
 
@@ -132,7 +145,8 @@ export class ElementSession {
   }
 
   #needHost(): Host {
-    if (this.#host !== null) return this.#host;
-    throw new ElementError('ERR_ELEMENT_SEQUENCE', 'the agent answers outside a payment');
+    const host = this.#host ?? this.#lastHost;
+    if (host !== null) return host;
+    throw outOfSequence('an answer outside a payment');
   }
 }
