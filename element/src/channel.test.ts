@@ -150,9 +150,9 @@ test('bytes received before the end are read before the fault', async () => {
 test('who waits for a person hears at once that the channel is lost, also afterwards', async () => {
   const { channel } = channelTo({}, (socket) => socket.once('data', () => socket.destroy()));
   await channel.open(identity());
-  const lost = channel.untilLost();
+  const lost = assert.rejects(channel.untilLost(), { code: 'ERR_CHANNEL_CLOSED' });
   await channel.send(Uint8Array.of(1));
-  await assert.rejects(lost, { code: 'ERR_CHANNEL_CLOSED' });
+  await lost;
   await assert.rejects(channel.untilLost(), { code: 'ERR_CHANNEL_CLOSED' });
 });
 
