@@ -248,6 +248,15 @@ test('field 39: a decline is final and frees the order, an ambiguous code is unk
     assert.equal(end.type === 'result' && end.outcome, state);
     assert.equal((await core.payment(answer.paymentId)).payment.state, state);
     assert.equal((await core.order(order.orderId)).status, status);
+    const { payment } = await core.payment(answer.paymentId);
+    assert.deepEqual([payment.second, payment.tsi], ['8877665544332211', 'E800']);
+    assert.equal(payment.hops.map(({ n }) => n).join(), '1,3,7,8,11,14,12,13');
+    const tell = payment.hops.find(({ n }) => n === 14);
+    assert.deepEqual(tell?.facts, {
+      paymentId: payment.paymentId,
+      outcome: state,
+      notified: false,
+    });
     assert.deepEqual(await store.ledgerEntries(), []);
     assert.equal((await store.findReversal(answer.paymentId)) !== null, state === 'unknown');
   }
@@ -490,6 +499,53 @@ test('contactless: paid at the 0210, no second cryptogram, hop 12 does not apply
   const { payment } = await core.payment(paymentId);
   assert.equal(payment.hops.map(({ n }) => n).join(), '1,3,7,8,11,14');
   assert.deepEqual([payment.state, payment.second, payment.tsi], ['captured', null, null]);
+});
+
+test('contactless: a decline frees the order, a time-out is reversed, and no deadline is set', async () => {
+  const { core, store, line, clock } = await testGateway();
+  line.script = (message) => reply(message, '51');
+  const declined = await newOrder(core);
+  const peer = testPeer();
+  const tap = { interface: 'contactless', pinCounter: 1 } as const;
+  const refused = await payOrder(core, peer, declined.orderId, tap);
+  assert.equal(refused.responseCode, '51');
+  assert.equal(fieldText(line.sent[0], 22), '071');
+  assert.equal((await core.order(declined.orderId)).status, 'open');
+
+  line.script = () => 'timeout';
+  const lost = await newOrder(core);
+  const { paymentId, result } = await payOrder(core, peer, lost.orderId, {
+    interface: 'contactless',
+  });
+  assert.equal(result, 'unknown');
+  assert.equal((await core.payment(paymentId)).payment.deadlineMs, null);
+  line.script = approving;
+  clock.advance(60_000);
+  await core.tick();
+  const { payment, reversal } = await core.payment(paymentId);
+  assert.deepEqual([payment.state, reversal?.responseCode], ['reversed', '00']);
+  assert.equal(fieldText(line.sent.at(-1), 22), '072');
+  assert.deepEqual(await store.ledgerEntries(), []);
+
+  const again = await payOrder(core, peer, lost.orderId, { interface: 'contactless' });
+  const paid = (await core.payment(again.paymentId)).payment;
+  assert.deepEqual([paid.state, paid.deadlineMs], ['captured', null]);
+  clock.advance(3_600_000);
+  assert.equal((await core.tick()).overdue, 0, 'nothing waits for a completion');
+  assert.equal((await core.order(lost.orderId)).status, 'paid');
+});
+
+test('contactless: above the limit of the reader nothing is sent', async () => {
+  const { core, line } = await testGateway();
+  const tap = { interface: 'contactless' } as const;
+  const over = await newOrder(core, { amount: '5000.01' });
+  const refused = payOrder(core, testPeer(), over.orderId, tap);
+  await assert.rejects(refused, code('ERR_PAYMENT_AMOUNT'));
+  assert.equal(line.sent.length, 0);
+  const most = await newOrder(core, { amount: '5000.00' });
+  assert.equal((await payOrder(core, testPeer(), most.orderId, tap)).responseCode, '00');
+  const inserted = await payOrder(core, testPeer(), over.orderId);
+  assert.equal(inserted.responseCode, '00');
 });
 
 test('lab fault flip-mac: one bit of F128 is wrong; outside the lab it cannot be asked for', async () => {

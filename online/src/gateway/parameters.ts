@@ -1,7 +1,11 @@
 /** Parameter management (参数管理): what the gateway tells a payment application to accept. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CaPublicKeyJson, TerminalParametersJson } from '@tapnpay/protocol/wire';
+import type {
+  CaPublicKeyJson,
+  ContactlessLimitsJson,
+  TerminalParametersJson,
+} from '@tapnpay/protocol/wire';
 import { z } from 'zod';
 import { GatewayError } from './errors.ts';
 
@@ -34,11 +38,11 @@ const UNIONPAY_ACTION_CODES = {
  * Limits of the contactless reader in minor units of yuan: every tap goes online; above 5,000.00
  * a card is inserted; above 300.00 the cardholder is verified (小额免密免签).
  */
-const CONTACTLESS_LIMITS = {
+export const CONTACTLESS_LIMITS: ContactlessLimitsJson = {
   floorLimitMinor: '0',
   transactionLimitMinor: '500000',
   cvmLimitMinor: '30000',
-} as const;
+};
 /** UnionPay debit, credit and quasi-credit. */
 const UNIONPAY_AIDS = ['A000000333010101', 'A000000333010102', 'A000000333010103'] as const;
 

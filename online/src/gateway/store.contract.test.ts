@@ -287,6 +287,23 @@ function changeRules(rule: Rule): void {
     await store.settleOutbox(messageId, { kind: 'delivered' });
   });
 
+  rule('how the card ended is noted once, beside any state, and by a move', async (store) => {
+    const { payment } = await begun(store);
+    const { paymentId } = payment;
+    const hops = [{ n: 13, name: 'confirm', party: 'gateway', atMs: NOW, facts: {} }] as const;
+    const facts = { second: '8877665544332211', secondType: 'AAC', tsi: 'E800' } as const;
+    await store.noteCardEnd(paymentId, { facts, hops });
+    const noted = { ...payment, ...facts, hops: [...payment.hops, ...hops] };
+    assert.deepEqual(await store.findPayment(paymentId), noted);
+    const other = { second: null, secondType: null, tsi: 'F800' };
+    await store.noteCardEnd(paymentId, { facts: other, hops });
+    await store.noteCardEnd('none', { facts: other, hops });
+    assert.deepEqual(await store.findPayment(paymentId), noted);
+    const { payment: second } = await begun(store);
+    const moved = await store.changePayment(change(second, { facts }));
+    assert.deepEqual([moved?.tsi, moved?.card], ['E800', second.card]);
+  });
+
   rule('a move from another state writes nothing at all', async (store) => {
     const { order, payment } = await begun(store);
     const late = change(payment, {

@@ -10,11 +10,13 @@ import {
   checkShape,
   type GatewayMessage,
   Hop,
+  type SealedPayment,
   WireError,
 } from '@tapnpay/protocol/wire';
 import type { GatewayCore } from '../core.ts';
 import { GatewayError } from '../errors.ts';
 import type { ChannelPeer } from '../payment/peer.ts';
+import { RESPONSE_00_APPROVED } from '../payment/verdict.ts';
 import { reachHop } from '../ports.ts';
 
 /** What TLS has established: whose certificate, which exporter, and whether it still stands. */
@@ -87,7 +89,7 @@ export class ChannelSession {
       case 'orderRequest':
         return [await this.#core.requestOrder(peer, message.orderId)];
       case 'payment':
-        return [await this.#core.pay(peer, message.payment)];
+        return withFinalWord(message.payment, await this.#core.pay(peer, message.payment));
       case 'completion':
         return [await this.#core.complete(peer, message.completion)];
       case 'abandon':
@@ -124,6 +126,22 @@ export class ChannelSession {
     };
     return { type: 'welcome', version: CHANNEL_VERSION, timeMs: this.#core.ports.clock.nowMs() };
   }
+}
+
+/**
+ * A contact card is heard before the final word. A contactless one is gone: what the issuer said
+ * is the end, and the result comes at once.
+ */
+function withFinalWord(
+  payment: Pick<SealedPayment, 'interface'>,
+  answer: GatewayMessage,
+): readonly GatewayMessage[] {
+  if (payment.interface === 'contact' || answer.type !== 'authorisation') return [answer];
+  const { paymentId, responseCode, result } = answer;
+  const isApproved = responseCode === RESPONSE_00_APPROVED;
+  const spoken = isApproved ? 'approved' : 'declined';
+  const outcome = result === 'answered' ? spoken : 'unknown';
+  return [answer, { type: 'result', paymentId, outcome, responseCode }];
 }
 
 /** What a peer may read of a fault: our own codes as they are, anything else without its text. */

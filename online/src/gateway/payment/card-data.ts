@@ -12,6 +12,7 @@ import { decodeTlv, flattenTlv } from '@tapnpay/protocol/iso7816';
 import type { SealedPayment, SignedOrder } from '@tapnpay/protocol/wire';
 import { GatewayError } from '../errors.ts';
 import type { CardFacts } from '../model.ts';
+import { CONTACTLESS_LIMITS } from '../parameters.ts';
 
 /** Objects field 55 of an online request needs. @see Q/CUP 006, field 55; PBOC3 P5 §13 */
 const FIELD_55_TAGS = ['9F26', '9F27', '9F10', '9F37', '9F36', '95', '9A', '9C', '9F02', '5F2A'];
@@ -33,11 +34,17 @@ export type Field55 = ReadonlyMap<string, Uint8Array>;
 
 /**
  * Field 55 of a payment that fits its order: the issuer will compare the same values, and a wrong
- * one must not reach it. Messages name tags, never values.
+ * one must not reach it. A tap fills the same field 55; the kernel makes 9F27, 95 and 9F34 of what
+ * the card returned. Messages name tags, never values.
  * @throws GatewayError `ERR_PAYMENT_FIELD`, `ERR_PAYMENT_AMOUNT`.
  */
 export function checkCardData(payment: SealedPayment, order: SignedOrder): Field55 {
   checkTrack2(payment);
+  const { transactionLimitMinor } = CONTACTLESS_LIMITS;
+  const isTapped = payment.interface === 'contactless';
+  if (isTapped && BigInt(order.amountMinor) > BigInt(transactionLimitMinor)) {
+    throw fault('ERR_PAYMENT_AMOUNT', 'interface', 'takes no tap of this amount');
+  }
   const field55 = parseField55(payment.field55);
   const cryptogramInformation = field55.get('9F27')?.[0] ?? 0;
   if ((cryptogramInformation & CRYPTOGRAM_TYPE_MASK) !== CRYPTOGRAM_TYPE_ARQC) {
