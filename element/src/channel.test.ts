@@ -151,7 +151,7 @@ test('who waits for a person hears at once that the channel is lost, also afterw
   const { channel } = channelTo({}, (socket) => socket.once('data', () => socket.destroy()));
   await channel.open(identity());
   const lost = assert.rejects(channel.untilLost(), { code: 'ERR_CHANNEL_CLOSED' });
-  await channel.send(Uint8Array.of(1));
+  await Promise.allSettled([channel.send(Uint8Array.of(1))]);
   await lost;
   await assert.rejects(channel.untilLost(), { code: 'ERR_CHANNEL_CLOSED' });
 });

@@ -19,6 +19,8 @@ export type GatewayScript = {
   /** `close` ends the channel instead of an answer; `error:CODE` refuses. */
   readonly onPayment?: 'unable' | 'unknown' | 'close' | `error:${string}`;
   readonly onCompletion?: 'reversed' | 'unknown' | 'close';
+  /** The final word of a contactless payment, or none. */
+  readonly onResult?: 'reversed' | 'declined' | 'unknown' | 'missing';
   readonly isArpcWrong?: boolean;
   readonly order?: Partial<SignedOrder>;
   readonly version?: number;
@@ -116,9 +118,28 @@ export class TestGateway {
     const common = { type: 'authorisation', paymentId: 'payment-1', scripts: [] } as const;
     if (onPayment === 'unable' || onPayment === 'unknown') {
       const nothing = { responseCode: null, issuerAuthenticationData: null };
-      return [{ ...common, ...nothing, result: onPayment }];
+      return this.#withResult({ ...common, ...nothing, result: onPayment });
     }
-    return [{ ...common, result: 'answered', responseCode, issuerAuthenticationData }];
+    return this.#withResult({
+      ...common,
+      result: 'answered',
+      responseCode,
+      issuerAuthenticationData,
+    });
+  }
+
+  /** A contactless payment has its final word at once. */
+  #withResult(
+    authorisation: Extract<GatewayMessage, { type: 'authorisation' }>,
+  ): readonly GatewayMessage[] {
+    const { onResult } = this.#script;
+    const { paymentId, responseCode, result } = authorisation;
+    if (this.payment?.interface !== 'contactless' || onResult === 'missing') {
+      return [authorisation];
+    }
+    const word = responseCode === '00' ? 'approved' : 'declined';
+    const outcome = result === 'answered' ? (onResult ?? word) : 'unknown';
+    return [authorisation, { type: 'result', paymentId, outcome, responseCode }];
   }
 
   #checkSignature(
