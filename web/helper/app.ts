@@ -2,7 +2,12 @@
  * One page of the agent: keeps what it was told, draws the screen that follows from it, and moves
  * the focus only when a person has to act.
  */
-import { AGENT_WINDOW_PATH, type WindowMessage, type WindowView } from '@tapnpay/protocol/wire';
+import {
+  AGENT_WINDOW_PATH,
+  type WindowMessage,
+  type WindowPayment,
+  type WindowView,
+} from '@tapnpay/protocol/wire';
 import { byId, h } from '../shared/dom.ts';
 import { onLanguage } from '../shared/i18n.ts';
 import { AgentLink, type LinkStatus, type Socket } from './link.ts';
@@ -60,6 +65,7 @@ export class HelperApp {
   readonly #pairing: { code: string; isBusy: boolean };
   readonly #actions: Actions;
   #model: Model = { status: 'connecting', view: null, seenSession: recall(KEPT.session) };
+  #seen: WindowPayment | null = null;
   #notice: Notice | null = null;
   #pendingUntilMs = 0;
   #keepsOpen = false;
@@ -117,6 +123,7 @@ export class HelperApp {
       keep(KEPT.session, seenSession);
       this.#keepsOpen = false;
     }
+    if (view.payment) this.#seen = view.payment;
     this.#pendingUntilMs = 0;
     this.#model = { ...this.#model, view, seenSession };
     this.#draw();
@@ -266,6 +273,7 @@ export class HelperApp {
       page: this.#start.page,
       model: this.#model,
       screen,
+      seen: this.#seen,
       chosen: recall(KEPT.card),
       lift: recall(KEPT.lift) ?? '',
       pin: this.#pin,

@@ -26,6 +26,7 @@ const TRIES_MAX = 3;
 const TYPES: Readonly<Record<string, string>> = {
   '.css': 'text/css',
   '.js': 'text/javascript',
+  '.svg': 'image/svg+xml',
   '.html': 'text/html; charset=utf-8',
 };
 
@@ -54,7 +55,8 @@ export class FakeAgent {
   readonly #server: Server;
   readonly #sockets = new WebSocketServer({ noServer: true });
   #port = 0;
-  #wrongCodes = 0;
+  /** Wrong codes so far; a test may forgive them. */
+  wrongCodes = 0;
   /** Gateways that get a token. */
   gatewayOrigins: readonly string[] = [];
   /** Tokens given, by the origin that asked. */
@@ -139,9 +141,9 @@ export class FakeAgent {
         .writeHead(status, { 'content-type': 'application/json' })
         .end(JSON.stringify({ code: refusal, message: 'no', data: {} }));
     if (code === null && !isPaired(request)) return refuse(401, 'ERR_NOT_PAIRED');
-    if (code !== null && this.#wrongCodes >= TRIES_MAX) return refuse(429, 'ERR_PAIRING_TRIES');
+    if (code !== null && this.wrongCodes >= TRIES_MAX) return refuse(429, 'ERR_PAIRING_TRIES');
     if (code !== null && code !== CODE) {
-      this.#wrongCodes += 1;
+      this.wrongCodes += 1;
       return refuse(403, 'ERR_PAIRING_CODE');
     }
     if (origin !== null && !this.gatewayOrigins.includes(origin)) return refuse(403, 'ERR_ORIGIN');

@@ -36,9 +36,14 @@ function drawHeader(): void {
       'div',
       { class: 'bar-words' },
       h('strong', {}, t('product')),
-      h('span', { class: 'quiet small' }, t('onThisComputer')),
+      h('span', { class: 'quiet small' }, t('helper')),
     ),
-    h('span', { class: 'badge' }, t('sandbox')),
+    h(
+      'span',
+      { class: 'badge' },
+      t('sandbox'),
+      h('span', { class: 'badge-more' }, ` · ${t('testMoney')}`),
+    ),
     switcher,
   );
   if (wasFocused) switcher.focus();

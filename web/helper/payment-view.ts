@@ -127,7 +127,7 @@ function waitCardParts(ui: Ui, payment: WindowPayment): readonly Part[] {
     ),
     again ? h('p', { class: 'again', 'data-test': 'again' }, signIcon('wait'), t(again)) : null,
     state.takeOutFirst ? hint(ui, 'takeOutFirstHint') : null,
-    isWindow && viewOf(ui)?.reader.kind === 'virtual' ? simulator(ui) : null,
+    isWindow && viewOf(ui)?.reader.kind === 'virtual' ? simulator(ui, state) : null,
     cancelButton(ui),
   ];
 }
@@ -137,15 +137,18 @@ function motionOf(state: Extract<WindowPayment['state'], { name: 'waitCard' }>) 
   return state.interfaces.includes('contactless') ? 'tap' : 'insert';
 }
 
-function simulator(ui: Ui): HTMLElement {
+function simulator(ui: Ui, state: { readonly takeOutFirst: boolean }): HTMLElement {
   const { t } = ui;
   return h(
     'section',
     { class: 'simulator', 'aria-labelledby': 'simulator-title' },
-    h('h2', { class: 'simulator-title', id: 'simulator-title' }, t('simulator')),
-    h('p', { class: 'quiet small' }, t('simulatorHint')),
-    cardList(ui),
-    readerControls(ui),
+    h(
+      'p',
+      { class: 'small simulator-head' },
+      h('strong', { id: 'simulator-title' }, t('simulator')),
+      h('span', { class: 'quiet' }, ` ${t('simulatorHint')}`),
+    ),
+    ...(state.takeOutFirst ? [takeAwayButton(ui)] : [cardList(ui), readerControls(ui)]),
   );
 }
 
@@ -169,6 +172,7 @@ function endParts(ui: Ui, end: End): readonly Part[] {
   const readerCard = viewOf(ui)?.reader.card ?? null;
   const closing = ui.hasOpener && closesItself(end, readerCard) && !ui.keepsOpen;
   return [
+    ui.seen?.session === end.session ? orderStrip(ui.seen) : null,
     signIcon(SIGNS[end.outcome]),
     prompt(ui),
     reason ? h('p', { class: 'reason', 'data-test': 'reason' }, t(reason)) : null,

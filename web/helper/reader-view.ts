@@ -84,17 +84,21 @@ export function readerControls(ui: Ui): HTMLElement {
   return h(
     'div',
     { class: 'reader-controls' },
-    gestures.canTakeAway ? takeAwayButton(ui) : null,
     h(
       'div',
-      { class: 'actions actions-two' },
-      gesture('tap', 'contactless', wavesIcon()),
-      gesture('insert', 'contact', insertIcon()),
-    ),
-    h(
-      'p',
-      { class: 'quiet small gesture-why', id: 'gesture-why' },
-      [...why].map((text) => t(text)).join(' '),
+      { class: 'reader-bar' },
+      gestures.canTakeAway ? takeAwayButton(ui) : null,
+      h(
+        'div',
+        { class: 'actions actions-two' },
+        gesture('tap', 'contactless', wavesIcon()),
+        gesture('insert', 'contact', insertIcon()),
+      ),
+      h(
+        'p',
+        { class: 'quiet small gesture-why', id: 'gesture-why' },
+        [...why].map((text) => t(text)).join(' '),
+      ),
     ),
     liftEarly(ui),
   );

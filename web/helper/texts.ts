@@ -1,9 +1,10 @@
 /** Every text of the agent's pages but those of the cards, in both languages. */
 
 export const HELPER_TEXTS = {
-  product: { zh: 'Tap & Pay 支付助手', en: 'Tap & Pay helper' },
-  onThisComputer: { zh: '运行在这台电脑上', en: 'Runs on this computer' },
-  sandbox: { zh: '沙箱 · 测试资金', en: 'Sandbox · test money' },
+  product: { zh: 'Tap & Pay', en: 'Tap & Pay' },
+  helper: { zh: '本机支付助手', en: 'Payment helper' },
+  sandbox: { zh: '沙箱', en: 'Sandbox' },
+  testMoney: { zh: '测试资金', en: 'test money' },
   switchLanguage: { zh: 'English', en: '中文' },
   switchLanguageLabel: { zh: 'Switch to English', en: '切换到中文' },
   close: { zh: '关闭窗口', en: 'Close window' },
@@ -104,8 +105,8 @@ export const HELPER_TEXTS = {
 
   simulator: { zh: '模拟读卡器', en: 'Simulated reader' },
   simulatorHint: {
-    zh: '没有读卡器也能试:选一张虚拟卡,再挥卡或插卡。',
-    en: 'No hardware needed: choose a virtual card, then tap or insert it.',
+    zh: '选一张虚拟卡,再挥卡或插卡。',
+    en: 'Choose a virtual card, then tap or insert it.',
   },
   chooseCard: { zh: '选择虚拟卡', en: 'Choose a virtual card' },
   noCards: {

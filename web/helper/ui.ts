@@ -1,5 +1,5 @@
 /** What every part of the agent's pages is made with: its texts, its state and what it may ask for. */
-import type { WindowMessage, WindowView } from '@tapnpay/protocol/wire';
+import type { WindowMessage, WindowPayment, WindowView } from '@tapnpay/protocol/wire';
 import { h } from '../shared/dom.ts';
 import { createTranslator } from '../shared/i18n.ts';
 import { CARD_PURPOSES, CARD_TITLES } from './card-texts.ts';
@@ -21,6 +21,8 @@ export type Ui = {
   readonly page: 'window' | 'wallet';
   readonly model: Model;
   readonly screen: Screen;
+  /** The payment that is under way, or that just ended, as far as this page saw it. */
+  readonly seen: WindowPayment | null;
   readonly chosen: string | null;
   readonly lift: string;
   readonly pin: PinEntry;
