@@ -1,7 +1,16 @@
-/** Hops that other parties logged: read from where their log files stood before the payment. */
-import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
+/** Hops that other parties logged, read from where their logs stood before; and the own log. */
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import type { HopRecord } from '@tapnpay/protocol/wire';
+import { systemClock } from '@tapnpay/protocol/node';
+import type { CardInterface, HopRecord, TraceEvent } from '@tapnpay/protocol/wire';
 
 /** Parties whose hops only their logs hold. */
 const PARTIES = ['gateway', 'switch', 'issuer'] as const;
@@ -57,4 +66,44 @@ function readFrom(path: string, offset: number): string {
   } finally {
     closeSync(file);
   }
+}
+
+/** One masked exchange with a card, as `payWithElement` reports it. */
+export type SeenApdu = {
+  readonly number: number;
+  readonly command: string;
+  readonly response: string;
+  readonly interface?: CardInterface;
+  readonly attempt?: number;
+};
+
+/** Writes what one payment of `tap` sees into `tap.log`, for the look inside. */
+export function openTapLog(
+  dataDir: string,
+  orderId: string,
+): {
+  readonly onHop: (record: HopRecord) => void;
+  readonly onApdu: (record: SeenApdu) => void;
+} {
+  const path = logPath(dataDir, 'tap');
+  mkdirSync(join(dataDir, 'logs'), { recursive: true });
+  const references = [orderId];
+  const write = (line: object): void =>
+    appendFileSync(path, `${JSON.stringify(line)}\n`, { mode: 0o600 });
+  return {
+    onHop: (record) => write({ event: 'hop', references, ...record }),
+    onApdu: ({ number, command, response, ...rest }) => {
+      const event: TraceEvent = {
+        event: 'trace',
+        party: 'card',
+        atMs: systemClock.nowMs(),
+        hop: 'tap',
+        references,
+        kind: 'apdu',
+        title: 'APDU',
+        data: { number, command, response, ...rest },
+      };
+      write(event);
+    },
+  };
 }

@@ -1,7 +1,14 @@
 /** What `tap` prints for people: outcome first, then the hops, APDUs when asked for. */
 import type { ApduRecord } from '@tapnpay/agent';
 import { formatAmount } from '@tapnpay/protocol/bytes';
-import type { HopName } from '@tapnpay/protocol/wire';
+import type {
+  HopName,
+  TraceDocument,
+  TraceField,
+  TraceHop,
+  TraceItem,
+  TwoLanguages,
+} from '@tapnpay/protocol/wire';
 import type { TapDocument } from './document.ts';
 
 const HOP_ZH: Readonly<Record<HopName, string>> = {
@@ -74,4 +81,73 @@ export function traceText(document: TapDocument, apdus: readonly ApduRecord[]): 
     `    <= ${response}`,
   ]);
   return ['', 'hops 路径', ...hops, '', 'card 卡片 (masked)', ...exchanges].join('\n');
+}
+
+/** In which languages a trace is printed. */
+export type TraceLanguage = 'zh' | 'en' | 'both';
+
+const STATUS: Readonly<Record<Exclude<TraceHop['status'], 'passed'>, TwoLanguages>> = {
+  notReached: { zh: '未到达', en: 'not reached' },
+  notApplicable: { zh: '不适用', en: 'not applicable' },
+};
+const KINDS: Readonly<Record<TraceItem['kind'], string>> = {
+  apdu: 'APDU',
+  iso8583: '8583',
+  hsm: 'HSM',
+  ledger: 'LEDGER',
+  channel: 'TLS',
+};
+const FIELD_INDENT = 14;
+
+/** The whole trace, decoded: hops, and in them APDUs, messages, HSM commands and ledger rows. */
+export function decodedTraceText(trace: TraceDocument, language: TraceLanguage = 'both'): string {
+  const rows = trace.hops.flatMap((hop) => [
+    hopRow(hop, language),
+    ...hop.items.flatMap((item) => itemRows(item, language)),
+  ]);
+  return ['', ...rows, `total ${Math.round(trace.totalMs)} ms`].join('\n');
+}
+
+function hopRow(hop: TraceHop, language: TraceLanguage): string {
+  const { n, status, party, ms, facts } = hop;
+  const label = language === 'en' ? hop.hop : `${hop.hop} ${HOP_ZH[hop.hop]}`;
+  if (status !== 'passed') {
+    return `${String(n).padStart(2)}        -  ${label.padEnd(18)} ${say(STATUS[status], language)}`;
+  }
+  const when = `${String(Math.round(ms ?? 0)).padStart(6)} ms`;
+  const told = Object.entries(facts).map(([key, value]) => `${key}=${value}`);
+  return [String(n).padStart(2), when, label.padEnd(18), party ?? '', ...told].join(' ').trimEnd();
+}
+
+function itemRows(item: TraceItem, language: TraceLanguage): readonly string[] {
+  const { kind, party, ms, title, raw, fields } = item;
+  const name = say(item.name, language);
+  const head = `${ms.toFixed(1).padStart(9)}  ${KINDS[kind].padEnd(6)} ${party}: ${title}  ${name}`;
+  const marks = kind === 'apdu' ? ['=> ', '<= '] : ['', ''];
+  const pad = ' '.repeat(FIELD_INDENT);
+  return [
+    head,
+    ...raw.map((text, index) => `${pad}${marks[index] ?? ''}${text}`),
+    ...fields.flatMap((field) => fieldRows(field, language, FIELD_INDENT)),
+  ];
+}
+
+function fieldRows(field: TraceField, language: TraceLanguage, indent: number): readonly string[] {
+  const { key, name, value, meanings, children } = field;
+  const said = meanings.map((meaning) => say(meaning, language));
+  // One short meaning stands beside its value, several below it.
+  const [only] = said.length === 1 ? said : [];
+  const row = [key, say(name, language), ...(value === null ? [] : ['=', value])].join(' ');
+  const pad = ' '.repeat(indent);
+  const below = said.length > 1 ? said.map((text) => `${pad}    · ${text}`) : [];
+  return [
+    only === undefined ? pad + row : `${pad}${row}  · ${only}`,
+    ...below,
+    ...children.flatMap((child) => fieldRows(child, language, indent + 2)),
+  ];
+}
+
+function say({ zh, en }: TwoLanguages, language: TraceLanguage): string {
+  if (language === 'zh' || zh === en) return zh;
+  return language === 'en' ? en : `${en} ${zh}`;
 }
