@@ -19,11 +19,11 @@ export type Action =
   | 'none';
 
 /** Fixed facts of a code. */
-type Meaning = { readonly stage: Stage; readonly retriable: boolean; readonly action: Action };
-
-const again = (stage: Stage): Meaning => ({ stage, retriable: true, action: 'retry' });
-const otherCard = (stage: Stage): Meaning => ({ stage, retriable: true, action: 'otherCard' });
-const never = (stage: Stage, action: Action): Meaning => ({ stage, retriable: false, action });
+export type Meaning = {
+  readonly stage: Stage;
+  readonly retriable: boolean;
+  readonly action: Action;
+};
 
 /** Every code that this library reports. */
 export type PaymentCode =
@@ -69,50 +69,81 @@ export type PaymentCode =
   | 'TP_BAD_ARGUMENT'
   | 'TP_INTERNAL';
 
-/** What each means. */
-export const MEANINGS: Readonly<Record<PaymentCode, Meaning>> = {
-  TP_CONTEXT_INSECURE: never('page', 'none'),
-  TP_FRAME_NOT_ALLOWED: never('page', 'none'),
-  TP_ORIGIN_NOT_ALLOWED: never('page', 'none'),
-  TP_HOST_MISSING: { stage: 'agent', retriable: true, action: 'startAgent' },
-  TP_HOST_EXITED: again('agent'),
-  TP_HOST_PROTOCOL: again('agent'),
-  TP_HOST_TIMEOUT: again('agent'),
-  TP_HOST_OUTDATED: { stage: 'agent', retriable: true, action: 'update' },
-  TP_BUSY: again('agent'),
-  TP_APP_NOT_INSTALLED: again('element'),
-  TP_APP_LOCKED: never('element', 'contactBank'),
-  TP_APP_TAMPERED: never('element', 'contactBank'),
-  TP_KEYS_EXPIRED: never('element', 'contactBank'),
-  TP_SE_UNAVAILABLE: again('element'),
-  TP_CHANNEL_TIMEOUT: again('channel'),
-  TP_CHANNEL_LOST: again('channel'),
-  TP_CHANNEL_TAMPERED: again('channel'),
-  TP_SERVER_UNTRUSTED: never('channel', 'contactBank'),
-  TP_CLIENT_REJECTED: never('channel', 'contactBank'),
-  TP_NETWORK: { stage: 'channel', retriable: true, action: 'wait' },
-  TP_NO_READER: again('card'),
-  TP_CARD_TIMEOUT: again('card'),
-  TP_CARD_REMOVED: again('card'),
-  TP_CARD_COMM: again('card'),
-  TP_CARD_UNSUPPORTED: otherCard('card'),
-  TP_CARD_BLOCKED: otherCard('card'),
-  TP_CARD_USE_CONTACT: again('card'),
-  TP_PIN_CANCELLED: again('pin'),
-  TP_PIN_TIMEOUT: again('pin'),
-  TP_DECLINED_OFFLINE: otherCard('payment'),
-  TP_DECLINED_ONLINE: otherCard('payment'),
-  TP_ISSUER_UNAVAILABLE: again('payment'),
-  TP_REVERSED: again('payment'),
-  TP_RESULT_UNKNOWN: never('payment', 'wait'),
-  TP_ORDER_EXPIRED: never('payment', 'back'),
-  TP_ORDER_CANCELLED: never('payer', 'back'),
-  TP_DUPLICATE: never('payment', 'wait'),
-  TP_USER_CANCELLED: again('payer'),
-  TP_USER_TIMEOUT: again('payer'),
-  TP_BAD_ARGUMENT: never('page', 'back'),
-  TP_INTERNAL: again('page'),
+/**
+ * Each code's stage and action, then the codes and reasons of agent, element, kernel and gateway
+ * that it stands for; theirs without `ERR_`. Who refused stands before the colon of a reason.
+ */
+const TABLE: Readonly<Record<PaymentCode, string>> = {
+  TP_CONTEXT_INSECURE: 'page none',
+  TP_FRAME_NOT_ALLOWED: 'page none',
+  TP_ORIGIN_NOT_ALLOWED: 'page none ORIGIN',
+  TP_HOST_MISSING: 'agent startAgent',
+  TP_HOST_EXITED: 'agent retry NOT_PAIRED AGENT_GONE CLOSING',
+  TP_HOST_PROTOCOL: 'agent retry AGENT_PROTOCOL SEQUENCE MESSAGE_FIELD',
+  TP_HOST_TIMEOUT: 'agent retry AGENT_TIMEOUT',
+  TP_HOST_OUTDATED: 'agent update VERSION CHANNEL_VERSION',
+  TP_BUSY: 'agent retry BUSY CARD_IN_USE ELEMENT_BUSY ELEMENT_IN_USE ORDER_BUSY',
+  TP_APP_NOT_INSTALLED: 'element retry ELEMENT_NOT_ENROLLED',
+  TP_APP_LOCKED: 'element contactBank ELEMENT_LOCKED',
+  TP_APP_TAMPERED: 'element contactBank STORE_CORRUPT STORE_FORK PIN_KSN',
+  TP_KEYS_EXPIRED: 'element contactBank DUKPT_EXHAUSTED',
+  TP_SE_UNAVAILABLE:
+    'element retry ELEMENT_GONE ELEMENT_START ELEMENT_APPLICATION ELEMENT_SEQUENCE',
+  TP_CHANNEL_TIMEOUT: 'channel retry CHANNEL_TIMEOUT',
+  TP_CHANNEL_LOST: 'channel retry CHANNEL_CLOSED CHANNEL_LOST',
+  TP_CHANNEL_TAMPERED: 'channel retry CHANNEL_MESSAGE FRAME_LENGTH',
+  TP_SERVER_UNTRUSTED: 'channel contactBank CHANNEL_TLS ORDER_SIGNATURE ORDER_MISMATCH',
+  TP_CLIENT_REJECTED: 'channel contactBank PAYMENT_SIGNATURE CHANNEL_NOT_MUTUAL ELEMENT_UNKNOWN',
+  TP_NETWORK: 'channel wait NETWORK RATE',
+  TP_NO_READER: 'card retry',
+  TP_CARD_TIMEOUT: 'card retry CARD_TIMEOUT',
+  TP_CARD_REMOVED: 'card retry CARD_REMOVED',
+  TP_CARD_COMM: 'card retry CARD_TRANSPORT',
+  TP_CARD_UNSUPPORTED:
+    'card otherCard CARD_STATUS CARD_DATA CARD_MISSING_DATA CARD_REDUNDANT_DATA ' +
+    'CARD_CRYPTOGRAM CARD_LIMIT terminal:noApplication',
+  TP_CARD_BLOCKED: 'card otherCard card:blocked',
+  TP_CARD_USE_CONTACT: 'card retry card:useContact',
+  TP_PIN_CANCELLED: 'pin retry cardholder:pin PIN_CANCELLED PIN_FORMAT',
+  TP_PIN_TIMEOUT: 'pin retry PIN_TIMEOUT',
+  TP_DECLINED_OFFLINE: 'payment otherCard',
+  TP_DECLINED_ONLINE: 'payment otherCard',
+  TP_ISSUER_UNAVAILABLE: 'payment retry gateway:unable SWITCH_UNAVAILABLE HSM_UNAVAILABLE',
+  TP_REVERSED: 'payment retry',
+  TP_RESULT_UNKNOWN: 'payment wait ORDER_UNKNOWN',
+  TP_ORDER_EXPIRED: 'payment back ORDER_EXPIRED',
+  TP_ORDER_CANCELLED: 'payer back ORDER_CANCELLED',
+  TP_DUPLICATE: 'payment wait ORDER_PAID',
+  TP_USER_CANCELLED: 'payer retry cardholder:application USER_CANCELLED',
+  TP_USER_TIMEOUT: 'payer retry USER_TIMEOUT CONSENT_TIMEOUT ORDER_STALE',
+  TP_BAD_ARGUMENT: 'page back ORDER_NOT_FOUND NOT_FOUND REQUEST',
+  TP_INTERNAL: 'page retry',
 };
+/** After these the person may start another payment. */
+const RETRY: readonly string[] = ['retry', 'otherCard', 'startAgent', 'update'];
+
+const OURS: ReadonlyMap<string, PaymentCode> = new Map(
+  (Object.keys(TABLE) as PaymentCode[]).flatMap((code) =>
+    TABLE[code]
+      .split(' ')
+      .slice(2)
+      .map((raw) => [raw, code] as const),
+  ),
+);
+
+/** What a code means. */
+export function meaningOf(code: PaymentCode): Meaning {
+  const [stage, action] = TABLE[code].split(' ') as [Stage, Action];
+  return { stage, retriable: RETRY.includes(action), action };
+}
+
+/** Our code for a code or a reason of a peer. */
+export function paymentCodeOf(raw: string): PaymentCode {
+  const known = OURS.get(raw.replace(/^ERR_/, ''));
+  if (known) return known;
+  if (/^(card|terminal):/.test(raw)) return 'TP_DECLINED_OFFLINE';
+  return /^(issuer|switch):/.test(raw) ? 'TP_DECLINED_ONLINE' : 'TP_INTERNAL';
+}
 
 /** An error as pages get it. `detail` is the raw code or text, for support; never a secret. */
 export type PaymentError = Meaning & {
@@ -121,88 +152,12 @@ export type PaymentError = Meaning & {
   readonly detail: string;
 };
 
-/** Codes and reasons of agent, element, kernel and gateway -> ours. */
-const CODES: Readonly<Record<string, PaymentCode>> = {
-  ERR_ORIGIN: 'TP_ORIGIN_NOT_ALLOWED',
-  ERR_VERSION: 'TP_HOST_OUTDATED',
-  ERR_NOT_PAIRED: 'TP_HOST_EXITED',
-  ERR_AGENT_GONE: 'TP_HOST_EXITED',
-  ERR_CLOSING: 'TP_HOST_EXITED',
-  ERR_AGENT_PROTOCOL: 'TP_HOST_PROTOCOL',
-  ERR_SEQUENCE: 'TP_HOST_PROTOCOL',
-  ERR_MESSAGE_FIELD: 'TP_HOST_PROTOCOL',
-  ERR_AGENT_TIMEOUT: 'TP_HOST_TIMEOUT',
-  ERR_BUSY: 'TP_BUSY',
-  ERR_CARD_IN_USE: 'TP_BUSY',
-  ERR_ELEMENT_BUSY: 'TP_BUSY',
-  ERR_ELEMENT_IN_USE: 'TP_BUSY',
-  ERR_ORDER_BUSY: 'TP_BUSY',
-  ERR_ELEMENT_NOT_ENROLLED: 'TP_APP_NOT_INSTALLED',
-  ERR_ELEMENT_LOCKED: 'TP_APP_LOCKED',
-  ERR_STORE_CORRUPT: 'TP_APP_TAMPERED',
-  ERR_STORE_FORK: 'TP_APP_TAMPERED',
-  ERR_PIN_KSN: 'TP_APP_TAMPERED',
-  ERR_DUKPT_EXHAUSTED: 'TP_KEYS_EXPIRED',
-  ERR_ELEMENT_GONE: 'TP_SE_UNAVAILABLE',
-  ERR_ELEMENT_START: 'TP_SE_UNAVAILABLE',
-  ERR_ELEMENT_APPLICATION: 'TP_SE_UNAVAILABLE',
-  ERR_ELEMENT_SEQUENCE: 'TP_SE_UNAVAILABLE',
-  ERR_CHANNEL_TIMEOUT: 'TP_CHANNEL_TIMEOUT',
-  ERR_CHANNEL_CLOSED: 'TP_CHANNEL_LOST',
-  ERR_CHANNEL_LOST: 'TP_CHANNEL_LOST',
-  ERR_CHANNEL_TLS: 'TP_SERVER_UNTRUSTED',
-  ERR_ORDER_SIGNATURE: 'TP_SERVER_UNTRUSTED',
-  ERR_ORDER_MISMATCH: 'TP_SERVER_UNTRUSTED',
-  ERR_CHANNEL_MESSAGE: 'TP_CHANNEL_TAMPERED',
-  ERR_FRAME_LENGTH: 'TP_CHANNEL_TAMPERED',
-  ERR_PAYMENT_SIGNATURE: 'TP_CLIENT_REJECTED',
-  ERR_CHANNEL_NOT_MUTUAL: 'TP_CLIENT_REJECTED',
-  ERR_ELEMENT_UNKNOWN: 'TP_CLIENT_REJECTED',
-  ERR_CHANNEL_VERSION: 'TP_HOST_OUTDATED',
-  ERR_CARD_TIMEOUT: 'TP_CARD_TIMEOUT',
-  ERR_CARD_REMOVED: 'TP_CARD_REMOVED',
-  ERR_CARD_TRANSPORT: 'TP_CARD_COMM',
-  ERR_CARD_STATUS: 'TP_CARD_UNSUPPORTED',
-  ERR_CARD_DATA: 'TP_CARD_UNSUPPORTED',
-  ERR_CARD_MISSING_DATA: 'TP_CARD_UNSUPPORTED',
-  ERR_CARD_REDUNDANT_DATA: 'TP_CARD_UNSUPPORTED',
-  ERR_CARD_CRYPTOGRAM: 'TP_CARD_UNSUPPORTED',
-  ERR_CARD_LIMIT: 'TP_CARD_UNSUPPORTED',
-  'terminal:noApplication': 'TP_CARD_UNSUPPORTED',
-  'card:blocked': 'TP_CARD_BLOCKED',
-  'card:useContact': 'TP_CARD_USE_CONTACT',
-  'cardholder:pin': 'TP_PIN_CANCELLED',
-  'cardholder:application': 'TP_USER_CANCELLED',
-  ERR_PIN_CANCELLED: 'TP_PIN_CANCELLED',
-  ERR_PIN_FORMAT: 'TP_PIN_CANCELLED',
-  ERR_PIN_TIMEOUT: 'TP_PIN_TIMEOUT',
-  ERR_USER_CANCELLED: 'TP_USER_CANCELLED',
-  ERR_USER_TIMEOUT: 'TP_USER_TIMEOUT',
-  ERR_CONSENT_TIMEOUT: 'TP_USER_TIMEOUT',
-  'gateway:unable': 'TP_ISSUER_UNAVAILABLE',
-  ERR_SWITCH_UNAVAILABLE: 'TP_ISSUER_UNAVAILABLE',
-  ERR_HSM_UNAVAILABLE: 'TP_ISSUER_UNAVAILABLE',
-  ERR_ORDER_PAID: 'TP_DUPLICATE',
-  ERR_ORDER_UNKNOWN: 'TP_RESULT_UNKNOWN',
-  ERR_ORDER_STALE: 'TP_USER_TIMEOUT',
-  ERR_ORDER_EXPIRED: 'TP_ORDER_EXPIRED',
-  ERR_ORDER_CANCELLED: 'TP_ORDER_CANCELLED',
-  ERR_ORDER_NOT_FOUND: 'TP_BAD_ARGUMENT',
-  ERR_NOT_FOUND: 'TP_BAD_ARGUMENT',
-  ERR_REQUEST: 'TP_BAD_ARGUMENT',
-  ERR_NETWORK: 'TP_NETWORK',
-  ERR_RATE: 'TP_NETWORK',
-};
-
-/** Our code for a code or a reason of a peer. Who refused stands before the colon of a reason. */
-export function paymentCodeOf(raw: string): PaymentCode {
-  if (Object.hasOwn(CODES, raw)) return CODES[raw] ?? 'TP_INTERNAL';
-  if (/^(card|terminal):/.test(raw)) return 'TP_DECLINED_OFFLINE';
-  if (/^(issuer|switch):/.test(raw)) return 'TP_DECLINED_ONLINE';
-  return 'TP_INTERNAL';
-}
-
 /** An error of the table. */
 export function paymentError(code: PaymentCode, charged: Charged, detail: string): PaymentError {
-  return { ...MEANINGS[code], code, charged, detail };
+  return { ...meaningOf(code), code, charged, detail };
+}
+
+/** Every code, for those who make texts and tests. */
+export function paymentCodes(): readonly PaymentCode[] {
+  return Object.keys(TABLE) as PaymentCode[];
 }

@@ -60,7 +60,7 @@ async function ask(url: string, method: string, orderId: string): Promise<PayOrd
   }
   if (status !== 200) throw refusalOf(status, body);
   if (!isView(body) || body.orderId !== orderId) {
-    throw new GatewayFault('ERR_NETWORK', 'the answer is no view of this order');
+    throw new GatewayFault('ERR_NETWORK', 'no view');
   }
   return body;
 }

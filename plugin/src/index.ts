@@ -2,9 +2,10 @@
 export {
   type Action,
   type Charged,
-  MEANINGS,
+  meaningOf,
   type PaymentCode,
   type PaymentError,
+  paymentCodes,
   type Stage,
 } from './errors.ts';
 export { type GatewayClient, GatewayFault, gatewayClient } from './gateway.ts';

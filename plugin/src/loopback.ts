@@ -9,6 +9,7 @@ import {
   type AgentMessage,
   type PageMessage,
 } from '@tapnpay/protocol/wire';
+import { afterMs, keptTexts } from './browser.ts';
 import { AGENT_ACK_MS, AGENT_HELLO_MS } from './states.ts';
 import type { Transport, TransportEvent } from './transport.ts';
 
@@ -143,7 +144,7 @@ class Loopback implements Transport {
       ifCurrent(() => this.#onFrame(event.data))();
     // Without an answer the ack's timer decides; it also paces the next try.
     socket.onclose = ifCurrent(() => {
-      if (isOpen) this.#lose('ERR_AGENT_GONE', 'the connection to the helper closed');
+      if (isOpen) this.#lose('ERR_AGENT_GONE', 'closed');
     });
   }
 
@@ -174,7 +175,7 @@ class Loopback implements Transport {
   #onFrame(data: unknown): void {
     const message = parseMessage(data);
     if (message === null) {
-      this.#lose('ERR_AGENT_PROTOCOL', 'not a message of an agent');
+      this.#lose('ERR_AGENT_PROTOCOL', 'no message');
     } else if (message.type === 'welcome') {
       this.#stopTimer();
       this.#isReady = true;
@@ -234,36 +235,17 @@ const TOKEN_KEY = 'tapnpay-token:';
 
 /** The browser that this page runs in. */
 function realBrowser(): LoopbackBrowser {
-  const memory = new Map<string, string>();
+  const tokens = keptTexts('localStorage', TOKEN_KEY);
   return {
     origin: location.origin,
     openWindow: (url) => window.open(url, '_blank', WINDOW_FEATURES),
     connect: (url) => new WebSocket(url),
     onWindowMessage: (listener) => {
-      window.addEventListener('message', listener);
-      return () => window.removeEventListener('message', listener);
+      addEventListener('message', listener);
+      return () => removeEventListener('message', listener);
     },
-    readToken: (agentOrigin) => {
-      try {
-        return localStorage.getItem(TOKEN_KEY + agentOrigin) ?? memory.get(agentOrigin) ?? null;
-      } catch {
-        // Storage closed to this page: the token lasts as long as the page.
-        return memory.get(agentOrigin) ?? null;
-      }
-    },
-    keepToken: (agentOrigin, token) => {
-      if (token === null) memory.delete(agentOrigin);
-      else memory.set(agentOrigin, token);
-      try {
-        if (token === null) localStorage.removeItem(TOKEN_KEY + agentOrigin);
-        else localStorage.setItem(TOKEN_KEY + agentOrigin, token);
-      } catch {
-        // As above.
-      }
-    },
-    after: (ms, call) => {
-      const timer = setTimeout(call, ms);
-      return () => clearTimeout(timer);
-    },
+    readToken: tokens.read,
+    keepToken: tokens.keep,
+    after: afterMs,
   };
 }

@@ -6,108 +6,31 @@
 import type {
   AgentMessage,
   AgentState,
-  CardInterface,
   ElementPayResult,
   PageMessage,
-  PayOrderView,
 } from '@tapnpay/protocol/wire';
 import { type Charged, type PaymentError, paymentCodeOf, paymentError } from './errors.ts';
-import { type Ending, settle, stop } from './settle.ts';
+import {
+  CLOSE_CHANNEL,
+  type Effect,
+  type Ending,
+  INITIAL,
+  type Machine,
+  type PaymentEvent,
+  type Step,
+  type TimerName,
+  timer,
+} from './model.ts';
+import { pollAgain, settle, stayUnknown, stop } from './settle.ts';
 import {
   AGENT_END_MS,
   AGENT_STATES,
   AUTHORISING_SLOW_MS,
   CHANNEL_MS,
   DEADLINE_SLACK_MS,
-  POLL_MS,
   STATES,
-  type StateName,
 } from './states.ts';
 import type { TransportEvent } from './transport.ts';
-
-/** Everything that decides what happens next. */
-export type Machine = {
-  readonly name: StateName;
-  readonly order: PayOrderView | null;
-  readonly error: PaymentError | null;
-  /** The running attempt, or null. */
-  readonly session: string | null;
-  /** The agent was given the intent. */
-  readonly asked: boolean;
-  /** The sealed payment may have left this page. */
-  readonly sealed: boolean;
-  /** The order's last payment before this attempt. */
-  readonly before: string | null;
-  /** How the attempt ended as far as we know; waits for the gateway's word. */
-  readonly ending: Ending | null;
-  readonly card: Extract<AgentState, { name: 'waitCard' }> | null;
-  readonly pinDeadlineMs: number | null;
-  readonly interface: CardInterface | null;
-  readonly isSlow: boolean;
-  readonly isBlocked: boolean;
-  readonly isCancelling: boolean;
-  readonly channelLost: boolean;
-  readonly polls: number;
-  /** Since when the gateway says "open" of an order whose sealed payment left us. */
-  readonly openSinceMs: number | null;
-};
-
-export type TimerName = 'budget' | 'slow' | 'poll' | 'expiry' | 'probe';
-
-/** What happens to a payment. */
-export type PaymentEvent =
-  /** `sealedBefore`: this tab was reloaded under a sealed payment; its last payment before it. */
-  | {
-      readonly type: 'begin';
-      readonly fault: string | null;
-      readonly sealedBefore: { readonly before: string | null } | null;
-    }
-  | { readonly type: 'orderLoaded'; readonly view: PayOrderView; readonly atMs: number }
-  | { readonly type: 'orderFailed'; readonly code: string; readonly detail: string }
-  | { readonly type: 'cancelFailed' }
-  | { readonly type: 'start'; readonly session: string }
-  | { readonly type: 'cancel' }
-  | { readonly type: 'refresh' }
-  | { readonly type: 'probed'; readonly found: boolean }
-  | { readonly type: 'transport'; readonly event: TransportEvent; readonly atMs: number }
-  | { readonly type: 'channelOpened' }
-  | { readonly type: 'channelData'; readonly base64: string }
-  | { readonly type: 'channelClosed' }
-  | { readonly type: 'timer'; readonly name: TimerName };
-
-/** What the driver does, in order. */
-export type Effect =
-  | { readonly do: 'load' | 'cancelOrder' | 'closeAgent' | 'openChannel' | 'closeChannel' }
-  | { readonly do: 'probe' | 'openAgent'; readonly agentUrl: string }
-  | { readonly do: 'tellAgent'; readonly message: PageMessage }
-  | { readonly do: 'sendChannel'; readonly base64: string }
-  /** Keeps for a reload that a payment was sealed; null forgets it. */
-  | { readonly do: 'remember'; readonly sealed: { readonly before: string | null } | null }
-  /** Null stops it. */
-  | { readonly do: 'timer'; readonly name: TimerName; readonly ms: number | null };
-
-export type Step = { readonly machine: Machine; readonly effects: readonly Effect[] };
-
-/** Before anything is known. */
-export const INITIAL: Machine = {
-  name: 'CHECKING',
-  order: null,
-  error: null,
-  session: null,
-  asked: false,
-  sealed: false,
-  before: null,
-  ending: null,
-  card: null,
-  pinDeadlineMs: null,
-  interface: null,
-  isSlow: false,
-  isBlocked: false,
-  isCancelling: false,
-  channelLost: false,
-  polls: 0,
-  openSinceMs: null,
-};
 
 type Handler<Type extends PaymentEvent['type']> = (
   machine: Machine,
@@ -195,28 +118,16 @@ function orderLoaded(machine: Machine, event: Parameters<Handler<'orderLoaded'>>
 
 function orderFailed(machine: Machine, event: Parameters<Handler<'orderFailed'>>[1]): Step {
   const { code, detail } = event;
-  const ours = paymentCodeOf(code);
-  const poll = pollAgain(machine);
+  const { ending, sealed, name } = machine;
   if (machine.order === null) {
+    const ours = paymentCodeOf(code);
     if (ours === 'TP_BAD_ARGUMENT') {
       return step({ ...machine, name: 'INTERRUPTED', error: paymentError(ours, 'no', detail) });
     }
-    const error = paymentError('TP_NETWORK', 'unknown', detail);
-    return step({ ...poll.machine, error }, ...poll.effects);
+    return pollAgain({ ...machine, error: paymentError('TP_NETWORK', 'unknown', detail) });
   }
-  const { ending, sealed, name } = machine;
   if (ending !== null && !sealed) return stop(machine, ending);
-  if (sealed || name === 'UNKNOWN') {
-    const error = paymentError('TP_RESULT_UNKNOWN', 'unknown', detail);
-    return step({ ...poll.machine, name: 'UNKNOWN', error }, ...poll.effects);
-  }
-  return poll;
-}
-
-/** The next question to the gateway. */
-function pollAgain(machine: Machine): Step {
-  const ms = POLL_MS[Math.min(machine.polls, POLL_MS.length - 1)] ?? CHANNEL_MS;
-  return step({ ...machine, polls: machine.polls + 1 }, { do: 'timer', name: 'poll', ms });
+  return sealed || name === 'UNKNOWN' ? stayUnknown(machine) : pollAgain(machine);
 }
 
 function start(machine: Machine, { session }: { readonly session: string }): Step {
@@ -230,8 +141,7 @@ function start(machine: Machine, { session }: { readonly session: string }): Ste
     session,
     before: payment?.paymentId ?? null,
   };
-  const stopTimer = (name: TimerName): Effect => ({ do: 'timer', name, ms: null });
-  return step(next, stopTimer('probe'), stopTimer('poll'), { do: 'openAgent', agentUrl });
+  return step(next, timer('probe'), timer('poll'), { do: 'openAgent', agentUrl });
 }
 
 function cancel(machine: Machine): Step {
@@ -241,7 +151,7 @@ function cancel(machine: Machine): Step {
   if (session === null) return step(next, { do: 'cancelOrder' });
   if (!asked) return end(next, endingOf('ERR_USER_CANCELLED', { isCertain: true }));
   const message: PageMessage = { type: 'cancel', session };
-  return step(next, { do: 'tellAgent', message }, budget(AGENT_END_MS));
+  return step(next, { do: 'tellAgent', message }, timer('budget', AGENT_END_MS));
 }
 
 function probed(machine: Machine, { found }: { readonly found: boolean }): Step {
@@ -250,8 +160,7 @@ function probed(machine: Machine, { found }: { readonly found: boolean }): Step 
   if (session !== null || order === null || !isIdle) return step(machine);
   if (found) return step({ ...machine, name: 'READY', error: null });
   const error = paymentError('TP_HOST_MISSING', 'no', order.agentUrl);
-  const probe: Effect = { do: 'timer', name: 'probe', ms: PROBE_AGAIN_MS };
-  return step({ ...machine, name: 'NEED_HOST', error }, probe);
+  return step({ ...machine, name: 'NEED_HOST', error }, timer('probe', PROBE_AGAIN_MS));
 }
 
 function onTransport(machine: Machine, event: TransportEvent, atMs: number): Step {
@@ -264,10 +173,10 @@ function onTransport(machine: Machine, event: TransportEvent, atMs: number): Ste
       return step({ ...machine, isBlocked: true });
     case 'missing': {
       const error = paymentError('TP_HOST_MISSING', 'no', machine.order?.agentUrl ?? '');
-      return step({ ...machine, name: 'NEED_HOST', error }, budget(null));
+      return step({ ...machine, name: 'NEED_HOST', error }, timer('budget'));
     }
     case 'pairing':
-      return step({ ...machine, name: 'NEED_PAIRING', error: null }, budget(null));
+      return step({ ...machine, name: 'NEED_PAIRING', error: null }, timer('budget'));
     case 'ready':
       return onReady(machine, event.health.readers.length, event.health.element.state);
     case 'refused':
@@ -288,12 +197,12 @@ function onReady(machine: Machine, readers: number, element: string): Step {
   const { orderId } = order;
   const message: PageMessage = { type: 'pay', session, orderId };
   const next = { ...machine, name: 'CONNECTING', error: null, asked: true } as const;
-  return step(next, { do: 'tellAgent', message }, budget(CHANNEL_MS));
+  return step(next, { do: 'tellAgent', message }, timer('budget', CHANNEL_MS));
 }
 
 /** Without the agent nothing more can leave this page, and nothing more will be heard. */
 function onLost(machine: Machine, code: string, detail: string): Step {
-  if (machine.ending !== null) return step(machine, { do: 'closeChannel' });
+  if (machine.ending !== null) return step(machine, CLOSE_CHANNEL);
   return end(machine, { ...endingOf(code, { isCertain: false }), detail: `${code} ${detail}` });
 }
 
@@ -307,10 +216,10 @@ const ON_AGENT: {
   state: (machine, { state }, atMs) => onAgentState(machine, state, atMs),
   openChannel: (machine) =>
     machine.ending === null
-      ? step(machine, { do: 'openChannel' }, budget(CHANNEL_MS))
+      ? step(machine, { do: 'openChannel' }, timer('budget', CHANNEL_MS))
       : step(machine),
   channelData: onRecords,
-  channelEnd: (machine) => step(machine, { do: 'closeChannel' }),
+  channelEnd: (machine) => step(machine, CLOSE_CHANNEL),
   result: (machine, { result }) => endTold(machine, resultEnding(result)),
   failed: (machine, { error, sent }) => {
     const ending = endingOf(error.code, { isCertain: !sent });
@@ -373,15 +282,10 @@ function budgetsOf(machine: Machine, state: AgentState, atMs: number): readonly 
   if (machine.isCancelling) return [];
   if (state.name === 'removeCard' && machine.sealed) return [];
   if ('deadlineMs' in state) {
-    return [budget(Math.max(0, state.deadlineMs - atMs) + DEADLINE_SLACK_MS)];
+    return [timer('budget', Math.max(0, state.deadlineMs - atMs) + DEADLINE_SLACK_MS)];
   }
-  const slow: Effect = { do: 'timer', name: 'slow', ms: AUTHORISING_SLOW_MS };
-  const all = [budget(STATES[machine.name].budgetMs)];
-  return state.name === 'authorising' ? [...all, slow] : all;
-}
-
-function budget(ms: number | null): Effect {
-  return { do: 'timer', name: 'budget', ms };
+  const all = [timer('budget', STATES[machine.name].budgetMs)];
+  return state.name === 'authorising' ? [...all, timer('slow', AUTHORISING_SLOW_MS)] : all;
 }
 
 /** The gateway's connection broke; the agent has a moment to say how its payment ended. */
@@ -390,7 +294,7 @@ function channelClosed(machine: Machine): Step {
   if (session === null || machine.ending !== null) return step(machine);
   const message: PageMessage = { type: 'channelClosed', session };
   const next = { ...machine, channelLost: true };
-  return step(next, { do: 'tellAgent', message }, budget(AGENT_END_MS));
+  return step(next, { do: 'tellAgent', message }, timer('budget', AGENT_END_MS));
 }
 
 const TIMERS: Readonly<Record<TimerName, (machine: Machine) => Step>> = {
@@ -415,7 +319,7 @@ function outOfBudget(machine: Machine): Step {
   const { budgetCode } = STATES[name];
   const ended = end(machine, { ...endingOf('timeout', uncertain), code: budgetCode });
   const message: PageMessage = { type: 'cancel', session };
-  return step(ended.machine, { do: 'tellAgent', message }, { do: 'closeChannel' }, LOAD);
+  return step(ended.machine, { do: 'tellAgent', message }, CLOSE_CHANNEL, LOAD);
 }
 
 /** An end in the agent's words; one that it is not sure of may have been sealed. */
@@ -433,8 +337,8 @@ function end(machine: Machine, ending: Ending): Step {
   // The first word counts: what follows it is an echo of our own cancel or close.
   const kept = machine.ending?.isCertain === false && ending.isCertain ? ending : machine.ending;
   const next: Machine = { ...machine, ending: kept ?? ending };
-  const halt: readonly Effect[] = machine.sealed ? [] : [{ do: 'closeChannel' }];
-  return step(next, budget(null), { do: 'timer', name: 'slow', ms: null }, ...halt, LOAD);
+  const halt: readonly Effect[] = machine.sealed ? [] : [CLOSE_CHANNEL];
+  return step(next, timer('budget'), timer('slow'), ...halt, LOAD);
 }
 
 function endingOf(raw: string, { isCertain }: { readonly isCertain: boolean }): Ending {

@@ -1,7 +1,7 @@
 /** Shows every state and end of a payment on a page, and that `charged` is never wrong. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { MEANINGS, type PaymentCode } from './errors.ts';
+import { meaningOf, type PaymentCode, paymentCodes } from './errors.ts';
 import { GatewayFault } from './gateway.ts';
 import {
   NETWORK,
@@ -770,10 +770,13 @@ describe('what is none of this payment', () => {
 });
 
 test('each code says where, whether again and what next', () => {
-  for (const [code, { stage, action }] of Object.entries(MEANINGS)) {
-    assert.match(code, /^TP_[A-Z_]+$/);
-    assert.ok(stage && action);
+  assert.equal(paymentCodes().length, 41);
+  for (const code of paymentCodes()) {
+    const { stage, action, retriable } = meaningOf(code);
+    assert.match(`${code} ${stage} ${action}`, /^TP_[A-Z_]+ [a-z]+ [a-zA-Z]+$/);
+    assert.equal(typeof retriable, 'boolean');
   }
-  assert.equal(MEANINGS.TP_RESULT_UNKNOWN.retriable, false);
-  assert.equal(MEANINGS.TP_RESULT_UNKNOWN.action, 'wait');
+  const wait = { stage: 'payment', retriable: false, action: 'wait' };
+  assert.deepEqual(meaningOf('TP_RESULT_UNKNOWN'), wait);
+  assert.deepEqual(meaningOf('TP_BUSY'), { stage: 'agent', retriable: true, action: 'retry' });
 });

@@ -1,18 +1,10 @@
 /** Drives the state machine of a payment: clock, gateway, transport and the page's callback. */
 import type { AgentState, CardInterface, PayOrderView } from '@tapnpay/protocol/wire';
+import { afterMs, keptTexts } from './browser.ts';
 import type { Charged, PaymentError } from './errors.ts';
 import { type GatewayChannel, type GatewayClient, GatewayFault, gatewayClient } from './gateway.ts';
-import {
-  canCancel,
-  canStart,
-  chargedOf,
-  type Effect,
-  INITIAL,
-  type Machine,
-  type PaymentEvent,
-  reduce,
-  type TimerName,
-} from './machine.ts';
+import { canCancel, canStart, chargedOf, reduce } from './machine.ts';
+import { type Effect, INITIAL, type Machine, type PaymentEvent, type TimerName } from './model.ts';
 import type { StateName } from './states.ts';
 import type { Transport } from './transport.ts';
 
@@ -220,19 +212,9 @@ class Driver implements Payment {
 }
 
 function stateOf(machine: Machine): PaymentState {
-  const { name, order, error, card, pinDeadlineMs } = machine;
-  const { isSlow, isBlocked, isCancelling } = machine;
   return {
-    name,
-    order,
-    error,
+    ...machine,
     charged: chargedOf(machine),
-    card,
-    pinDeadlineMs,
-    interface: machine.interface,
-    isSlow,
-    isBlocked,
-    isCancelling,
     isRunning: machine.session !== null,
     canStart: canStart(machine),
     canCancel: canCancel(machine),
@@ -243,32 +225,14 @@ const SEALED_KEY = 'tapnpay-sealed:';
 
 /** The browser that this page runs in. */
 function browserPorts(gatewayUrl: string): PaymentPorts {
-  const fault = window.top === window ? (isSecureContext ? null : 'insecure') : 'frame';
+  const sealed = keptTexts('sessionStorage', SEALED_KEY);
   return {
     gateway: gatewayClient(gatewayUrl),
     nowMs: () => Date.now(),
-    after: (ms, call) => {
-      const timer = setTimeout(call, ms);
-      return () => clearTimeout(timer);
-    },
+    after: afterMs,
     newSession: () => crypto.randomUUID(),
-    fault,
-    readSealed: (orderId) => {
-      try {
-        const kept = sessionStorage.getItem(SEALED_KEY + orderId);
-        return kept === null ? null : (JSON.parse(kept) as { before: string | null });
-      } catch {
-        // Storage closed to this page: then the gateway's word has to do.
-        return null;
-      }
-    },
-    keepSealed: (orderId, sealed) => {
-      try {
-        if (sealed === null) sessionStorage.removeItem(SEALED_KEY + orderId);
-        else sessionStorage.setItem(SEALED_KEY + orderId, JSON.stringify(sealed));
-      } catch {
-        // As above.
-      }
-    },
+    fault: window.top === window ? (isSecureContext ? null : 'insecure') : 'frame',
+    readSealed: (orderId) => JSON.parse(sealed.read(orderId) ?? 'null'),
+    keepSealed: (orderId, value) => sealed.keep(orderId, value && JSON.stringify(value)),
   };
 }

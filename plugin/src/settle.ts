@@ -1,18 +1,16 @@
 /** What the gateway's word about an order means for the page. */
 import type { PayOrderView, PayPaymentView } from '@tapnpay/protocol/wire';
-import { type Charged, type PaymentCode, paymentError } from './errors.ts';
-import type { Effect, Machine, Step } from './machine.ts';
-import { END_STATES, OPEN_GRACE_MS, POLL_MS, type StateName } from './states.ts';
-
-/** How an attempt ended, from the agent or our own clock. */
-export type Ending = {
-  readonly code: PaymentCode;
-  /** Null: the code's own state. */
-  readonly state: StateName | null;
-  readonly detail: string;
-  /** The agent said itself that nothing was sent, or nothing can have been. */
-  readonly isCertain: boolean;
-};
+import { type PaymentCode, paymentError } from './errors.ts';
+import {
+  CLOSE_CHANNEL,
+  type Effect,
+  type Ending,
+  INITIAL,
+  type Machine,
+  type Step,
+  timer,
+} from './model.ts';
+import { endStateOf, OPEN_GRACE_MS, POLL_MS, type StateName } from './states.ts';
 
 /** How a page ends. */
 type End = { readonly name: StateName; readonly code?: PaymentCode; readonly detail?: string };
@@ -47,7 +45,7 @@ export function stop(machine: Machine, ending: Ending): Step {
   const isDoubt = code === 'TP_RESULT_UNKNOWN' || code === 'TP_DUPLICATE';
   const known = isDoubt ? 'TP_CHANNEL_LOST' : code;
   return finish(machine, {
-    name: state ?? END_STATES[known] ?? 'INTERRUPTED',
+    name: state ?? endStateOf(known),
     code: known,
     detail,
   });
@@ -90,46 +88,37 @@ function waitForOpen(machine: Machine, atMs: number): Step {
   if (atMs - sinceMs < OPEN_GRACE_MS) {
     const { machine: next, effects } = stayUnknown({ ...machine, openSinceMs: sinceMs });
     // Nothing more may pass, or the wait would prove nothing.
-    return { machine: next, effects: [{ do: 'closeChannel' }, { do: 'closeAgent' }, ...effects] };
+    return { machine: next, effects: [CLOSE_CHANNEL, { do: 'closeAgent' }, ...effects] };
   }
   if (machine.ending === null) return finish(machine, { name: 'READY' });
   return stop(machine, machine.ending);
 }
 
 /** Nobody knows yet: asks again. */
-function stayUnknown(machine: Machine): Step {
-  const ms = POLL_MS[Math.min(machine.polls, POLL_MS.length - 1)] ?? OPEN_GRACE_MS;
+export function stayUnknown(machine: Machine): Step {
   const detail = machine.ending?.detail ?? machine.order?.payment?.reason ?? '';
   const error = paymentError('TP_RESULT_UNKNOWN', 'unknown', detail);
-  const next: Machine = { ...machine, name: 'UNKNOWN', error, polls: machine.polls + 1 };
-  return { machine: next, effects: [timer('budget'), { do: 'timer', name: 'poll', ms }] };
+  const { machine: next, effects } = pollAgain({ ...machine, name: 'UNKNOWN', error });
+  return { machine: next, effects: [timer('budget'), ...effects] };
+}
+
+/** The next question to the gateway, each after a longer pause. */
+export function pollAgain(machine: Machine): Step {
+  const ms = POLL_MS[Math.min(machine.polls, POLL_MS.length - 1)] ?? null;
+  const next = { ...machine, polls: machine.polls + 1 };
+  return { machine: next, effects: [timer('poll', ms)] };
 }
 
 /** The end of an attempt, or of the first look at the order. */
 function finish(machine: Machine, { name, code, detail = '' }: End): Step {
-  const charged: Charged = 'no';
-  const next: Machine = {
-    ...machine,
-    name,
-    error: code === undefined ? null : paymentError(code, charged, detail),
-    session: null,
-    asked: false,
-    sealed: false,
-    ending: null,
-    card: null,
-    pinDeadlineMs: null,
-    isSlow: false,
-    isBlocked: false,
-    isCancelling: false,
-    channelLost: false,
-    polls: 0,
-    openSinceMs: null,
-  };
+  const { order, before, interface: by } = machine;
+  const error = code === undefined ? null : paymentError(code, 'no', detail);
+  const next: Machine = { ...INITIAL, name, order, before, interface: by, error };
   const close: readonly Effect[] = [
-    { do: 'closeChannel' },
+    CLOSE_CHANNEL,
     { do: 'closeAgent' },
     { do: 'remember', sealed: null },
-    ...(['budget', 'slow', 'poll', 'probe'] as const).map(timer),
+    ...(['budget', 'slow', 'poll', 'probe'] as const).map((each) => timer(each)),
   ];
   return { machine: next, effects: [...close, ...watch(next)] };
 }
@@ -138,11 +127,7 @@ function finish(machine: Machine, { name, code, detail = '' }: End): Step {
 function watch({ name, order }: Machine): readonly Effect[] {
   if (order === null || order.status !== 'open') return [timer('expiry')];
   const ms = Math.max(0, order.expiresAtMs - order.nowMs) + EXPIRY_SLACK_MS;
-  const expiry: Effect = { do: 'timer', name: 'expiry', ms };
+  const expiry = timer('expiry', ms);
   const probe: Effect = { do: 'probe', agentUrl: order.agentUrl };
   return name === 'READY' ? [expiry, probe] : [expiry];
-}
-
-function timer(name: Extract<Effect, { do: 'timer' }>['name']): Effect {
-  return { do: 'timer', name, ms: null };
 }

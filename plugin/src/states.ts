@@ -107,20 +107,25 @@ export const AGENT_STATES: Readonly<Record<AgentState['name'], StateName>> = {
   removeCard: 'REMOVE_CARD',
 };
 
-/** Where a payment that ended without a charge leaves the page; INTERRUPTED unless named. */
-export const END_STATES: Readonly<Partial<Record<PaymentCode, StateName>>> = {
-  TP_HOST_OUTDATED: 'NEED_UPDATE',
-  TP_APP_NOT_INSTALLED: 'APP_NOT_READY',
-  TP_APP_LOCKED: 'APP_NOT_READY',
-  TP_APP_TAMPERED: 'APP_NOT_READY',
-  TP_KEYS_EXPIRED: 'APP_NOT_READY',
-  TP_NO_READER: 'NO_READER',
-  TP_DECLINED_OFFLINE: 'DECLINED',
-  TP_DECLINED_ONLINE: 'DECLINED',
-  TP_CARD_BLOCKED: 'DECLINED',
-  TP_CARD_UNSUPPORTED: 'DECLINED',
-  TP_PIN_CANCELLED: 'CANCELLED',
-  TP_USER_CANCELLED: 'CANCELLED',
-  TP_ORDER_CANCELLED: 'CANCELLED',
-  TP_ORDER_EXPIRED: 'CANCELLED',
-};
+/** Where a payment that ended without a charge leaves the page; INTERRUPTED unless listed. */
+const END_STATES: readonly (readonly [state: StateName, codes: readonly PaymentCode[]])[] = [
+  ['NEED_UPDATE', ['TP_HOST_OUTDATED']],
+  [
+    'APP_NOT_READY',
+    ['TP_APP_NOT_INSTALLED', 'TP_APP_LOCKED', 'TP_APP_TAMPERED', 'TP_KEYS_EXPIRED'],
+  ],
+  ['NO_READER', ['TP_NO_READER']],
+  [
+    'DECLINED',
+    ['TP_DECLINED_OFFLINE', 'TP_DECLINED_ONLINE', 'TP_CARD_BLOCKED', 'TP_CARD_UNSUPPORTED'],
+  ],
+  [
+    'CANCELLED',
+    ['TP_PIN_CANCELLED', 'TP_USER_CANCELLED', 'TP_ORDER_CANCELLED', 'TP_ORDER_EXPIRED'],
+  ],
+];
+
+/** The state that a code ends in. */
+export function endStateOf(code: PaymentCode): StateName {
+  return END_STATES.find(([, codes]) => codes.includes(code))?.[0] ?? 'INTERRUPTED';
+}

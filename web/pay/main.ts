@@ -1,1 +1,28 @@
-import '../shared/design.css';
+/** The hosted pay page: `/pay/<orderId>` shows one order and takes its payment. */
+import './pay.css';
+import { createPayment, loopbackTransport } from '@tapnpay/plugin';
+import { onLanguage } from '../shared/i18n.ts';
+import { PayPage } from './page.ts';
+import { loadTexts } from './texts.ts';
+
+const orderId = decodeURIComponent(location.pathname.split('/').at(-1) ?? '');
+const page = new PayPage();
+const payment = createPayment({
+  orderId,
+  gatewayUrl: location.origin,
+  transport: loopbackTransport(),
+  on: (state) => page.show(state),
+});
+page.connect(payment);
+const speak = async (): Promise<void> => {
+  if (await loadTexts()) page.show(payment.state);
+};
+void speak();
+onLanguage(speak);
+// A page that comes back from the browser's memory or another tab may show an old truth.
+addEventListener('pageshow', ({ persisted }) => {
+  if (persisted) payment.refresh();
+});
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState === 'visible') payment.refresh();
+});

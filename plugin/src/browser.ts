@@ -1,0 +1,33 @@
+/** What the library takes of the browser: timers, and storage that may be closed to the page. */
+
+/** Calls once after `ms`; returns what stops it. */
+export function afterMs(ms: number, call: () => void): () => void {
+  const timer = setTimeout(call, ms);
+  return () => clearTimeout(timer);
+}
+
+/** Texts under a prefix of a storage; where it is closed they last as long as the page. */
+export function keptTexts(
+  kind: 'localStorage' | 'sessionStorage',
+  prefix: string,
+): { read(name: string): string | null; keep(name: string, text: string | null): void } {
+  const memory = new Map<string, string | null>();
+  return {
+    read: (name) => {
+      try {
+        return globalThis[kind].getItem(prefix + name);
+      } catch {
+        return memory.get(name) ?? null;
+      }
+    },
+    keep: (name, text) => {
+      memory.set(name, text);
+      try {
+        if (text === null) globalThis[kind].removeItem(prefix + name);
+        else globalThis[kind].setItem(prefix + name, text);
+      } catch {
+        // The memory above has to do.
+      }
+    },
+  };
+}
