@@ -5,7 +5,7 @@ import { type Clock, maskPan, type RandomSource } from '@tapnpay/protocol/bytes'
 import { z } from 'zod';
 import { uuidv7 } from '../runtime/index.ts';
 import { IssuerError } from './errors.ts';
-import type { NewCard } from './model.ts';
+import { type NewCard, PIN_FAILURES_MAX } from './model.ts';
 
 const CARDS_MAX = 10_000;
 
@@ -18,7 +18,8 @@ const cardSchema = z.object({
   pvv: z.string().regex(/^(?:[0-9]{4}){1,3}$/),
   balanceMinor: z.string().regex(/^[0-9]{1,12}$/),
   currency: z.string().regex(/^[0-9]{3}$/),
-  state: z.enum(['active', 'blocked']),
+  state: z.enum(['active', 'blocked', 'refused']),
+  pinFailures: z.number().int().min(0).max(PIN_FAILURES_MAX).default(0),
 });
 const listSchema = z.array(cardSchema).max(CARDS_MAX);
 const fileSchema = z.union([listSchema, z.object({ cards: listSchema })]);

@@ -79,6 +79,110 @@ test('a purchase without PIN is decided on the cryptogram alone', async () => {
   assert.equal(await world.balance(), RICH - 1234n);
 });
 
+test('a tap: CVN 17 verified, debit, no ARPC for a card that is gone', async () => {
+  const world = await IssuerWorld.open();
+  for (const options of [{ amount: 30_000n, pin: null }, { amount: 30_001n }]) {
+    const request = world.purchase({ tapped: true, ...options });
+    const reply = await answer(world, request);
+    assert.deepEqual([reply.code, reply.arqcVerified, reply.proof], ['00', true, null]);
+    assert.ok(!reply.message.fields.has(55));
+  }
+  // What a tap's cryptogram leaves out, a message may leave out too.
+  const bare = { tapped: true, pin: null, unsigned: { 95: '', '9F34': '' } } as const;
+  assert.equal((await answer(world, world.purchase(bare))).code, '00');
+  assert.equal(await world.balance(), RICH - 30_000n - 30_001n - 1234n);
+  await assertBooks(world, 3);
+});
+
+const REFUSED_TAPS: readonly Omit<Refused, 'arqc'>[] = [
+  {
+    name: 'above the limit without PIN',
+    options: { amount: 30_001n, pin: null },
+    ...no('61', 'noPinLimit'),
+  },
+  { name: 'a wrong PIN', options: { pin: '654321' }, ...no('55', 'pinWrong') },
+  {
+    name: 'a PIN that field 22 hides',
+    options: { fields: [[22, '072']] },
+    ...no('05', 'pinDataUnexpected'),
+  },
+  {
+    name: 'no PIN where field 22 says one',
+    options: { pin: null, fields: [[22, '071']] },
+    ...no('05', 'pinDataMissing'),
+  },
+  {
+    name: 'a PIN in the TVR that the message hides',
+    options: { pin: null, unsigned: { 95: '0000040000', '9F34': '020300' } },
+    ...no('05', 'pinEntryModeDiffers'),
+  },
+  {
+    name: 'another amount than signed',
+    options: { signed: { '9F02': '000000000001' } },
+    ...no('05', 'amountDiffers'),
+  },
+  {
+    name: 'another number than signed',
+    options: { unsigned: { '9F37': '00000000' } },
+    ...no('05', 'arqcWrong'),
+  },
+  {
+    name: 'fDDA failed',
+    options: { unsigned: { 95: '0800040000' } },
+    ...no('05', 'dataAuthenticationFailed'),
+  },
+  {
+    name: 'a cryptogram that was made for an insertion',
+    options: { signed: { '9F10': '07010103A0000001' } },
+    ...no('05', 'contactCryptogramTapped'),
+  },
+  {
+    name: 'no PIN tries left, without PIN',
+    options: { account: 6, pin: null },
+    ...no('75', 'pinTriesExceeded'),
+  },
+  { name: 'above the balance', options: { account: 2, amount: 101n }, ...no('51', 'funds') },
+  { name: 'no 9F10', options: { unsigned: { '9F10': '' } }, ...no('30', 'iccDataMissing') },
+];
+
+function no(code: string, reason: string): { readonly code: string; readonly reason: string } {
+  return { code, reason };
+}
+
+for (const { name, options, code, reason } of REFUSED_TAPS) {
+  test(`tap refused, no money moves: ${name} -> ${code} ${reason}`, async () => {
+    const world = await IssuerWorld.open();
+    const reply = await answer(world, world.purchase({ tapped: true, ...options }));
+    assert.deepEqual([reply.code, reply.reason, reply.proof], [code, reason, null]);
+    await assertBooks(world, 0);
+  });
+}
+
+test('one counter serves both interfaces: a used one pays on neither', async () => {
+  const world = await IssuerWorld.open();
+  const inserted = world.purchase({ atc: 5 });
+  assert.equal((await answer(world, inserted)).code, '00');
+  for (const tapped of [true, false]) {
+    const again = await answer(world, world.purchase({ atc: 5, tapped }));
+    assert.deepEqual([again.code, again.reason, again.arqcVerified], ['05', 'atcReplayed', true]);
+  }
+  const tap = world.purchase({ atc: 6, tapped: true });
+  assert.equal((await answer(world, tap)).code, '00');
+  const copied = await answer(world, withMac(withFields(tap, [[11, world.nextStan()]])));
+  assert.equal(copied.reason, 'atcReplayed');
+  assert.equal((await answer(world, world.purchase({ atc: 6 }))).reason, 'atcReplayed');
+  assert.equal((await answer(world, world.purchase({ atc: 4, tapped: true }))).reason, 'atcBehind');
+  await assertBooks(world, 2);
+});
+
+test('a tap is reversed like an insertion', async () => {
+  const world = await IssuerWorld.open();
+  const tap = world.purchase({ tapped: true, pin: null });
+  assert.equal((await answer(world, tap)).code, '00');
+  assert.equal((await answer(world, world.reversal(tap))).code, '00');
+  assert.equal(await world.balance(), RICH);
+});
+
 type Refused = {
   readonly name: string;
   readonly options: PurchaseOptions;
@@ -117,6 +221,26 @@ const REFUSED: readonly Refused[] = [
     name: 'a blocked card',
     options: { account: 4 },
     ...{ code: '62', reason: 'cardBlocked', arqc: null },
+  },
+  {
+    name: 'a card that the bank says no to',
+    options: { account: 5 },
+    ...{ code: '05', reason: 'doNotHonour', arqc: null },
+  },
+  {
+    name: 'a card whose PIN tries were used up before it came into the books',
+    options: { account: 6 },
+    ...{ code: '75', reason: 'pinTriesExceeded', arqc: true },
+  },
+  {
+    name: 'the same card without a PIN',
+    options: { account: 6, pin: null },
+    ...{ code: '75', reason: 'pinTriesExceeded', arqc: true },
+  },
+  {
+    name: 'a cryptogram of a tap in a message of an insertion',
+    options: { signed: { '9F10': '07011703A0000001' } },
+    ...{ code: '05', reason: 'cryptogramVersionDiffers', arqc: true },
   },
   {
     name: 'an expired card',
@@ -246,6 +370,7 @@ test('every step of the table refuses in one of the cases above or below', () =>
     'transactionCounter',
     'envelope',
     'dataAuthentication',
+    'cardholderVerification',
     'pin',
     'limit',
     'balance',

@@ -35,6 +35,7 @@ import { type CardView, clearingAccountId, type RequestRecord } from './model.ts
 import type { IssuerPorts, LineKeys } from './ports.ts';
 import { arqcHex, atcHex, cardIdOf, type Decision, decidePurchase } from './purchase.ts';
 import {
+  isTapped,
   type PurchaseRequest,
   type ReversalRequest,
   readPurchase,
@@ -129,9 +130,12 @@ export class IssuerCore {
     return found ?? ((await refreshCards()) ? store.findCard(request) : null);
   }
 
-  /** Tag 91, also of a decline: the card may then trust that it was its issuer who said no. */
+  /**
+   * Tag 91, also of a decline: the card may then trust that it was its issuer who said no. A card
+   * that was tapped is gone and hears nothing.
+   */
   async #authenticate(request: PurchaseRequest, decision: Decision): Promise<string | null> {
-    if (!decision.facts.arqcVerified || request.atc === null) return null;
+    if (!decision.facts.arqcVerified || request.atc === null || isTapped(request)) return null;
     const arc = toHex(asciiToBytes(decision.refusal?.responseCode ?? '00'));
     try {
       const { arpc } = await this.#ports.hsm.call({

@@ -98,6 +98,8 @@ export type PurchaseOptions = {
   readonly amount?: bigint;
   readonly atc?: number;
   readonly stan?: string;
+  /** Tapped: CVN 17, entry mode 07x. */
+  readonly tapped?: boolean;
   /** Null for a purchase without PIN. */
   readonly pin?: string | null;
   /** Values of field 55 that differ; they are signed by the card. */
@@ -108,7 +110,7 @@ export type PurchaseOptions = {
   readonly fields?: Iterable<readonly [number, FieldValue | undefined]>;
 };
 
-/** A new issuer with cards 1 (rich), 2 (1.00), 3 (expired) and 4 (blocked). */
+/** Cards 1 (rich), 2 (1.00), 3 (expired), 4 (blocked), 5 (refused) and 6 (no PIN tries left). */
 export class IssuerWorld {
   readonly store: IssuerStore;
   readonly clock: TestClock = testClock();
@@ -185,7 +187,7 @@ export class IssuerWorld {
     const message = makeMessage('0200', [
       ...commonFields({ pan, amount, stan: options.stan ?? this.nextStan() }),
       [14, EXPIRY],
-      [22, pin === null ? '052' : '051'],
+      [22, `${options.tapped ? '07' : '05'}${pin === null ? '2' : '1'}`],
       [35, `${pan}=${EXPIRY}220000000000`],
       [52, pin === null ? undefined : tdesEncrypt(KEYS.pin, pinBlockFormat0(pin, pan))],
       [55, iccData],
@@ -351,7 +353,7 @@ export function iccDataOf(
   const hasPin = facts.pin !== null;
   const values = new Map<string, Uint8Array>([
     ['9F27', fromHex('80')],
-    ['9F10', fromHex('07010103A0000001')],
+    ['9F10', fromHex(facts.tapped ? '07011703A0000001' : '07010103A0000001')],
     ['9F37', fromHex('7863AFC6')],
     ['9F36', numberBytes(facts.atc)],
     ['95', fromHex(hasPin ? '0000040000' : '0000000000')],
@@ -375,7 +377,7 @@ export function iccDataOf(
 }
 
 function cardFile(): string {
-  const card = (account: number, more: Readonly<Record<string, string>>): unknown => {
+  const card = (account: number, more: Readonly<Record<string, string | number>>): unknown => {
     const pan = panOf(account);
     const pvv = pinVerificationValue(KEYS.pvk, { pan, pvki: '1', pin: PIN });
     const ordinary = { name: `card-${account}`, pan, panSequenceNumber: '01', expiryYymm: EXPIRY };
@@ -387,5 +389,7 @@ function cardFile(): string {
     card(2, { balanceMinor: '100' }),
     card(3, { expiryYymm: '2610' }),
     card(4, { state: 'blocked' }),
+    card(5, { state: 'refused' }),
+    card(6, { pinFailures: 3 }),
   ]);
 }

@@ -6,8 +6,8 @@
 /** Wrong PINs in a row after which a card's PIN is refused unseen. */
 export const PIN_FAILURES_MAX = 3;
 
-/** Life of a card as the issuer sees it. */
-export type CardState = 'active' | 'blocked';
+/** Life of a card as the issuer sees it; `refused`: nothing is wrong with it, the bank says no. */
+export type CardState = 'active' | 'blocked' | 'refused';
 
 /** A card to be taken into the books; the account number itself is not kept. */
 export type NewCard = {
@@ -24,6 +24,8 @@ export type NewCard = {
   readonly currency: string;
   readonly state: CardState;
   readonly balanceMinor: bigint;
+  /** Wrong PINs in a row so far. */
+  readonly pinFailures: number;
   /** Ids of the opening transaction and its two entries; random, used once. */
   readonly opening: {
     readonly transactionId: string;
@@ -34,7 +36,6 @@ export type NewCard = {
 /** A card with what a decision needs to know, as of one moment. */
 export type CardView = Omit<NewCard, 'opening'> & {
   readonly accountId: string;
-  readonly pinFailures: number;
   /** Highest application transaction counter that was accepted. */
   readonly atcHighest: number;
   /** Whether the counter that was asked about was used before. */

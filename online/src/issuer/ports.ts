@@ -10,10 +10,14 @@ export type LineKeys = { readonly pin: KeyBlock; readonly mac: KeyBlock };
 export type IssuerKeys = { readonly imkAc: KeyBlock; readonly pvk: KeyBlock };
 
 /** Limits of an installation; minor units. */
-export type IssuerLimits = { readonly singleAmountMinor: bigint };
+export type IssuerLimits = {
+  readonly singleAmountMinor: bigint;
+  /** A tap of more wants a PIN (小额免密免签). */
+  readonly noPinMinor: bigint;
+};
 
-/** Limits of an installation that asks for nothing else: 50,000.00 a purchase. */
-export const ISSUER_LIMITS: IssuerLimits = { singleAmountMinor: 5_000_000n };
+/** Limits of an installation that asks for nothing else: 50,000.00 a purchase, 300.00 without PIN. */
+export const ISSUER_LIMITS: IssuerLimits = { singleAmountMinor: 5_000_000n, noPinMinor: 30_000n };
 
 /** A record for the log: no secrets, no card data. */
 export type IssuerLog = (record: {

@@ -4,6 +4,7 @@
  */
 import { TapError, toHex } from '@tapnpay/protocol/bytes';
 import {
+  CRYPTOGRAM_VERSION_17,
   TVR_1_CDA_FAILED,
   TVR_1_DDA_FAILED,
   TVR_1_SDA_FAILED,
@@ -19,10 +20,11 @@ import {
 import { transmissionDateTime } from '@tapnpay/protocol/iso8583';
 import { type CardView, PIN_FAILURES_MAX } from './model.ts';
 import type { IssuerPorts, LineKeys } from './ports.ts';
-import type { PurchaseRequest } from './request.ts';
+import { isTapped, type PurchaseRequest } from './request.ts';
 
 const PROCESSING_CODE_PURCHASE = '000000';
 const TAG_95_TERMINAL_VERIFICATION_RESULTS = '95';
+const TAG_9F10_ISSUER_APPLICATION_DATA = '9F10';
 const TAG_9F26_APPLICATION_CRYPTOGRAM = '9F26';
 const ARQC_BYTES = 8;
 
@@ -65,6 +67,7 @@ export const PURCHASE_STEPS: readonly { readonly name: string; readonly run: Ste
   { name: 'transactionCounter', run: checkTransactionCounter },
   { name: 'envelope', run: checkEnvelope },
   { name: 'dataAuthentication', run: checkDataAuthentication },
+  { name: 'cardholderVerification', run: checkCardholderVerification },
   { name: 'pin', run: checkPin },
   { name: 'limit', run: checkLimit },
   { name: 'balance', run: checkBalance },
@@ -101,7 +104,8 @@ function checkTransaction({ request, card }: KnownCard): StepResult {
 }
 
 function checkCardState({ card }: KnownCard): StepResult {
-  return card.state === 'active' ? {} : no('62', 'cardBlocked');
+  if (card.state === 'blocked') return no('62', 'cardBlocked');
+  return card.state === 'refused' ? no('05', 'doNotHonour') : {};
 }
 
 /** A card is good to the end of its month, by the clock of China. @see ISO 7813 (expiry date) */
@@ -111,7 +115,7 @@ function checkExpiry({ request, card, ports }: KnownCard): StepResult {
   return card.expiryYymm >= localYymm(ports.clock.nowMs()) ? {} : no('54', 'cardExpired');
 }
 
-/** CVN 01 over the data of field 55. @see PBOC3 P5 (CVN 01) */
+/** CVN 01 of an insertion, CVN 17 of a tap, over the data of field 55. @see PBOC3 P5 (CVN 01) */
 async function checkCryptogram({ request, ports }: KnownCard): Promise<StepResult> {
   const values = request.card?.expose();
   if (!values) return no('30', 'iccDataMalformed');
@@ -123,6 +127,11 @@ async function checkCryptogram({ request, ports }: KnownCard): Promise<StepResul
   } catch (thrown) {
     if (thrown instanceof TapError) return no('30', 'iccDataMissing');
     throw thrown;
+  }
+  // A tap is final at our answer: a cryptogram that was made for an insertion must not become one.
+  const version = values.get(TAG_9F10_ISSUER_APPLICATION_DATA)?.[2];
+  if (isTapped(request) && version !== CRYPTOGRAM_VERSION_17) {
+    return no('05', 'contactCryptogramTapped');
   }
   const { valid } = await ports.hsm.call({
     command: 'verifyArqc',
@@ -167,6 +176,8 @@ function checkEnvelope({ request }: KnownCard): StepResult {
 /** The terminal found that the chip's certificates or signature are wrong: our policy is no. */
 function checkDataAuthentication({ request }: KnownCard): StepResult {
   const tvr = request.card?.expose().get(TAG_95_TERMINAL_VERIFICATION_RESULTS);
+  // A tap's message may leave it out.
+  if (tvr === undefined && isTapped(request)) return {};
   if (tvr?.length !== TVR_BYTES) return no('30', 'iccDataMissing');
   const hasFailed = [TVR_1_SDA_FAILED, TVR_1_DDA_FAILED, TVR_1_CDA_FAILED].some((bit) =>
     tvrHas(tvr, bit),
@@ -174,10 +185,22 @@ function checkDataAuthentication({ request }: KnownCard): StepResult {
   return hasFailed ? no('05', 'dataAuthenticationFailed') : {};
 }
 
-/** The third wrong PIN in a row is the last that is looked at. @see ISO 9564-1 §7 */
+/**
+ * A tap above the limit without a PIN: 61, for the amount is what is too much. Our cards are no
+ * consumer devices, so no other method is believed; an insertion's rules are the card's CVM list.
+ */
+function checkCardholderVerification({ request, ports }: KnownCard): StepResult {
+  if (!isTapped(request) || request.pinBlock) return {};
+  return request.amountMinor <= ports.limits.noPinMinor ? {} : no('61', 'noPinLimit');
+}
+
+/**
+ * The third wrong PIN in a row is the last that is looked at; somebody guessed, so the card
+ * pays nothing without a PIN either. @see ISO 9564-1 §7
+ */
 async function checkPin({ request, card, lineKeys, ports }: KnownCard): Promise<StepResult> {
-  if (!request.pinBlock) return {};
   if (card.pinFailures >= PIN_FAILURES_MAX) return no('75', 'pinTriesExceeded');
+  if (!request.pinBlock) return {};
   const { valid } = await ports.hsm.call({
     command: 'verifyPin',
     pinKey: lineKeys.pin,

@@ -66,6 +66,14 @@ export type ReversalRequest = RequestBase & {
 
 type Digest = (text: string) => string;
 
+/** Field 22 of chip data through a reader's field. @see Q/CUP 006 (F22) */
+const ENTRY_MODE_CONTACTLESS = '07';
+
+/** Whether the card was tapped: nothing can be said to it any more. */
+export function isTapped(request: Pick<PurchaseRequest, 'entryMode'>): boolean {
+  return request.entryMode.startsWith(ENTRY_MODE_CONTACTLESS);
+}
+
 /** Reads a 0200. @throws Iso8583Error `ERR_ISO8583_MISSING` for a field that must be there. */
 export function readPurchase(message: Iso8583Message, digest: Digest): PurchaseRequest {
   const iccData = bytesField(message, DE_55_ICC_DATA);

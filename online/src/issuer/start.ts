@@ -97,7 +97,7 @@ export async function startIssuer(input: IssuerConfig): Promise<RunningIssuer> {
       hsm,
       keys: { imkAc: partyKeys.imkAc.keyBlock, pvk: partyKeys.pvk.keyBlock },
       limits: config.singleAmountMinor
-        ? { singleAmountMinor: BigInt(config.singleAmountMinor) }
+        ? { ...ISSUER_LIMITS, singleAmountMinor: BigInt(config.singleAmountMinor) }
         : ISSUER_LIMITS,
       refreshCards: () => refreshCards().catch(cardFileFault(log)),
       isReplyDropped: openDropReply(dataDir, config.lab && (config.lab.faults ?? {})),

@@ -45,7 +45,6 @@ export class MemoryIssuerStore implements IssuerStore {
     this.#cards.set(card.cardId, {
       ...rest,
       accountId,
-      pinFailures: 0,
       atcHighest: 0,
       version: 0n,
       atcs: new Set(),

@@ -65,7 +65,7 @@ export function cardOf(row: CardRow): CardView {
   };
 }
 
-export function rowOfCard(card: NewCard): Readonly<Record<string, string>> {
+export function rowOfCard(card: NewCard): Readonly<Record<string, string | number>> {
   return {
     card_id: card.cardId,
     name: card.name,
@@ -77,6 +77,7 @@ export function rowOfCard(card: NewCard): Readonly<Record<string, string>> {
     pvv: card.pvv,
     currency: card.currency,
     state: card.state,
+    pin_failures: card.pinFailures,
   };
 }
 

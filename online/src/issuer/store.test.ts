@@ -38,6 +38,7 @@ function newCard(balanceMinor = 1000n): NewCard {
     currency: '156',
     state: 'active',
     balanceMinor,
+    pinFailures: 0,
     opening: { transactionId: id('tx'), entryIds: [id('entry'), id('entry')] },
   };
 }
@@ -124,9 +125,11 @@ function contract(name: string, open: () => Promise<Opened | null>): void {
       assert.equal(found.panMasked, '629999******0001');
       const { opening: _, ...facts } = card;
       assert.deepEqual({ ...found, ...facts }, found);
-      const poor = newCard(0n);
+      const poor = { ...newCard(0n), state: 'refused', pinFailures: 3 } as const;
       assert.equal(await store.importCards([poor], NOW_MS), 1);
-      assert.equal((await view(store, poor)).balanceMinor, 0n);
+      const { opening: _poor, ...poorFacts } = poor;
+      const seen = await view(store, poor);
+      assert.deepEqual({ ...seen, ...poorFacts }, seen);
       const other = { ...card, panSequenceNumber: '02', atc: null };
       assert.equal(await store.findCard(other), null);
     });

@@ -18,7 +18,7 @@ CREATE TABLE cards (
   pvki text NOT NULL,
   pvv text NOT NULL,
   currency text NOT NULL,
-  state text NOT NULL CHECK (state IN ('active', 'blocked')),
+  state text NOT NULL CHECK (state IN ('active', 'blocked', 'refused')),
   account_id text NOT NULL REFERENCES accounts,
   pin_failures integer NOT NULL DEFAULT 0 CHECK (pin_failures BETWEEN 0 AND 3),
   atc_highest integer NOT NULL DEFAULT 0,
@@ -205,9 +205,9 @@ BEGIN
     FROM jsonb_populate_recordset(NULL::accounts, card -> 'accounts')
     ON CONFLICT (account_id) DO NOTHING;
   INSERT INTO cards (card_id, name, pan_lookup, pan_masked, pan_sequence_number, expiry_yymm,
-      pvki, pvv, currency, state, account_id)
+      pvki, pvv, currency, state, pin_failures, account_id)
     SELECT card_id, name, pan_lookup, pan_masked, pan_sequence_number, expiry_yymm,
-      pvki, pvv, currency, state, account_id
+      pvki, pvv, currency, state, pin_failures, account_id
     FROM jsonb_populate_record(NULL::cards, card);
   IF ledger IS NOT NULL THEN
     INSERT INTO ledger_transactions
