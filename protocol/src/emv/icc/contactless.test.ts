@@ -100,6 +100,9 @@ test('GPO gives the cryptogram: each object, CVN 17 over amount, number, counter
   assert.equal(hexOf(values, '5F34'), '01');
   assert.equal(hexOf(values, '9F6C'), '2800');
   assert.equal(values.has('9F27'), false);
+  assert.equal(values.get('9F4B')?.length, 128);
+  const last = send(card, '00B2052400').data;
+  assert.equal(last, `700B9F6908${hexOf(values, '9F69')}`, 'the signature is in the answer only');
   const input = fromHex('0000000012347863AFC60103A0');
   const key = deriveSessionKey(fromHex(IMAGE.keys.udkAc), fromHex('0103'));
   assert.equal(hexOf(values, '9F26'), toHex(applicationCryptogram(key, input)));

@@ -1,4 +1,4 @@
-/** The virtual PBOC debit card. */
+/** The virtual PBOC debit card, contact and contactless. */
 export { ISSUER_AUTHENTICATION_DATA_BYTES } from './issuer-authentication.ts';
 export { PSE_NAME } from './selection.ts';
 export type { IccInterface } from './session.ts';

@@ -135,6 +135,8 @@ test('pre-processing: limits decide before a card is touched, the limit itself i
   const above = at(500_001n);
   assert.deepEqual(above.word, ['tryAnotherInterface', 'terminal:contactlessLimit']);
   assert.equal(above.commands.length, 0);
+  const highCvm = { ...TAP_LIMITS, cvmLimitMinor: 500_000n };
+  assert.deepEqual(at(500_000n, highCvm).word, ['approved', 'issuer:00']);
   assert.equal(ttqOf(at(30_000n)), '36800080');
   assert.equal(ttqOf(at(1n, { ...TAP_LIMITS, floorLimitMinor: 100n })), '36800080');
   const none = tap({ change: { aid: { contactless: null } } });
@@ -427,6 +429,25 @@ for (const [what, how, word, tvr, cvm] of ENDS) {
     assert.equal(run.requests[0]?.pinRequired ?? false, cvm === '420300');
   });
 }
+
+test('9F69 may have up to 16 bytes', () => {
+  const of = (reserved: string) =>
+    tap({ card: { elements: { '9F69': `01C0C1C2C32800${reserved}` } } }).outcome.dataAuthentication;
+  assert.equal(of('00'.repeat(9)), 'fDDA');
+  assert.equal(of('00'.repeat(10)), 'failed');
+});
+
+test('tag 8A: Z1 of a decline here, Z3 without the issuer, its code with it (EMV 4.3 B4 §A6)', () => {
+  const arc = (how: Tap): string =>
+    String.fromCharCode(...(tap(how).outcome.values.get('8A') ?? new Uint8Array(0)));
+  assert.equal(arc({ card: { elements: { '9F10': '0701170380000201' } } }), 'Z1');
+  assert.equal(arc({ online: { result: 'unable' } }), 'Z3');
+  assert.equal(arc({ online: { result: 'answered', responseCode: '51', scripts: [] } }), '51');
+  assert.equal(arc({ card: CTQ('8000'), driver: { enterPin: () => 'cancelled' } }), '');
+  const { phases } = tap({ online: { result: 'answered', responseCode: '51', scripts: [] } });
+  const online = phases.find(({ phase }) => phase === 'onlineProcessing');
+  assert.deepEqual(online?.facts, { result: 'answered', responseCode: '51', fault: null });
+});
 
 test('what is asked at the issuer must be readable: an answer of nonsense stays unknown', () => {
   const driver = { authorise: () => ({ result: 'answered', responseCode: 7 }) as never };

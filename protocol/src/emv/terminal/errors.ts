@@ -1,4 +1,4 @@
-/** Faults of the contact kernel: its own (`ERR_KERNEL_*`) and the card's (`ERR_CARD_*`). */
+/** Faults of the kernels: their own (`ERR_KERNEL_*`) and the card's (`ERR_CARD_*`). */
 import { TapError } from '../../bytes/index.ts';
 
 /** Stable codes of this folder. */

@@ -1,4 +1,4 @@
-/** The EMV and PBOC contact kernel: a generator that asks its driver for all input and output. */
+/** The EMV and PBOC kernels, contact and contactless: generators that ask a driver for all I/O. */
 export { type ActionDecision, tvrNames } from './action-analysis.ts';
 export { type CaPublicKey, type CaPublicKeyTable, loadCaPublicKeys } from './ca-keys.ts';
 export { contactTransaction } from './contact-transaction.ts';
