@@ -62,8 +62,8 @@ export function* verifyContactless(context: KernelContext): Kernel<ContactlessVe
 /**
  * PIN before device before signature, each only when both sides can.
  * DEVIATION: the claim of a consumer's device counts after a passed fDDA only. C-7 takes it from
- * any card that goes online; as 9F6C is under no cryptogram, a relay then sets the bit and no PIN is
- * asked for any amount. @see EMV C-7 §3.7
+ * any card that goes online; as 9F6C is under no cryptogram, a relay then sets the bit and no PIN
+ * is asked for any amount. @see EMV C-7 §3.7
  */
 function chooseMethod(context: KernelContext): Method {
   const both = (card: data.StatusBit, reader: data.StatusBit): boolean =>
