@@ -215,6 +215,7 @@ export class HelperApp {
       this.#say({ text: 'pairingIncomplete', code: null });
       return byId('do-pairing-code').focus();
     }
+    this.#say(null);
     this.#setBusy(true);
     const { origin } = this.#start;
     const answer = await requestPairing({ code, origin });

@@ -53,7 +53,7 @@ function drawHeader(): void {
 function draw(ui: Ui): readonly (Node | null)[] {
   const { name } = ui.screen;
   if (name === 'pairing') return [panel(ui, pairingForm(ui))];
-  if (name === 'offline') return [panel(ui, ...quietScreen(ui, 'offlineHint'), retryButton(ui))];
+  if (name === 'offline') return [panel(ui, ...offlineScreen(ui))];
   if (name === 'loading') return [panel(ui, ...quietScreen(ui, null))];
   if (ui.page === 'wallet') return walletParts(ui);
   if (name !== 'idle') return [panel(ui, ...paymentParts(ui))];
@@ -64,6 +64,11 @@ function panel(ui: Ui, ...parts: readonly (Node | null)[]): HTMLElement {
   const box = h('div', { class: `panel payment payment-${ui.screen.name}` });
   for (const part of parts) if (part !== null) box.append(part);
   return box;
+}
+
+function offlineScreen(ui: Ui): readonly (Node | null)[] {
+  const truth = ui.seen ? h('p', { class: 'hint' }, ui.t('offlineTruth')) : null;
+  return [...quietScreen(ui, 'offlineHint'), truth, retryButton(ui)];
 }
 
 function quietScreen(ui: Ui, hint: HelperKey | null): readonly (Node | null)[] {

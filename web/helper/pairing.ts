@@ -14,12 +14,14 @@ export type PairingAnswer =
   | { readonly kind: 'refused'; readonly text: HelperKey; readonly code: string }
   | { readonly kind: 'away' };
 
-const REFUSALS: Readonly<Record<string, HelperKey>> = {
-  ERR_NOT_PAIRED: 'pairingNeeded',
-  ERR_PAIRING_CODE: 'pairingWrong',
-  ERR_PAIRING_TRIES: 'pairingTries',
-  ERR_ORIGIN: 'pairingOrigin',
-};
+const REFUSALS: ReadonlyMap<string, HelperKey> = new Map(
+  Object.entries({
+    ERR_NOT_PAIRED: 'pairingNeeded',
+    ERR_PAIRING_CODE: 'pairingWrong',
+    ERR_PAIRING_TRIES: 'pairingTries',
+    ERR_ORIGIN: 'pairingOrigin',
+  } as const),
+);
 const TOO_MANY_REQUESTS = 429;
 
 /** One request; never throws. */
@@ -53,7 +55,7 @@ function refusalOf(status: number, body: unknown, isWithoutCode: boolean): Pairi
   const bare = body as { code?: unknown; error?: { code?: unknown } } | null;
   const said = bare?.error?.code ?? bare?.code;
   const code = typeof said === 'string' ? said : `HTTP ${status}`;
-  const known = REFUSALS[code];
+  const known = REFUSALS.get(code);
   if (known === 'pairingWrong' && isWithoutCode) {
     return { kind: 'refused', text: 'pairingNeeded', code };
   }

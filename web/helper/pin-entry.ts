@@ -25,7 +25,7 @@ export function createPinEntry(): PinEntry {
   return { digits: new Uint8Array(PIN_DIGITS_MAX), length: 0 };
 }
 
-/** Takes one key. After `cancelled` nothing is left; after `complete` the digits are the caller's. */
+/** Takes one key. `cancelled` leaves nothing; after `complete` the digits are the caller's. */
 export function pressPinKey(entry: PinEntry, key: PinKey): PinStep {
   if (key.key === 'digit') return addDigit(entry, key.digit);
   if (key.key === 'backspace') return removeDigit(entry);

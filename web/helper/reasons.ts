@@ -2,41 +2,45 @@
 import type { HelperKey } from './texts.ts';
 
 /** Response codes of field 39. */
-const RESPONSE_TEXTS: Readonly<Record<string, HelperKey>> = {
-  '01': 'reasonCallBank',
-  '05': 'reasonCallBank',
-  '14': 'reasonCardUnknown',
-  '41': 'reasonCardBlocked',
-  '43': 'reasonCardBlocked',
-  '51': 'reasonFunds',
-  '54': 'reasonExpired',
-  '55': 'reasonPinWrong',
-  '57': 'reasonCardBlocked',
-  '61': 'reasonLimit',
-  '62': 'reasonCardBlocked',
-  '65': 'reasonLimit',
-  '75': 'reasonPinTries',
-  '91': 'reasonBankAway',
-  '96': 'reasonBankAway',
-  '98': 'reasonBankAway',
-};
+const RESPONSE_TEXTS: ReadonlyMap<string, HelperKey> = new Map(
+  Object.entries({
+    '01': 'reasonCallBank',
+    '05': 'reasonCallBank',
+    '14': 'reasonCardUnknown',
+    '41': 'reasonCardBlocked',
+    '43': 'reasonCardBlocked',
+    '51': 'reasonFunds',
+    '54': 'reasonExpired',
+    '55': 'reasonPinWrong',
+    '57': 'reasonCardBlocked',
+    '61': 'reasonLimit',
+    '62': 'reasonCardBlocked',
+    '65': 'reasonLimit',
+    '75': 'reasonPinTries',
+    '91': 'reasonBankAway',
+    '96': 'reasonBankAway',
+    '98': 'reasonBankAway',
+  } as const),
+);
 
-const REASON_TEXTS: Readonly<Record<string, HelperKey>> = {
-  ERR_USER_CANCELLED: 'reasonYouCancelled',
-  ERR_USER_TIMEOUT: 'reasonUserTimeout',
-  ERR_CARD_TIMEOUT: 'reasonCardTimeout',
-  ERR_PIN_TIMEOUT: 'reasonPinTimeout',
-  ERR_CARD_REMOVED: 'reasonCardRemoved',
-  ERR_CARD_TRANSPORT: 'reasonCardRemoved',
-  ERR_PIN_FORMAT: 'reasonPinMissing',
-  ERR_BUSY: 'reasonBusy',
-  'cardholder:pin': 'reasonPinMissing',
-  'cardholder:application': 'reasonYouCancelled',
-  'card:blocked': 'reasonCardBlocked',
-  'card:useContact': 'reasonUseContact',
-  'terminal:noApplication': 'reasonNotAccepted',
-  'gateway:unable': 'reasonBankAway',
-};
+const REASON_TEXTS: ReadonlyMap<string, HelperKey> = new Map(
+  Object.entries({
+    ERR_USER_CANCELLED: 'reasonYouCancelled',
+    ERR_USER_TIMEOUT: 'reasonUserTimeout',
+    ERR_CARD_TIMEOUT: 'reasonCardTimeout',
+    ERR_PIN_TIMEOUT: 'reasonPinTimeout',
+    ERR_CARD_REMOVED: 'reasonCardRemoved',
+    ERR_CARD_TRANSPORT: 'reasonCardRemoved',
+    ERR_PIN_FORMAT: 'reasonPinMissing',
+    ERR_BUSY: 'reasonBusy',
+    'cardholder:pin': 'reasonPinMissing',
+    'cardholder:application': 'reasonYouCancelled',
+    'card:blocked': 'reasonCardBlocked',
+    'card:useContact': 'reasonUseContact',
+    'terminal:noApplication': 'reasonNotAccepted',
+    'gateway:unable': 'reasonBankAway',
+  } as const),
+);
 
 const FAMILIES: readonly (readonly [RegExp, HelperKey])[] = [
   [/^ERR_CHANNEL_/, 'reasonChannel'],
@@ -50,21 +54,23 @@ const FAMILIES: readonly (readonly [RegExp, HelperKey])[] = [
 export function reasonText(reason: string | null): HelperKey | null {
   if (reason === null) return null;
   const [, responseCode] = /^(?:issuer|switch):([0-9A-Z]{2})$/.exec(reason) ?? [];
-  const known = responseCode ? RESPONSE_TEXTS[responseCode] : REASON_TEXTS[reason];
+  const known = responseCode ? RESPONSE_TEXTS.get(responseCode) : REASON_TEXTS.get(reason);
   return known ?? FAMILIES.find(([family]) => family.test(reason))?.[1] ?? null;
 }
 
 /** Refusals of a command to the agent. */
-const ERROR_TEXTS: Readonly<Record<string, HelperKey>> = {
-  ERR_CARD_IN_USE: 'errorCardInUse',
-  ERR_CARD_UNKNOWN: 'errorCardUnknown',
-  ERR_CARD_INTERFACE: 'errorCardInterface',
-  ERR_READER_OCCUPIED: 'gestureTakeOut',
-  ERR_SESSION: 'errorNoPayment',
-  ERR_TOO_LATE: 'errorTooLate',
-};
+const ERROR_TEXTS: ReadonlyMap<string, HelperKey> = new Map(
+  Object.entries({
+    ERR_CARD_IN_USE: 'errorCardInUse',
+    ERR_CARD_UNKNOWN: 'errorCardUnknown',
+    ERR_CARD_INTERFACE: 'errorCardInterface',
+    ERR_READER_OCCUPIED: 'gestureTakeOut',
+    ERR_SESSION: 'errorNoPayment',
+    ERR_TOO_LATE: 'errorTooLate',
+  } as const),
+);
 
 /** A refused command in words; the code is shown beside it. */
 export function errorText(code: string): HelperKey {
-  return ERROR_TEXTS[code] ?? 'errorOther';
+  return ERROR_TEXTS.get(code) ?? 'errorOther';
 }

@@ -46,7 +46,7 @@ export function screenKey(screen: Screen): string {
   return `${state.name} ${session}${turn}`;
 }
 
-/** The message of Esc and of the cancel button; null where it is too late or there is no payment. */
+/** The message of Esc and of the cancel button; null without a payment or when it is too late. */
 export function cancelMessage(screen: Screen): WindowMessage | null {
   if (!('payment' in screen)) return null;
   const { session, state } = screen.payment;

@@ -14,8 +14,12 @@ export const HELPER_TEXTS = {
   loading: { zh: '正在连接支付助手…', en: 'Connecting to the helper…' },
   offline: { zh: '与支付助手的连接已断开', en: 'The helper does not answer' },
   offlineHint: {
-    zh: '正在自动重连。请确认终端里的程序还在运行。如果刚才已经刷过卡,是否扣款以支付页面为准,请勿重复支付。',
-    en: 'Trying again by itself. Check that the program in the terminal still runs. If you had presented your card already, the pay page knows the truth: do not pay twice.',
+    zh: '正在自动重连。请确认终端里的程序还在运行。',
+    en: 'Trying again by itself. Check that the program in the terminal still runs.',
+  },
+  offlineTruth: {
+    zh: '如果已经刷过卡,是否扣款以支付页面为准,请勿重复支付。',
+    en: 'If you had presented your card, look at the pay page before you pay again.',
   },
   idle: { zh: '暂无待付款项', en: 'No payment is waiting' },
   idleHint: {
@@ -29,8 +33,8 @@ export const HELPER_TEXTS = {
 
   pairingTitle: { zh: '配对这个浏览器', en: 'Pair this browser' },
   pairingWhy: {
-    zh: '只需一次。配对之后,只有这个浏览器能使用本机的支付助手。',
-    en: 'Once only. After that, this browser may use the payment helper of this computer, and no other.',
+    zh: '只需一次。没有配对的浏览器不能使用本机的支付助手。',
+    en: 'Once only. Other browsers still cannot use the payment helper of this computer.',
   },
   pairingWhere: {
     zh: '请输入启动程序的终端里显示的配对码。',
@@ -67,8 +71,8 @@ export const HELPER_TEXTS = {
   gatewayOrigin: { zh: '支付页面', en: 'Pay page' },
   connecting: { zh: '正在建立安全通道…', en: 'Opening the secure channel…' },
   connectingHint: {
-    zh: '金额和商户将取自网关签名的订单,而不是网页。',
-    en: 'Amount and merchant will come from the order that the gateway signed, not from the web page.',
+    zh: '金额和商户以网关签名的订单为准。',
+    en: 'Amount and merchant come from the order that the gateway signed.',
   },
   consentTitle: { zh: '确认这笔付款?', en: 'Pay this amount?' },
   consentHint: {
@@ -83,7 +87,7 @@ export const HELPER_TEXTS = {
   takeOutFirst: { zh: '请先取出读卡器里的卡', en: 'Take the card out first' },
   takeOutFirstHint: {
     zh: '每笔付款都要重新挥卡或插卡,留在读卡器里的卡不会被扣款。',
-    en: 'Every payment needs a fresh tap or insertion, so that a card left in the reader is never charged.',
+    en: 'Every payment needs a fresh tap or insertion: a card left in is never charged.',
   },
   againRemoved: {
     zh: '卡片移开过早,未扣款。请再刷一次。',
@@ -253,8 +257,8 @@ export const HELPER_TEXTS = {
 
   walletTitle: { zh: '虚拟卡包', en: 'Virtual wallet' },
   walletSubtitle: {
-    zh: '模拟器:虚拟卡,测试资金。选一张卡,像真卡一样挥卡或插卡,看看每种卡会怎样。',
-    en: 'A simulator: virtual cards, test money. Choose a card, then tap or insert it like a real one and see what each does.',
+    zh: '模拟器:虚拟卡,测试资金。选一张卡,挥卡或插卡,看看会怎样。',
+    en: 'A simulator: virtual cards, test money. Tap or insert one and see what it does.',
   },
   cards: { zh: '卡片', en: 'Cards' },
   readerTitle: { zh: '读卡器', en: 'Reader' },

@@ -1,4 +1,4 @@
-/** What every part of the agent's pages is made with: its texts, its state and what it may ask for. */
+/** What every part of these pages is made with: texts, state, and what it may ask for. */
 import type { WindowMessage, WindowPayment, WindowView } from '@tapnpay/protocol/wire';
 import { h } from '../shared/dom.ts';
 import { createTranslator } from '../shared/i18n.ts';
