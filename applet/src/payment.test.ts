@@ -3,79 +3,25 @@
  * each lost end is told, and that nothing is called paid that is not.
  */
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
-import { fromHex } from '@tapnpay/protocol/bytes';
-import type { IccImage } from '@tapnpay/protocol/emv/data';
-import { createVirtualIcc } from '@tapnpay/protocol/emv/icc';
-import { nodeCiphers, systemRandom } from '@tapnpay/protocol/node';
-import type { ElementPayResult, TerminalParametersJson } from '@tapnpay/protocol/wire';
-import { type GatewayScript, TestGateway } from '../../protocol/node/gateway.test-peer.ts';
-import { SAMPLE_PAN, sampleCard } from '../../protocol/src/emv/icc/sample.test-card.ts';
-import { createPaymentApplication } from './index.ts';
-import { type HostScript, ScriptedHost } from './scripted-host.test-host.ts';
+import type { GatewayScript } from '../../protocol/node/gateway.test-peer.ts';
+import { SAMPLE_PAN } from '../../protocol/src/emv/icc/sample.test-card.ts';
+import {
+  caKey,
+  callsOf,
+  hopsOf,
+  image,
+  parameters,
+  pay,
+  type Run,
+  typesOf,
+} from './payment.test-kit.ts';
 
-function rsaKey(modulusLength: number) {
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength, publicExponent: 3 });
-  const jwk = privateKey.export({ format: 'jwk' });
-  const part = (text: string | undefined) => new Uint8Array(Buffer.from(text ?? '', 'base64url'));
-  return { modulus: part(jwk.n), privateExponent: part(jwk.d), publicExponent: part(jwk.e) };
-}
-
-const keys = { ca: rsaKey(1408), issuer: rsaKey(1152), icc: rsaKey(1024) };
-const { image, caKey } = sampleCard(nodeCiphers, keys);
-const parameters: TerminalParametersJson = {
-  countryCode: '0156',
-  terminalType: '22',
-  terminalCapabilities: 'E068C0',
-  additionalTerminalCapabilities: 'F000F0A001',
-  aids: [
-    {
-      aid: 'A000000333010101',
-      applicationVersion: '0030',
-      tacDefault: 'D84000A800',
-      tacDenial: '0010000000',
-      tacOnline: 'D84004F800',
-      floorLimitMinor: '0',
-      defaultDdol: '9F3704',
-    },
-  ],
-  caPublicKeys: [caKey],
-};
-
-type Run = {
-  readonly result: ElementPayResult;
-  readonly gateway: TestGateway;
-  readonly host: ScriptedHost;
-};
-
-function pay(
-  script: GatewayScript = {},
-  hostScript: HostScript = {},
-  change: { readonly image?: Partial<IccImage>; readonly parameters?: object } = {},
-): Run {
-  const icc = createVirtualIcc({
-    image: { ...image, ...change.image },
-    ciphers: nodeCiphers,
-    random: systemRandom,
-  });
-  const gateway = new TestGateway(fromHex(image.keys.udkAc), script);
-  const host = new ScriptedHost((command) => icc.transmit(command), gateway, hostScript);
-  const application = createPaymentApplication({
-    elementId: '00112233445566AA',
-    parameters: { ...parameters, ...change.parameters },
-    ciphers: nodeCiphers,
-  });
-  const intent = { orderId: 'order-1', interface: 'contact', serverName: 'gateway' } as const;
-  return { result: host.run(application.pay(intent)), gateway, host };
-}
-
-const typesOf = ({ gateway }: Run) => gateway.received.map(({ type }) => type);
-const apdusOf = ({ host }: Run) => host.calls.filter(({ call }) => call === 'cardTransmit').length;
+const apdusOf = (run: Run) => callsOf(run, 'cardTransmit');
 
 test('an approved payment: ARQC and signature hold, the card ends with a TC, hops in order', () => {
   const run = pay();
-  const { result, gateway, host } = run;
+  const { result, gateway } = run;
   assert.equal(result.outcome, 'approved');
   assert.equal(result.charged, 'yes');
   assert.equal(result.reason, null);
@@ -89,14 +35,17 @@ test('an approved payment: ARQC and signature hold, the card ends with a TC, hop
   assert.equal(result.card?.panMasked, '629999******0009');
   assert.ok(gateway.isArqcValid && gateway.isElementSignatureValid);
   assert.deepEqual(typesOf(run), ['hello', 'orderRequest', 'payment', 'completion']);
-  const names = host.hops.map(({ name }) => name);
   const inOrder = ['channel', 'tap', 'check', 'cryptogram', 'seal', 'finish', 'confirm'];
-  assert.deepEqual(names, inOrder);
+  assert.deepEqual(hopsOf(run), inOrder);
+  assert.equal(result.interface, 'contact');
+  assert.equal(callsOf(run, 'releaseCard'), 1);
 });
 
 test('the sealed payment carries what field 2, 14, 35, 52 and 55 need', () => {
   const { payment } = pay().gateway;
   assert.equal(payment?.pan, SAMPLE_PAN);
+  assert.equal(payment?.interface, 'contact');
+  assert.equal(payment?.applicationLabel, 'PBOC DEBIT');
   assert.equal(payment?.panSequenceNumber, '01');
   assert.equal(payment?.expiryYymm, '3112');
   assert.ok(payment?.track2.startsWith(`${SAMPLE_PAN}D3112`));
@@ -138,10 +87,10 @@ test('a wrong ARPC after an approval: the card refuses, the gateway is told AAC 
   assert.equal(completion.completion.secondType, 'AAC');
 });
 
-test('a card pulled before each APDU up to the cryptogram: abandoned, nothing charged', () => {
+test('a card pulled before each APDU up to the cryptogram, for good: nothing charged', () => {
   const whole = pay();
   const sentAt = whole.host.calls.findIndex(
-    (call, index) => call.call === 'channelSend' && index > 10,
+    (call, index) => call.call === 'channelSend' && index > 12,
   );
   const beforeSend = whole.host.calls
     .slice(0, sentAt)
@@ -234,6 +183,7 @@ for (const [what, script, code] of [
     assert.deepEqual([run.result.outcome, run.result.reason], ['cancelled', code]);
     assert.equal(run.result.charged, 'no');
     assert.equal(apdusOf(run), 0);
+    assert.equal(callsOf(run, 'presentCard'), 0, 'nobody is asked for a card');
   });
 }
 
@@ -312,7 +262,7 @@ test('bad acceptance parameters end in a coded fault before the card is touched'
   const bent = [{ ...caKey, sha1: '00'.repeat(20) }];
   const run = pay({}, {}, { parameters: { caPublicKeys: bent } });
   assert.deepEqual([run.result.outcome, run.result.reason], ['cancelled', 'ERR_KERNEL_CA_KEY']);
-  assert.equal(apdusOf(run), 0);
+  assert.equal(callsOf(run, 'presentCard'), 0);
 });
 
 test('a card without our application is declined offline and the order stays payable', () => {

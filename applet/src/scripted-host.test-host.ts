@@ -4,6 +4,8 @@ import { fromHex, toHex } from '@tapnpay/protocol/bytes';
 import { Iso7816Error } from '@tapnpay/protocol/iso7816';
 import {
   applicationMessageShape,
+  type CardInterface,
+  type CardRequest,
   type ChannelFacts,
   checkShape,
   encodeJsonFrame,
@@ -18,11 +20,28 @@ import { AppletError } from './errors.ts';
 
 const EXPORTER = new Uint8Array(32).fill(0xe5);
 
+type Transmit = (command: Uint8Array) => Uint8Array;
+
+/** How one request for a card is answered. */
+export type Presentation =
+  | {
+      readonly interface: CardInterface;
+      /** The card is gone before this APDU of the presentation, counted from 1. */
+      readonly removedBefore?: number;
+      /** The code of its going; ERR_CARD_REMOVED when none is said. */
+      readonly code?: string;
+    }
+  | { readonly fault: string };
+
 /** What the host does otherwise. */
 export type HostScript = {
-  /** The card is pulled before this APDU, counted from 1. */
+  /** One contact card when nothing is said. After the last one ERR_CARD_REMOVED. */
+  readonly presentations?: readonly Presentation[];
+  /** Shorthand: one contact card, pulled before this APDU. */
   readonly cardRemovedBefore?: number;
   readonly pin?: 'entered' | 'cancelled';
+  /** The card leaves at the PIN of these presentations. */
+  readonly cardRemovedAtPin?: readonly number[];
   readonly channel?: Partial<ChannelFacts>;
   /** Splits what the gateway says into pieces of this many bytes. */
   readonly pieceBytes?: number;
@@ -32,21 +51,23 @@ export type HostScript = {
 export class ScriptedHost {
   readonly hops: Pick<HopRecord, 'name' | 'facts'>[] = [];
   readonly calls: HostCall[] = [];
-  readonly #transmit: (command: Uint8Array) => Uint8Array;
+  readonly requests: CardRequest[] = [];
+  readonly #powerUp: (cardInterface: CardInterface) => Transmit;
   readonly #gateway: TestGateway;
   readonly #script: HostScript;
   readonly #client = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   readonly #decoder = new JsonFrameDecoder(32_768);
   #incoming: Uint8Array[] = [];
   #isClosed = false;
-  #apduCount = 0;
+  #card: Transmit | null = null;
+  #pinCount = 0;
 
   constructor(
-    transmit: (command: Uint8Array) => Uint8Array,
+    powerUp: (cardInterface: CardInterface) => Transmit,
     gateway: TestGateway,
     script: HostScript = {},
   ) {
-    this.#transmit = transmit;
+    this.#powerUp = powerUp;
     this.#gateway = gateway;
     this.#script = script;
   }
@@ -69,12 +90,14 @@ export class ScriptedHost {
 
   #answer(call: HostCall): HostAnswers[HostCall['call']] {
     switch (call.call) {
+      case 'presentCard':
+        return this.#present(call);
+      case 'releaseCard':
+        this.#card = null;
+        return null;
       case 'cardTransmit':
-        this.#apduCount += 1;
-        if (this.#apduCount >= (this.#script.cardRemovedBefore ?? Number.POSITIVE_INFINITY)) {
-          throw new Iso7816Error('ERR_CARD_REMOVED', 'pulled');
-        }
-        return this.#transmit(call.command);
+        if (this.#card === null) throw new Iso7816Error('ERR_CARD_REMOVED', 'no card is there');
+        return this.#card(call.command);
       case 'channelOpen':
         return { protocol: 'TLSv1.3', mutual: true, resumed: false, ...this.#script.channel };
       case 'channelSend':
@@ -97,8 +120,7 @@ export class ScriptedHost {
         return verify('sha256', call.data, options, call.signature);
       }
       case 'sealPin':
-        if (this.#script.pin === 'cancelled') return null;
-        return { block: new Uint8Array(16).fill(0xb4), ksn: new Uint8Array(12).fill(0x01) };
+        return this.#sealPin();
       case 'random':
         return new Uint8Array(call.lengthBytes).fill(0x37);
       case 'clock':
@@ -107,6 +129,37 @@ export class ScriptedHost {
         this.hops.push({ name: call.name, facts: call.facts });
         return null;
     }
+  }
+
+  #present({ call: _, ...request }: CardRequest & { readonly call: 'presentCard' }): CardInterface {
+    this.requests.push(request);
+    const { presentations, cardRemovedBefore } = this.#script;
+    const one: Presentation =
+      cardRemovedBefore === undefined
+        ? { interface: 'contact' }
+        : { interface: 'contact', removedBefore: cardRemovedBefore };
+    const next = (presentations ?? [one])[this.requests.length - 1];
+    if (next === undefined) throw codedFault('ERR_CARD_REMOVED');
+    if ('fault' in next) throw codedFault(next.fault);
+    const transmit = this.#powerUp(next.interface);
+    const { removedBefore = Number.POSITIVE_INFINITY, code = 'ERR_CARD_REMOVED' } = next;
+    let count = 0;
+    this.#card = (command) => {
+      count += 1;
+      if (count >= removedBefore) throw codedFault(code);
+      return transmit(command);
+    };
+    return next.interface;
+  }
+
+  #sealPin(): HostAnswers['sealPin'] {
+    const block = new Uint8Array(16).fill(0xb4 + this.#pinCount);
+    this.#pinCount += 1;
+    if (this.#script.cardRemovedAtPin?.includes(this.requests.length)) {
+      throw codedFault('ERR_CARD_REMOVED');
+    }
+    if (this.#script.pin === 'cancelled') return null;
+    return { block, ksn: new Uint8Array(12).fill(this.#pinCount) };
   }
 
   #send(data: Uint8Array): null {
@@ -140,6 +193,10 @@ export class ScriptedHost {
 }
 
 function channelClosed(): AppletError {
-  // The code is the element's; here only the code matters.
-  return new AppletError('ERR_CHANNEL_CLOSED' as AppletError['code'], 'closed');
+  return codedFault('ERR_CHANNEL_CLOSED');
+}
+
+/** The codes are the element's and the agent's; here only the code matters. */
+function codedFault(code: string): AppletError {
+  return new AppletError(code as AppletError['code'], 'scripted');
 }
