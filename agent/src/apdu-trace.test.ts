@@ -49,6 +49,16 @@ test('a record that is no TLV is hidden whole; another answer is shown', () => {
   assert.equal(maskResponse(fromHex('0084000008'), challenge), '01020304050607089000');
 });
 
+test("a tap's GPO answer keeps its cryptogram and loses track 2, whole when it is cut", () => {
+  const gpo = fromHex('80A8000002830000');
+  const objects = concatBytes(tlv('57', `${PAN}D311222F`), tlv('9F26', '1122334455667788'));
+  const answer = concatBytes(encodeTlv('77', objects), OK);
+  const masked = maskResponse(gpo, answer);
+  assert.equal(masked, `7719570C${'*'.repeat(24)}9F260811223344556677889000`);
+  const cut = concatBytes(encodeTlv('77', objects).slice(0, 14), OK);
+  assert.equal(maskResponse(gpo, cut), `${'*'.repeat(28)}9000`);
+});
+
 test('a cut answer, and one without status word, are shown as nothing', () => {
   assert.equal(maskResponse(READ_RECORD, Uint8Array.of(0x62)), '**');
   assert.equal(maskResponse(READ_RECORD, fromHex('1234')), '****');

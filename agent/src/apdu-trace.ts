@@ -26,11 +26,12 @@ const PAN_TAGS: ReadonlySet<string> = new Set(['5A']);
  * number, PIN data, and the card's certificate, whose recovered text holds the PAN.
  */
 const HIDDEN_TAGS: ReadonlySet<string> = new Set([
-  ...['56', '57', '9F1F', '9F20', '5F20', '9F0B', '9F61', '99', '9F46', '9F2D'],
+  ...['56', '57', '9F6B', '9F1F', '9F20', '5F20', '9F0B', '9F61', '99', '9F46', '9F2D'],
 ]);
 const INS_VERIFY = 0x20;
 const INS_PIN_CHANGE = 0x24;
-const INS_READ_RECORD = 0xb2;
+/** Commands whose answers hold PAN or track 2: READ RECORD, and GPO of a contactless card. */
+const INS_WITH_ACCOUNT: ReadonlySet<number | null> = new Set([0xb2, 0xa8]);
 
 /** Reports each exchange, masked, after its answer. */
 export function traceCard(card: CardChannel, onApdu: (record: ApduRecord) => void): CardChannel {
@@ -59,7 +60,7 @@ export function maskCommand(wire: Uint8Array): string {
   return toHex(wire.subarray(0, 5)) + stars(Math.max(0, wire.length - 5));
 }
 
-/** An answer without cardholder data. What cannot be read as TLV is hidden in a record. */
+/** An answer without cardholder data. What cannot be read as TLV is hidden where an account could be in it. */
 export function maskResponse(command: Uint8Array, wire: Uint8Array): string {
   let response: ResponseApdu;
   try {
@@ -86,7 +87,7 @@ function maskData(ins: number | null, data: Uint8Array): string {
     if (!holdsHidden(objects)) return toHex(data);
     return objects.map(maskObject).join('');
   } catch {
-    return ins === INS_READ_RECORD ? stars(data.length) : toHex(data);
+    return INS_WITH_ACCOUNT.has(ins) ? stars(data.length) : toHex(data);
   }
 }
 

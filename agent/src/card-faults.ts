@@ -5,10 +5,12 @@ import {
   decodeTlv,
   encodeResponse,
   type ResponseApdu,
+  type Tlv,
 } from '@tapnpay/protocol/iso7816';
 import { AgentError } from './errors.ts';
 import { cardRemoved } from './virtual-cards.ts';
 
+const INS_GET_PROCESSING_OPTIONS = 0xa8;
 const INS_GENERATE_AC = 0xae;
 /** P1 bits 8-7 of GENERATE AC: 10 asks for an ARQC. @see EMV 4.3 B3 §6.5.5 */
 const P1_ASKS_ARQC = 0x80;
@@ -19,7 +21,10 @@ const FORMAT_1_CRYPTOGRAM_OFFSET_BYTES = 3;
 const CRYPTOGRAM_BYTES = 8;
 const APDU_NUMBER_MAX = 255;
 
-/** A card fault by name; null for a name that is no card fault. */
+/**
+ * A card fault by name; null for a name that is no card fault. It counts the APDUs of one
+ * presentation: give it each presented card anew.
+ */
 export function cardFault(name: string): ((card: CardChannel) => CardChannel) | null {
   if (name === 'flip-arqc') return flipArqc;
   if (!name.startsWith('card-removed')) return null;
@@ -42,16 +47,19 @@ export function removeBefore(card: CardChannel, apduNumber: number): CardChannel
   };
 }
 
-/** One bit of the cryptogram is wrong in the answer to the GENERATE AC that asks for an ARQC. */
+/**
+ * One bit of the first ARQC is wrong: in the answer to the GENERATE AC that asks for it, or in that
+ * of a contactless GET PROCESSING OPTIONS.
+ */
 export function flipArqc(card: CardChannel): CardChannel {
   let flipped = false;
   return {
     transmit: async (command) => {
       const answer = await card.transmit(command);
-      const isFirst = command[1] === INS_GENERATE_AC && command[2] === P1_ASKS_ARQC;
-      if (flipped || !isFirst) return answer;
+      const offsetOf = flipped ? null : cryptogramOffsetIn(command);
+      if (offsetOf === null) return answer;
       const response = decodeResponse(answer);
-      const offsetBytes = cryptogramOffset(response);
+      const offsetBytes = offsetOf(response);
       if (offsetBytes === null) return answer;
       flipped = true;
       const data = response.data.slice();
@@ -62,14 +70,30 @@ export function flipArqc(card: CardChannel): CardChannel {
   };
 }
 
-/** Where the cryptogram stands in the answer, or null when there is none. */
-function cryptogramOffset({ data }: ResponseApdu): number | null {
-  if (data.length === 0) return null;
-  const [template] = decodeTlv(data);
-  if (template === undefined) return null;
-  const valueOffsetBytes = data.length - template.value.length;
-  if (template.tag === TAG_80_FORMAT_1) return valueOffsetBytes + FORMAT_1_CRYPTOGRAM_OFFSET_BYTES;
-  const object = template.children?.find((child) => child.tag === TAG_9F26_CRYPTOGRAM);
+/** How to find the cryptogram in the answer to this command; null when it brings none. */
+function cryptogramOffsetIn(
+  command: Uint8Array,
+): ((response: ResponseApdu) => number | null) | null {
+  const [, ins, p1] = command;
+  if (ins === INS_GENERATE_AC && p1 === P1_ASKS_ARQC) {
+    return (response) => format1Offset(response) ?? format2Offset(response);
+  }
+  // By contact the same command answers AIP and AFL, which hold no 9F26.
+  return ins === INS_GET_PROCESSING_OPTIONS ? format2Offset : null;
+}
+
+function templateOf({ data }: ResponseApdu): Tlv | undefined {
+  return data.length === 0 ? undefined : decodeTlv(data)[0];
+}
+
+function format1Offset(response: ResponseApdu): number | null {
+  const template = templateOf(response);
+  if (template?.tag !== TAG_80_FORMAT_1) return null;
+  return response.data.length - template.value.length + FORMAT_1_CRYPTOGRAM_OFFSET_BYTES;
+}
+
+function format2Offset(response: ResponseApdu): number | null {
+  const object = templateOf(response)?.children?.find(({ tag }) => tag === TAG_9F26_CRYPTOGRAM);
   // Two bytes of tag, one of length.
   return object === undefined ? null : object.offsetBytes + 3;
 }

@@ -184,6 +184,26 @@ test('flip-arqc changes one bit of the first ARQC, in either format (B3 §6.5.5.
   }
 });
 
+test('flip-arqc changes the cryptogram in a contactless GPO answer, not in that of a contact one', async () => {
+  const fields = [
+    ...[encodeTlv('82', fromHex('7C00')), encodeTlv('9F36', fromHex('0001'))],
+    ...[encodeTlv('9F26', cryptogram), encodeTlv('9F10', fromHex('07010103A0000001'))],
+  ];
+  const tapped = concatBytes(encodeTlv('77', concatBytes(...fields)), fromHex('9000'));
+  const card = cardFault('flip-arqc')?.(echo(tapped));
+  const bent = await card?.transmit(GPO);
+  assert.ok(bent);
+  const differing = [...bent].flatMap((byte, index) => (byte === tapped[index] ? [] : [index]));
+  const last = toHex(tapped).indexOf(toHex(cryptogram)) / 2 + 7;
+  assert.deepEqual(differing, [last]);
+  assert.deepEqual(await card?.transmit(GPO), tapped, 'once only');
+  const inserted = concatBytes(
+    encodeTlv('80', fromHex('7C00080101001001020118010400')),
+    fromHex('9000'),
+  );
+  assert.deepEqual(await cardFault('flip-arqc')?.(echo(inserted)).transmit(GPO), inserted);
+});
+
 test('flip-arqc leaves other commands and refusals alone', async () => {
   const answer = fromHex('9000');
   const card = cardFault('flip-arqc')?.(echo(answer));
@@ -205,6 +225,10 @@ test('card-removed@N rejects before APDU N and stays away; a wrong N is refused'
   await assert.rejects(card.transmit(SELECT), { code: 'ERR_CARD_REMOVED' });
   await assert.rejects(card.transmit(SELECT), { code: 'ERR_CARD_REMOVED' });
   assert.equal(reached, 2);
+  const again = cardFault('card-removed@3')?.(echo(fromHex('9000')));
+  await again?.transmit(SELECT);
+  await again?.transmit(SELECT);
+  await assert.rejects(Promise.resolve(again?.transmit(SELECT)), { code: 'ERR_CARD_REMOVED' });
   for (const name of ['card-removed', 'card-removed@0', 'card-removed@256', 'card-removed@x']) {
     assert.throws(() => cardFault(name), { code: 'ERR_CARD_FAULT' });
   }
