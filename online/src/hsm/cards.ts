@@ -2,7 +2,13 @@
 import { join } from 'node:path';
 import { type Clock, luhnCheckDigit, type RandomSource, toHex } from '@tapnpay/protocol/bytes';
 import { parseIccImage } from '@tapnpay/protocol/emv/data';
-import { type CaPublicKeyJson, type Hsm, type KeyBlock, KeyUsage } from '@tapnpay/protocol/wire';
+import {
+  type CaPublicKeyJson,
+  type CardInterfaces,
+  type Hsm,
+  type KeyBlock,
+  KeyUsage,
+} from '@tapnpay/protocol/wire';
 import { type PartyKeys, readPartyKeys } from '../runtime/party-keys.ts';
 import { systemClock, systemRandom } from '../runtime/system.ts';
 import { HsmError } from './errors.ts';
@@ -25,6 +31,12 @@ export type CardSpec = {
   readonly cardholderName: string;
   /** Card keys under an issuer master key that the issuer does not have. */
   readonly isWrongIssuerKey: boolean;
+  /** Wrong PINs in a row that the issuer has seen; none when left out. */
+  readonly pinFailures?: number;
+  /** Application identifier; PBOC debit when left out. */
+  readonly aid?: string;
+  /** `dual` when left out. */
+  readonly interfaces?: CardInterfaces;
 };
 
 /** What the issuer is told of a card; `<dataDir>/issuer-cards.json` is a list of these. */
@@ -37,7 +49,10 @@ export type CardRecord = {
   readonly pvv: string;
   readonly balanceMinor: string;
   readonly currency: string;
-  readonly state: 'active' | 'blocked';
+  /** `refused`: the issuer says 05, do not honour. */
+  readonly state: 'active' | 'blocked' | 'refused';
+  /** Wrong PINs in a row so far. */
+  readonly pinFailures: number;
 };
 
 /** What came of a personalisation. */
@@ -54,6 +69,10 @@ const CURRENCY = '156';
 const LAB_PIN = '123456';
 const RICH_MINOR = '10000000';
 const POOR_MINOR = '100';
+const PIN_TRIES = 3;
+/** PBOC credit; and an application of ours that no terminal is told to take. */
+const AID_PBOC_CREDIT = 'A000000333010102';
+const AID_FOREIGN = 'A0000003330101F1';
 const MONTHS_VALID = 60;
 const MONTHS_EXPIRED = -3;
 /** How long before its expiry a card became effective. */
@@ -84,6 +103,23 @@ export const LAB_CARDS: readonly CardSpec[] = [
   { ...ORDINARY, name: 'expired', pan: labPan('000000003'), monthsValid: MONTHS_EXPIRED },
   { ...ORDINARY, name: 'blocked', pan: labPan('000000004'), state: 'blocked' },
   { ...ORDINARY, name: 'wrong-issuer-key', pan: labPan('000000005'), isWrongIssuerKey: true },
+  {
+    ...ORDINARY,
+    name: 'travel',
+    pan: labPan('000000006'),
+    label: 'TRAVEL CREDIT',
+    aid: AID_PBOC_CREDIT,
+  },
+  { ...ORDINARY, name: 'pin-blocked', pan: labPan('000000007'), pinFailures: PIN_TRIES },
+  { ...ORDINARY, name: 'refused', pan: labPan('000000008'), state: 'refused' },
+  {
+    ...ORDINARY,
+    name: 'insert-only',
+    pan: labPan('000000009'),
+    interfaces: 'asksForInsertion',
+  },
+  { ...ORDINARY, name: 'contact-only', pan: labPan('000000010'), interfaces: 'contactOnly' },
+  { ...ORDINARY, name: 'foreign', pan: labPan('000000011'), aid: AID_FOREIGN },
 ];
 
 /**
@@ -158,6 +194,8 @@ export async function personaliseCard(
     pin,
     label,
     cardholderName,
+    ...(card.aid === undefined ? {} : { aid: card.aid }),
+    ...(card.interfaces === undefined ? {} : { interfaces: card.interfaces }),
   });
 }
 
@@ -167,8 +205,9 @@ export function recordOf(
   pvv: string,
 ): CardRecord {
   const { name, pan, panSequenceNumber, expiryYymm, balanceMinor, state } = card;
+  const pinFailures = card.pinFailures ?? 0;
   const head = { name, pan, panSequenceNumber, expiryYymm };
-  return { ...head, pvki: PVKI, pvv, balanceMinor, currency: CURRENCY, state };
+  return { ...head, pvki: PVKI, pvv, balanceMinor, currency: CURRENCY, state, pinFailures };
 }
 
 async function foreignMasterKey(makers: {

@@ -155,15 +155,21 @@ async function lab() {
 test('lab cards have an image, a record and a PAN with a check digit', async () => {
   const { dataDir, first, path } = await lab();
   assert.deepEqual(
-    first.records.map(({ name, balanceMinor, state, expiryYymm }) =>
-      [name, balanceMinor, state, expiryYymm].join(' '),
+    first.records.map(({ name, balanceMinor, state, expiryYymm, pinFailures }) =>
+      [name, balanceMinor, state, expiryYymm, pinFailures].join(' '),
     ),
     [
-      'debit 10000000 active 3111',
-      'low-balance 100 active 3111',
-      'expired 10000000 active 2608',
-      'blocked 10000000 blocked 3111',
-      'wrong-issuer-key 10000000 active 3111',
+      'debit 10000000 active 3111 0',
+      'low-balance 100 active 3111 0',
+      'expired 10000000 active 2608 0',
+      'blocked 10000000 blocked 3111 0',
+      'wrong-issuer-key 10000000 active 3111 0',
+      'travel 10000000 active 3111 0',
+      'pin-blocked 10000000 active 3111 3',
+      'refused 10000000 refused 3111 0',
+      'insert-only 10000000 active 3111 0',
+      'contact-only 10000000 active 3111 0',
+      'foreign 10000000 active 3111 0',
     ],
   );
   for (const record of first.records) {
@@ -179,6 +185,27 @@ test('lab cards have an image, a record and a PAN with a check digit', async () 
   const [caKey] = JSON.parse(readFileSync(join(dataDir, 'ca-public-keys.json'), 'utf8'));
   assert.equal(caKey.index, 'F0');
   assert.equal(LAB_CARDS.length, first.records.length);
+  assert.equal(new Set(first.records.map(({ pan }) => pan)).size, LAB_CARDS.length);
+});
+
+test('lab cards are dual but for three; one has another label, one an AID of its own', async () => {
+  const { path } = await lab();
+  const images = LAB_CARDS.map(({ name }) => parseIccImage(readFileSync(path(name), 'utf8')));
+  const special = images.map(({ aid, label, contactless, contactlessRefusal }, index) => {
+    const side = contactless === null ? 'contact' : (contactlessRefusal ?? 'dual');
+    return [LAB_CARDS[index]?.name, aid, label, side].join('/');
+  });
+  const ordinary = special.filter((text) => text.endsWith('/A000000333010101/PBOC DEBIT/dual'));
+  assert.equal(ordinary.length, LAB_CARDS.length - 4);
+  assert.deepEqual(
+    special.filter((text) => !ordinary.includes(text)),
+    [
+      'travel/A000000333010102/TRAVEL CREDIT/dual',
+      'insert-only/A000000333010101/PBOC DEBIT/6984',
+      'contact-only/A000000333010101/PBOC DEBIT/contact',
+      'foreign/A0000003330101F1/PBOC DEBIT/dual',
+    ],
+  );
 });
 
 test('the issuer finds the cryptogram of its cards right, of the foreign one wrong', async () => {

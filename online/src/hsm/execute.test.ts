@@ -208,6 +208,9 @@ test('fields that are missing, malformed or unknown are refused by name, never e
     ['personaliseCard', { pin: '123' }],
     ['personaliseCard', { label: '' }],
     ['personaliseCard', { cardholderName: 'é' }],
+    ['personaliseCard', { label: '旅行卡' }],
+    ['personaliseCard', { aid: 'A0000003' }],
+    ['personaliseCard', { interfaces: 'both' }],
   ];
   for (const [command, change] of wrong) {
     assert.equal(

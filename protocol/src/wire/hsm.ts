@@ -22,6 +22,12 @@ export type HsmCaller = 'gateway' | 'switch' | 'issuer' | 'bureau' | 'ceremony';
 /** Which card a card key is derived for. */
 export type CardId = { readonly pan: string; readonly panSequenceNumber: string };
 
+/**
+ * What a new card does in a reader's field. `contactOnly`: nothing; `asksForInsertion`: it answers
+ * 6984, as a card whose risk management wants the contact interface.
+ */
+export type CardInterfaces = 'dual' | 'contactOnly' | 'asksForInsertion';
+
 /** Hex in upper case everywhere; clear keys and PINs never appear in an answer. */
 export type HsmRequest =
   | { readonly command: 'status' }
@@ -71,7 +77,7 @@ export type HsmRequest =
       readonly pvki: string;
       readonly pvv: string;
     }
-  /** CVN 01 over already assembled AC input. */
+  /** CVN 01 or 17 over already assembled AC input. */
   | {
       readonly command: 'verifyArqc';
       readonly imkAc: KeyBlock;
@@ -120,6 +126,10 @@ export type HsmRequest =
       /** Ten years before the expiry when left out. */
       readonly effectiveYymm?: string;
       readonly cardholderName?: string;
+      /** Application identifier; PBOC debit when left out. */
+      readonly aid?: string;
+      /** `dual` when left out. */
+      readonly interfaces?: CardInterfaces;
     };
 export type HsmCommand = HsmRequest['command'];
 

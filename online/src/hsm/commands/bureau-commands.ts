@@ -6,10 +6,17 @@ import { deriveIccMasterKey } from '@tapnpay/protocol/crypto';
 import {
   AID_PBOC_DEBIT,
   buildIccImage,
+  type IccImageRequest,
   issueIssuerCertificate,
   makeCaKeyEntry,
 } from '@tapnpay/protocol/emv/issuer';
-import { KeyUsage, textShape } from '@tapnpay/protocol/wire';
+import {
+  type CardInterfaces,
+  hexShape,
+  KeyUsage,
+  oneOfShape,
+  textShape,
+} from '@tapnpay/protocol/wire';
 import { pinVerificationValue } from './pin-commands.ts';
 import {
   type Command,
@@ -32,7 +39,19 @@ const CERTIFICATE_SERIAL_BYTES = 3;
 const ISSUER_IDENTIFIER_DIGITS = 6;
 /** How long before its expiry a card is effective when the bureau does not say. */
 const EFFECTIVE_YEARS = 10;
+/** Length of an application identifier. @see ISO 7816-4 */
+const AID_BYTES_MIN = 5;
+const AID_BYTES_MAX = 16;
 const CARDHOLDER_NAME = 'LAB/CARDHOLDER';
+
+/** What each kind of card says in a reader's field. */
+const CONTACTLESS_SIDE: Readonly<
+  Record<CardInterfaces, Pick<IccImageRequest, 'contactless' | 'contactlessRefusal'>>
+> = {
+  dual: {},
+  contactOnly: { contactless: null },
+  asksForInsertion: { contactlessRefusal: '6984' },
+};
 
 const yymm = textShape(4, /^[0-9]{2}(?:0[1-9]|1[0-2])$/);
 
@@ -56,6 +75,8 @@ export const personaliseCardCommand: Command<'personaliseCard'> = command<
     pin: textShape(12, /^[0-9]{4,12}$/),
     label: textShape(16, /^[ -~]+$/),
     cardholderName: optionalShape(textShape(26, /^[ -~]{2,}$/)),
+    aid: optionalShape(hexShape({ min: AID_BYTES_MIN, max: AID_BYTES_MAX })),
+    interfaces: optionalShape(oneOfShape('dual', 'contactOnly', 'asksForInsertion')),
   },
   keys: ({ imkAc, imkMac, imkEnc, pvk }) => ({
     imkAc: [imkAc, KeyUsage.issuerMasterAc],
@@ -69,6 +90,7 @@ export const personaliseCardCommand: Command<'personaliseCard'> = command<
     const { ca, issuer } = rsa.authority();
     const image = buildIccImage(ciphers, {
       ...holderData(request),
+      ...CONTACTLESS_SIDE[request.interfaces ?? 'dual'],
       keys: {
         udkAc: deriveIccMasterKey(keys.imkAc, pan, panSequenceNumber),
         udkMac: deriveIccMasterKey(keys.imkMac, pan, panSequenceNumber),
@@ -104,6 +126,7 @@ function holderData(request: Personalisation): {
   readonly effectiveYymm: string;
   readonly cardholderName: string;
   readonly label: string;
+  readonly aid: string;
 } {
   const { card, expiryYymm, label } = request;
   return {
@@ -112,6 +135,7 @@ function holderData(request: Personalisation): {
     effectiveYymm: request.effectiveYymm ?? effectiveBefore(expiryYymm),
     cardholderName: request.cardholderName ?? CARDHOLDER_NAME,
     label,
+    aid: request.aid ?? AID_PBOC_DEBIT,
   };
 }
 

@@ -22,7 +22,7 @@ const SCRIPT_DATA_BYTES_MAX = 251;
 const atc = exactHex(2);
 const cryptogram = exactHex(APPLICATION_CRYPTOGRAM_BYTES);
 
-/** Whether the card made `arqc` over `data` (CVN 01). */
+/** Whether the card made `arqc` over `data` (CVN 01 and 17). */
 export const verifyArqcCommand: Command<'verifyArqc'> = command<'verifyArqc', 'imk'>('verifyArqc', {
   callers: ['issuer'],
   fields: {
