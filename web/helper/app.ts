@@ -328,6 +328,7 @@ export class HelperApp {
     const parts = this.#start.draw(ui).filter((part) => part !== null);
     this.#content.replaceChildren(...parts);
     this.#main.dataset['state'] = screen.name;
+    this.#main.dataset['turn'] = screenKey(screen);
     this.#main.dataset['page'] = ui.page;
     this.#main.dataset['outcome'] = screen.name === 'end' ? screen.end.outcome : '';
     document.title = `${translate(promptOf(screen))} · Tap & Pay`;

@@ -17,47 +17,47 @@ export const CARD_TITLES = {
 
 export const CARD_PURPOSES = {
   debit: {
-    zh: '一切正常,挥卡、插卡都行。挥卡超过 300 元要输密码。',
+    zh: '一切正常，挥卡、插卡都行。挥卡超过 300 元要输密码。',
     en: 'Works either way. A tap above ¥300 asks for the PIN.',
   },
   travel: {
-    zh: '另一张正常的卡,应用名称不同,收据上看得出来。',
+    zh: '另一张正常的卡，应用名称不同，收据上看得出来。',
     en: 'A second good card. Its application has another name: compare the receipts.',
   },
   'low-balance': {
-    zh: '账户里钱不够,发卡行答复 51。',
+    zh: '账户里钱不够，发卡行答复 51。',
     en: 'Too little money in its account: the issuer answers 51.',
   },
   expired: {
-    zh: '已过有效期。终端会发现,付款不会成功。',
+    zh: '已过有效期。终端会发现，付款不会成功。',
     en: 'Past its expiry date. The terminal notices, and the payment is refused.',
   },
   blocked: {
-    zh: '已在银行冻结,密码正确也会被拒绝。',
+    zh: '已在银行冻结，密码正确也会被拒绝。',
     en: 'Blocked at its bank: refused even with the right PIN.',
   },
   'pin-blocked': {
-    zh: '密码输错次数已用完,发卡行答复 75。',
+    zh: '密码输错次数已用完，发卡行答复 75。',
     en: 'No PIN tries are left: the issuer answers 75.',
   },
   refused: {
-    zh: '发卡行直接拒绝,答复 05,不说原因。',
+    zh: '发卡行直接拒绝，答复 05，不说原因。',
     en: 'The issuer just says no: answer 05, without a reason.',
   },
   'insert-only': {
-    zh: '挥卡时会要求改为插卡 (6984),订单不变。',
+    zh: '挥卡时会要求改为插卡（6984），订单不变。',
     en: 'When tapped it asks to be inserted (6984). The order stays.',
   },
   'contact-only': {
-    zh: '没有天线的老卡,只能插卡。',
+    zh: '没有天线的老卡，只能插卡。',
     en: 'An older card without an antenna: insert it.',
   },
   foreign: {
-    zh: '别的卡组织的卡,终端里没有它的应用标识。',
+    zh: '别的卡组织的卡，终端里没有它的应用标识。',
     en: 'Of a scheme that this terminal does not take: no common application.',
   },
   'wrong-issuer-key': {
-    zh: '卡里的密钥与银行的不同,密文验证不过,付款被拒绝。',
+    zh: '卡里的密钥与银行的不同，密文验证不过，付款被拒绝。',
     en: 'Its chip and its bank hold different keys: the cryptogram does not verify.',
   },
   other: { zh: '一张虚拟卡。', en: 'A virtual card.' },

@@ -146,7 +146,7 @@ function simulator(ui: Ui, state: { readonly takeOutFirst: boolean }): HTMLEleme
       'p',
       { class: 'small simulator-head' },
       h('strong', { id: 'simulator-title' }, t('simulator')),
-      h('span', { class: 'quiet' }, ` ${t('simulatorHint')}`),
+      state.takeOutFirst ? null : h('span', { class: 'quiet' }, ` ${t('simulatorHint')}`),
     ),
     ...(state.takeOutFirst ? [takeAwayButton(ui)] : [cardList(ui), readerControls(ui)]),
   );

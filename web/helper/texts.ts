@@ -18,16 +18,16 @@ export const HELPER_TEXTS = {
     en: 'Trying again by itself. Check that the program in the terminal still runs.',
   },
   offlineTruth: {
-    zh: '如果已经刷过卡,是否扣款以支付页面为准,请勿重复支付。',
+    zh: '如果已经刷过卡，是否扣款以支付页面为准，请勿重复支付。',
     en: 'If you had presented your card, look at the pay page before you pay again.',
   },
   idle: { zh: '暂无待付款项', en: 'No payment is waiting' },
   idleHint: {
-    zh: '在支付页面点击“刷卡支付”后,这里会显示金额并请您确认。',
+    zh: '在支付页面点击“刷卡支付”后，这里会显示金额并请您确认。',
     en: 'Choose “Pay by card” on a pay page: the amount then appears here for you to confirm.',
   },
   idleOpenerHint: {
-    zh: '已与支付页面配对,正在等待它发来付款请求。',
+    zh: '已与支付页面配对，正在等待它发来付款请求。',
     en: 'Paired with the pay page. Waiting for its payment.',
   },
 
@@ -44,23 +44,23 @@ export const HELPER_TEXTS = {
   pairingForOrigin: { zh: '请求配对的支付页面', en: 'Pay page that asks' },
   pairingOk: { zh: '配对', en: 'Pair' },
   pairingBusy: { zh: '正在核对…', en: 'Checking…' },
-  pairingIncomplete: { zh: '配对码共 8 位,请输入完整。', en: 'The code has 8 characters.' },
+  pairingIncomplete: { zh: '配对码共 8 位，请输入完整。', en: 'The code has 8 characters.' },
   pairingWrong: {
     zh: '配对码不对。请与终端里显示的核对后再试。',
     en: 'That is not the code. Compare it with the terminal and try again.',
   },
   pairingTries: {
-    zh: '输错次数过多,请一分钟后再试。',
+    zh: '输错次数过多，请一分钟后再试。',
     en: 'Too many wrong codes. Wait a minute, then try again.',
   },
   pairingOrigin: {
-    zh: '支付助手不认识打开此窗口的网站,因此不会把权限交给它。',
+    zh: '支付助手不认识打开此窗口的网站，因此不会把权限交给它。',
     en: 'The helper does not know the website that opened this window and gives it no rights.',
   },
   pairingNeeded: { zh: '这个浏览器尚未配对。', en: 'This browser is not paired yet.' },
-  pairingOther: { zh: '配对没有成功,请再试一次。', en: 'Pairing did not work. Please try again.' },
+  pairingOther: { zh: '配对没有成功，请再试一次。', en: 'Pairing did not work. Please try again.' },
   pairingAway: {
-    zh: '支付助手没有响应。请确认程序在运行,然后再试。',
+    zh: '支付助手没有响应。请确认程序在运行，然后再试。',
     en: 'The helper does not answer. Check that it runs, then try again.',
   },
   pairingDone: { zh: '配对成功', en: 'Paired' },
@@ -74,9 +74,9 @@ export const HELPER_TEXTS = {
     zh: '金额和商户以网关签名的订单为准。',
     en: 'Amount and merchant come from the order that the gateway signed.',
   },
-  consentTitle: { zh: '确认这笔付款?', en: 'Pay this amount?' },
+  consentTitle: { zh: '确认这笔付款？', en: 'Pay this amount?' },
   consentHint: {
-    zh: '确认后才刷卡,现在不会扣款。',
+    zh: '确认后才刷卡，现在不会扣款。',
     en: 'You present your card next. Nothing is charged before that.',
   },
   confirm: { zh: '确认付款', en: 'Confirm' },
@@ -86,19 +86,19 @@ export const HELPER_TEXTS = {
   presentContactless: { zh: '请挥卡', en: 'Tap your card' },
   takeOutFirst: { zh: '请先取出读卡器里的卡', en: 'Take the card out first' },
   takeOutFirstHint: {
-    zh: '每笔付款都要重新挥卡或插卡,留在读卡器里的卡不会被扣款。',
+    zh: '每笔付款都要重新挥卡或插卡，留在读卡器里的卡不会被扣款。',
     en: 'Every payment needs a fresh tap or insertion: a card left in is never charged.',
   },
   againRemoved: {
-    zh: '卡片移开过早,未扣款。请再刷一次。',
+    zh: '卡片移开过早，未扣款。请再刷一次。',
     en: 'The card moved too soon. Nothing was charged: present it again.',
   },
   againContact: {
-    zh: '这张卡要求插卡,未扣款。请改用插卡。',
+    zh: '这张卡要求插卡，未扣款。请改用插卡。',
     en: 'This card asks to be inserted. Nothing was charged: please insert it.',
   },
   againOther: {
-    zh: '没有读到卡片,未扣款。请再刷一次。',
+    zh: '没有读到卡片，未扣款。请再刷一次。',
     en: 'The card could not be read. Nothing was charged: present it again.',
   },
   contactOnlyAmount: { zh: '这笔付款只能插卡。', en: 'This payment takes an inserted card only.' },
@@ -109,7 +109,7 @@ export const HELPER_TEXTS = {
 
   simulator: { zh: '模拟读卡器', en: 'Simulated reader' },
   simulatorHint: {
-    zh: '选一张虚拟卡,再挥卡或插卡。',
+    zh: '选一张虚拟卡，再挥卡或插卡。',
     en: 'Choose a virtual card, then tap or insert it.',
   },
   chooseCard: { zh: '选择虚拟卡', en: 'Choose a virtual card' },
@@ -123,19 +123,19 @@ export const HELPER_TEXTS = {
   gestureTakeOut: { zh: '请先取走读卡器上的卡。', en: 'Take the card off the reader first.' },
   gestureChoose: { zh: '请先选一张卡。', en: 'Choose a card first.' },
   gestureNoAntenna: {
-    zh: '这张卡没有天线,不能挥卡。',
+    zh: '这张卡没有天线，不能挥卡。',
     en: 'This card has no antenna to tap with.',
   },
   gestureNoContacts: {
-    zh: '这张卡没有触点,不能插卡。',
+    zh: '这张卡没有触点，不能插卡。',
     en: 'This card has no contacts to insert.',
   },
   gestureInsertAsked: { zh: '这次只能插卡。', en: 'Only an inserted card is taken now.' },
   gestureTapAsked: { zh: '这次只能挥卡。', en: 'Only a tapped card is taken now.' },
-  liftEarly: { zh: '提前移开:在第几条指令之前', en: 'Lift early, before command no.' },
-  liftOff: { zh: '留空:正常刷卡', en: 'Empty: the card stays' },
+  liftEarly: { zh: '提前移开：在第几条指令之前', en: 'Lift early, before command no.' },
+  liftOff: { zh: '留空：正常刷卡', en: 'Empty: the card stays' },
   liftAfter: {
-    zh: '第 {number} 条之前移开(挥卡时一般是 {command})',
+    zh: '第 {number} 条之前移开（挥卡时一般是 {command}）',
     en: 'Gone before command {number} (in a tap usually {command})',
   },
   liftAfterFirst: {
@@ -144,8 +144,8 @@ export const HELPER_TEXTS = {
   },
   liftWrong: { zh: '请输入 1 到 255 之间的数。', en: 'Enter a number from 1 to 255.' },
 
-  readingContactless: { zh: '读卡中,请勿移开', en: 'Reading, hold still' },
-  readingContact: { zh: '读卡中,请勿拔卡', en: 'Reading, leave the card in' },
+  readingContactless: { zh: '读卡中，请勿移开', en: 'Reading, hold still' },
+  readingContact: { zh: '读卡中，请勿拔卡', en: 'Reading, leave the card in' },
   readingHint: { zh: '通常不到一秒。', en: 'This takes about a second.' },
 
   pinTitle: { zh: '请输入密码', en: 'Enter your PIN' },
@@ -153,8 +153,8 @@ export const HELPER_TEXTS = {
   pinCount: { zh: '已输入 {count} 位', en: '{count} digits entered' },
   pinFor: { zh: '向 {merchant} 支付 {amount}', en: '{amount} to {merchant}' },
   pinSafe: {
-    zh: '密码在本窗口内加密,网页和助手都看不到。',
-    en: 'Encrypted in this window. Neither web page nor helper can read it.',
+    zh: '密码在本窗口内加密，只有安全芯片能解开，支付页面看不到。',
+    en: 'Encrypted here for the secure element. The pay page never sees it.',
   },
   pinSandbox: { zh: '测试卡的密码是 123456', en: 'Test cards have the PIN 123456' },
   pinOk: { zh: '确定', en: 'OK' },
@@ -163,26 +163,26 @@ export const HELPER_TEXTS = {
   pinTooShort: { zh: '密码至少 4 位。', en: 'A PIN has at least 4 digits.' },
   pinFull: { zh: '密码最多 12 位。', en: 'A PIN has at most 12 digits.' },
   pinNotSealed: {
-    zh: '密码无法加密,没有发送。请取消后重新付款。',
+    zh: '密码无法加密，没有发送。请取消后重新付款。',
     en: 'The PIN could not be encrypted and was not sent. Cancel and pay again.',
   },
   pinNotSent: {
-    zh: '连接中断,密码没有发送。请重新输入。',
+    zh: '连接中断，密码没有发送。请重新输入。',
     en: 'The connection was lost and the PIN was not sent. Enter it again.',
   },
 
-  authorisingContact: { zh: '处理中,请勿拔卡', en: 'Processing, keep the card in' },
+  authorisingContact: { zh: '处理中，请勿拔卡', en: 'Processing, keep the card in' },
   authorisingContactless: { zh: '正在等待银行答复', en: 'Waiting for the bank' },
   authorisingHint: {
-    zh: '付款已送往银行,现在不能取消。',
+    zh: '付款已送往银行，现在不能取消。',
     en: 'The payment is on its way to the bank and can no longer be cancelled.',
   },
   stillWorking: {
-    zh: '仍在处理,比平时慢一些,请稍候。',
+    zh: '仍在处理，比平时慢一些，请稍候。',
     en: 'Still working. This takes longer than usual, please wait.',
   },
   removeCard: { zh: '请取走卡片', en: 'Remove your card' },
-  removeCardHint: { zh: '卡片已用完,可以拿走了。', en: 'The card is done. You can take it away.' },
+  removeCardHint: { zh: '卡片已用完，可以拿走了。', en: 'The card is done. You can take it away.' },
 
   endApproved: { zh: '交易成功', en: 'Approved' },
   endApprovedHint: { zh: '收据在支付页面上。', en: 'The receipt is on the pay page.' },
@@ -193,14 +193,14 @@ export const HELPER_TEXTS = {
   },
   endUnknown: { zh: '结果确认中', en: 'Result not known yet' },
   endUnknownHint: {
-    zh: '正在向银行核实,请勿重复支付。支付页面会显示最终结果。',
+    zh: '正在向银行核实，请勿重复支付。支付页面会显示最终结果。',
     en: 'We are checking with your bank. Do not pay again yet: the pay page will show the result.',
   },
   endCancelled: { zh: '已取消', en: 'Cancelled' },
   endCancelledHint: { zh: '未扣款。', en: 'Nothing was charged.' },
   endFailed: { zh: '付款中断', en: 'The payment stopped' },
   endFailedHint: {
-    zh: '是否扣款以支付页面为准,请先查看再决定是否重新支付。',
+    zh: '是否扣款以支付页面为准，请先查看再决定是否重新支付。',
     en: 'The pay page shows whether anything was charged. Look there before you pay again.',
   },
   closingIn: { zh: '窗口将在 {seconds} 秒后关闭', en: 'Closes in {seconds} s' },
@@ -208,7 +208,7 @@ export const HELPER_TEXTS = {
   mayClose: { zh: '可以关闭此页面了。', en: 'You can close this page.' },
 
   reasonCallBank: {
-    zh: '发卡行拒绝了交易,请联系您的银行。',
+    zh: '发卡行拒绝了交易，请联系您的银行。',
     en: 'Your bank refused. Please contact it.',
   },
   reasonCardUnknown: { zh: '银行不认识这个卡号。', en: 'The bank does not know this card number.' },
@@ -250,25 +250,25 @@ export const HELPER_TEXTS = {
   },
   errorNoPayment: { zh: '这笔付款已经结束。', en: 'This payment is over already.' },
   errorTooLate: {
-    zh: '付款已送往银行,现在不能取消。',
+    zh: '付款已送往银行，现在不能取消。',
     en: 'The payment is on its way to the bank and can no longer be cancelled.',
   },
-  errorOther: { zh: '操作没有成功,请重试。', en: 'That did not work. Please try again.' },
+  errorOther: { zh: '操作没有成功，请重试。', en: 'That did not work. Please try again.' },
 
   walletTitle: { zh: '虚拟卡包', en: 'Virtual wallet' },
   walletSubtitle: {
-    zh: '模拟器:虚拟卡,测试资金。选一张卡,挥卡或插卡,看看会怎样。',
+    zh: '模拟器：虚拟卡，测试资金。选一张卡，挥卡或插卡，看看会怎样。',
     en: 'A simulator: virtual cards, test money. Tap or insert one and see what it does.',
   },
   cards: { zh: '卡片', en: 'Cards' },
   readerTitle: { zh: '读卡器', en: 'Reader' },
   readerEmpty: { zh: '读卡器上没有卡', en: 'No card on the reader' },
-  readerContact: { zh: '已插入:{card}', en: 'Inserted: {card}' },
-  readerContactless: { zh: '感应区内:{card}', en: 'In the field: {card}' },
+  readerContact: { zh: '已插入：{card}', en: 'Inserted: {card}' },
+  readerContactless: { zh: '感应区内：{card}', en: 'In the field: {card}' },
   chosen: { zh: '已选', en: 'Chosen' },
   validThru: { zh: '有效期', en: 'VALID THRU' },
   counter: { zh: '交易计数器', en: 'Transaction counter' },
-  counterLabel: { zh: '交易计数器 (ATC) {count}', en: 'Transaction counter (ATC) {count}' },
+  counterLabel: { zh: '交易计数器（ATC）{count}', en: 'Transaction counter (ATC) {count}' },
   pan: { zh: '卡号', en: 'Number' },
   interfacesBoth: { zh: '挥卡 · 插卡', en: 'Tap · insert' },
   interfacesContact: { zh: '仅插卡', en: 'Insert only' },
