@@ -16,7 +16,7 @@ export type IssuerLimits = {
   readonly noPinMinor: bigint;
 };
 
-/** Limits of an installation that asks for nothing else: 50,000.00 a purchase, 300.00 without PIN. */
+/** What an installation has that names none: 50,000.00 a purchase, 300.00 a tap without PIN. */
 export const ISSUER_LIMITS: IssuerLimits = { singleAmountMinor: 5_000_000n, noPinMinor: 30_000n };
 
 /** A record for the log: no secrets, no card data. */
