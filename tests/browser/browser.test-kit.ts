@@ -143,6 +143,13 @@ export async function windowState(window: Page): Promise<string> {
   return found ?? (window.isClosed() ? 'closed' : 'unknown');
 }
 
+/** Changes with everything that a person has to answer: state, payment, presentation. */
+async function windowTurn(window: Page): Promise<string> {
+  if (window.isClosed()) return 'closed';
+  const found = window.locator('[data-turn]').first();
+  return (await found.getAttribute('data-turn', { timeout: 2_000 }).catch(() => null)) ?? '';
+}
+
 /** Does what the window asks for, until the payment needs no person any more. */
 export async function answerWindow(
   window: Page,
@@ -152,8 +159,7 @@ export async function answerWindow(
   const person = new Person(window, pairingCode, choices);
   const deadline = performance.now() + 3 * PAGE_TIMEOUT_MS;
   while (performance.now() < deadline) {
-    const state = await windowState(window);
-    if (await person.answer(state)) return;
+    if (await person.answer(await windowState(window), await windowTurn(window))) return;
     await new Promise((done) => setTimeout(done, 20));
   }
   throw new Error(`the window still says ${await windowState(window)}`);
@@ -173,10 +179,10 @@ class Person {
     this.#choices = choices;
   }
 
-  /** True when nothing more will be asked. */
-  async answer(state: string): Promise<boolean> {
-    const isNew = state !== this.#before;
-    this.#before = state;
+  /** True when nothing more will be asked; `turn` changes when a person has to look anew. */
+  async answer(state: string, turn: string): Promise<boolean> {
+    const isNew = turn !== this.#before;
+    this.#before = turn;
     if (state === 'closed' || ['authorising', 'removeCard', 'end'].includes(state)) return true;
     if (!isNew) return false;
     try {
@@ -202,6 +208,9 @@ class Person {
 
   async #present(): Promise<void> {
     const { card, liftAfter, again = 'present' } = this.#choices;
+    const away = this.#window.locator('[data-test=take-away]');
+    // A card of before goes first; the window then asks anew.
+    if (await away.isVisible()) return await away.click();
     const isFirst = this.#presented === 0;
     this.#presented += 1;
     if (!isFirst && again === 'cancel') return await this.#click('cancel');
