@@ -12,11 +12,13 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createServer, type Server } from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import { fromHex, toHex } from '@tapnpay/protocol/bytes';
+import { fromHex, Secret, TapError, toHex } from '@tapnpay/protocol/bytes';
 import { aesDukptWorkingKey, decipherPinBlockFormat4, kcvAes } from '@tapnpay/protocol/crypto';
 import type { CardChannel } from '@tapnpay/protocol/iso7816';
 import {
   applicationMessageShape,
+  type CardInterface,
+  type CardRequest,
   checkShape,
   type EnrolmentRequest,
   encodeJsonFrame,
@@ -29,12 +31,16 @@ import { TestAuthority } from '../../protocol/node/certificates.test-pki.ts';
 import { type GatewayScript, TestGateway } from '../../protocol/node/gateway.test-peer.ts';
 import { SAMPLE_PAN, sampleCard } from '../../protocol/src/emv/icc/sample.test-card.ts';
 import {
-  type ApduRecord,
   cardFault,
   type ElementProcess,
   enrolElement,
+  type PaymentApdu,
+  type PaymentRequest,
+  type PresentedCard,
   payWithElement,
+  sealPin,
   startElement,
+  tcpRelay,
   VirtualCards,
 } from './index.ts';
 import { nodeCiphers, systemRandom } from './system.ts';
@@ -62,6 +68,7 @@ function rsaKey(modulusLength: number) {
 const keys = { ca: rsaKey(1408), issuer: rsaKey(1152), icc: rsaKey(1024) };
 const { image, caKey } = sampleCard(nodeCiphers, keys);
 const parameters: TerminalParametersJson = {
+  terminalTransactionQualifiers: '34000080',
   countryCode: '0156',
   terminalType: '22',
   terminalCapabilities: 'E068C0',
@@ -75,6 +82,9 @@ const parameters: TerminalParametersJson = {
       tacOnline: 'D84004F800',
       floorLimitMinor: '0',
       defaultDdol: '9F3704',
+      contactless: {
+        ...{ floorLimitMinor: '0', transactionLimitMinor: '500000', cvmLimitMinor: '30000' },
+      },
     },
   ],
   caPublicKeys: [caKey],
@@ -179,32 +189,69 @@ after(async () => {
   rmSync(directory, { recursive: true });
 });
 
-async function pay(
-  options: { pin?: string | null; card?: CardChannel; port?: number; serverName?: string } = {},
-) {
+/** How a request for a card is answered: a card, or the code of its refusal. */
+type Answer = PresentedCard | string;
+type Options = Partial<PaymentRequest> & {
+  readonly pin?: string | null;
+  readonly cards?: readonly Answer[];
+  readonly port?: number;
+};
+
+const inserted = (): PresentedCard => ({ interface: 'contact', card: cards.insert('test') });
+/** A card presented when it is asked for: the same card may be presented again and again. */
+function lazily(present: () => CardChannel, cardInterface: CardInterface): PresentedCard {
+  let channel: CardChannel | null = null;
+  return {
+    interface: cardInterface,
+    card: {
+      transmit: (command) => {
+        channel ??= present();
+        return channel.transmit(command);
+      },
+    },
+  };
+}
+const tapped = (liftAfter: number | null = null): PresentedCard =>
+  lazily(() => cards.present('test', 'contactless', { liftAfter }), 'contactless');
+const putIn = (liftAfter: number | null = null): PresentedCard =>
+  lazily(() => cards.present('test', 'contact', { liftAfter }), 'contact');
+
+async function pay(options: Options = {}) {
   const hops: HopRecord[] = [];
-  const apdus: ApduRecord[] = [];
+  const apdus: PaymentApdu[] = [];
+  const requests: CardRequest[] = [];
+  const told: string[] = [];
+  const { pin = PIN, cards: answers = [inserted()], port = portOf(tls), ...rest } = options;
   const result = await payWithElement({
     element,
     orderId: 'order-1',
-    gatewayTls: {
-      host: '127.0.0.1',
-      port: options.port ?? portOf(tls),
-      serverName: options.serverName ?? SERVER_NAME,
+    serverName: SERVER_NAME,
+    openRelay: tcpRelay({ host: '127.0.0.1', port }),
+    presentCard: async (ask) => {
+      requests.push(ask);
+      const answer = answers[requests.length - 1] ?? 'ERR_CARD_REMOVED';
+      if (typeof answer === 'string') throw new TapError(answer, 'no card');
+      return answer;
     },
-    card: options.card ?? cards.insert('test'),
-    pin: options.pin === undefined ? PIN : options.pin,
+    enterPin: async ({ publicKeySpki }) => {
+      told.push('pin');
+      return pin === null ? null : sealPin(new Secret(pin), publicKeySpki);
+    },
+    onCardDone: () => told.push('cardDone'),
     onHop: (record) => hops.push(record),
     onApdu: (record) => apdus.push(record),
+    ...rest,
   });
-  return { result, hops, apdus };
+  return { result, hops, apdus, requests, told };
 }
 
-function withFault(name: string): CardChannel {
+function withFault(name: string, card: PresentedCard = inserted()): PresentedCard {
   const fault = cardFault(name);
   assert.ok(fault);
-  return fault(cards.insert('test'));
+  return { ...card, card: fault(card.card) };
 }
+
+const contact = (card: CardChannel): PresentedCard => ({ interface: 'contact', card });
 
 test('enrolled over HTTP, the element is operable and holds its store alone', async () => {
   assert.equal(element.state, 'operable');
@@ -214,7 +261,7 @@ test('enrolled over HTTP, the element is operable and holds its store alone', as
 
 test('one payment through element, relay and card: approved, TLS 1.3 mutual, TC', async () => {
   script({});
-  const { result, hops, apdus } = await pay();
+  const { result, hops, apdus, requests, told } = await pay();
   assert.equal(result.outcome, 'approved');
   assert.deepEqual(result.channel, { protocol: 'TLSv1.3', mutual: true, resumed: false });
   assert.equal(result.cryptogram.secondType, 'TC');
@@ -225,6 +272,15 @@ test('one payment through element, relay and card: approved, TLS 1.3 mutual, TC'
     names,
   );
   assert.ok(apdus.length > 8);
+  assert.ok(apdus.every((apdu) => apdu.attempt === 1 && apdu.interface === 'contact'));
+  assert.deepEqual(told, ['pin', 'cardDone']);
+  assert.deepEqual(requests, [
+    {
+      ...{ amountMinor: '1234', currency: '156', merchantName: '测试商户 Test Shop' },
+      ...{ origin: 'https://shop.example', interfaces: ['contact', 'contactless'] },
+      ...{ attempt: 1, reason: null },
+    },
+  ]);
 });
 
 test("the gateway's HSM can open the PIN block, under a new KSN for each payment", async () => {
@@ -253,15 +309,21 @@ test("the gateway's HSM can open the PIN block, under a new KSN for each payment
 test('trace, hops and result show no PAN, track 2 or PIN; the card does (control)', async () => {
   script({});
   const seen: string[] = [];
-  const plain = cards.insert('test');
-  const card: CardChannel = {
+  const spied = (plain: CardChannel): CardChannel => ({
     transmit: async (command) => {
       const answer = await plain.transmit(command);
       seen.push(toHex(answer));
       return answer;
     },
-  };
-  const shown = JSON.stringify(await pay({ card }));
+  });
+  const shown = JSON.stringify([
+    await pay({ cards: [contact(spied(cards.insert('test')))] }),
+    await pay({ cards: [{ interface: 'contactless', card: spied(tapped().card) }] }),
+  ]);
+  assert.ok(
+    seen.some((answer) => answer.startsWith('77')),
+    'a tap was among them',
+  );
   assert.ok(seen.join(' ').includes(SAMPLE_PAN), 'positive control');
   assert.ok(!shown.includes(SAMPLE_PAN));
   assert.ok(!shown.includes(PIN));
@@ -299,7 +361,7 @@ test('the relay carries records only: no message, card data or PIN in clear', as
 
 test('fault flip-arqc: the issuer finds the cryptogram wrong', async () => {
   script({ responseCode: '05' });
-  const { result } = await pay({ card: withFault('flip-arqc') });
+  const { result } = await pay({ cards: [withFault('flip-arqc')] });
   assert.equal(gateway.isArqcValid, false);
   assert.deepEqual([result.outcome, result.reason], ['declined', 'issuer:05']);
   script({});
@@ -316,7 +378,9 @@ test('fault card-removed@N: cancelled before the cryptogram, unknown after it', 
     [apdus.length, 'unknown', 'unknown'],
   ] as const) {
     script({});
-    const { result, apdus: seen } = await pay({ card: withFault(`card-removed@${number}`) });
+    const { result, apdus: seen } = await pay({
+      cards: [withFault(`card-removed@${number}`)],
+    });
     assert.deepEqual([result.outcome, result.charged], [outcome, charged]);
     assert.equal(result.reason, 'ERR_CARD_REMOVED');
     assert.equal(seen.at(-1)?.response, 'ERR_CARD_REMOVED');
@@ -373,12 +437,165 @@ test('an element killed during a payment: a coded fault, and it starts again', a
     },
   };
   const { elementId } = element;
-  await assert.rejects(pay({ card }), { code: 'ERR_ELEMENT_GONE' });
+  await assert.rejects(pay({ cards: [contact(card)] }), { code: 'ERR_ELEMENT_GONE' });
   await element.close();
   element = await startElement(config);
   assert.equal(element.elementId, elementId);
   script({});
   assert.equal((await pay()).result.outcome, 'approved');
+});
+
+test('a tap: approved with fDDA, the card is let go before the PIN', async () => {
+  script({ order: { amountMinor: '30001' } });
+  const { result, hops, apdus, told } = await pay({ cards: [tapped()] });
+  assert.deepEqual([result.outcome, result.interface], ['approved', 'contactless']);
+  assert.equal(result.dataAuthentication, 'fDDA');
+  assert.equal(result.cryptogram.second, null);
+  assert.ok(gateway.isArqcValid && gateway.isElementSignatureValid);
+  assert.deepEqual(told, ['cardDone', 'pin']);
+  const names = ['ask', 'channel', 'tap', 'cryptogram', 'check', 'seal', 'confirm'];
+  assert.deepEqual(
+    hops.map(({ name }) => name),
+    names,
+  );
+  assert.ok(apdus.every((apdu) => apdu.interface === 'contactless'));
+});
+
+test('fault flip-arqc on a tap: the issuer finds the cryptogram wrong', async () => {
+  script({ responseCode: '05' });
+  const { result } = await pay({ cards: [withFault('flip-arqc', tapped())] });
+  assert.equal(gateway.isArqcValid, false);
+  assert.deepEqual([result.outcome, result.reason], ['declined', 'issuer:05']);
+});
+
+test('a torn tap is asked for again; each presentation is traced from 1', async () => {
+  script({});
+  const { result, apdus, requests } = await pay({ cards: [tapped(3), putIn(4), tapped()] });
+  assert.equal(result.outcome, 'approved');
+  assert.deepEqual(
+    requests.map(({ attempt, reason }) => [attempt, reason]),
+    [
+      [1, null],
+      [2, 'ERR_CARD_REMOVED'],
+      [3, 'ERR_CARD_REMOVED'],
+    ],
+  );
+  const ends = [1, 2, 3].map((attempt) => apdus.filter((apdu) => apdu.attempt === attempt));
+  assert.deepEqual(
+    ends.slice(0, 2).map((seen) => [seen.at(-1)?.number, seen.at(-1)?.response]),
+    [
+      [3, 'ERR_CARD_REMOVED'],
+      [4, 'ERR_CARD_REMOVED'],
+    ],
+  );
+  assert.equal(ends[2]?.[0]?.number, 1);
+  assert.equal(gateway.received.filter(({ type }) => type === 'payment').length, 1);
+});
+
+test('torn four times: cancelled, nothing sent', async () => {
+  script({});
+  const { result, requests } = await pay({ cards: [2, 2, 2, 2].map((lift) => tapped(lift)) });
+  assert.deepEqual([result.outcome, result.reason], ['cancelled', 'ERR_CARD_REMOVED']);
+  assert.equal(result.charged, 'no');
+  assert.equal(requests.length, 4);
+  assert.equal(gateway.payment, null);
+});
+
+for (const code of ['ERR_USER_CANCELLED', 'ERR_CARD_TIMEOUT', 'ERR_CARD_REMOVED']) {
+  test(`no card (${code}), at once or after a torn one: cancelled, nothing charged`, async () => {
+    for (const answers of [[code], [tapped(2), code]]) {
+      script({});
+      const { result } = await pay({ cards: answers });
+      assert.deepEqual([result.outcome, result.reason, result.charged], ['cancelled', code, 'no']);
+      assert.equal(gateway.payment, null);
+    }
+  });
+}
+
+test('a card that leaves at the PIN window is asked for again, with a new key', async () => {
+  script({});
+  const spkis: string[] = [];
+  const { result, requests } = await pay({
+    cards: [putIn(), putIn()],
+    enterPin: async ({ publicKeySpki }) => {
+      spkis.push(publicKeySpki);
+      if (spkis.length === 1) throw new TapError('ERR_CARD_REMOVED', 'it left');
+      return sealPin(new Secret(PIN), publicKeySpki);
+    },
+  });
+  assert.equal(result.outcome, 'approved');
+  assert.deepEqual([requests.length, new Set(spkis).size], [2, 2]);
+});
+
+test('a PIN sealed to the key of the presentation before is refused', async () => {
+  script({});
+  const spkis: string[] = [];
+  const { result } = await pay({
+    cards: [putIn(), putIn()],
+    enterPin: async ({ publicKeySpki }) => {
+      spkis.push(publicKeySpki);
+      if (spkis.length === 1) throw new TapError('ERR_CARD_REMOVED', 'it left');
+      return sealPin(new Secret(PIN), spkis[0] ?? '');
+    },
+  });
+  assert.deepEqual([result.outcome, result.reason], ['cancelled', 'ERR_PIN_FORMAT']);
+});
+
+test('the page goes while a card is waited for: ended at once; a late card is harmless', async () => {
+  script({});
+  let closed: () => void = () => {};
+  let presentLate: (card: PresentedCard) => void = () => {};
+  const { result } = await pay({
+    openRelay: (listener) => {
+      closed = listener.onClosed;
+      return tcpRelay({ host: '127.0.0.1', port: portOf(tls) })(listener);
+    },
+    presentCard: () =>
+      new Promise((resolve) => {
+        presentLate = resolve;
+        closed();
+      }),
+  });
+  assert.deepEqual(
+    [result.outcome, result.reason, result.charged],
+    ['cancelled', 'ERR_CHANNEL_CLOSED', 'no'],
+  );
+  presentLate(tapped());
+  closed();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  script({});
+  assert.equal((await pay()).result.outcome, 'approved', 'the element is alive');
+});
+
+test('the page goes while the PIN is typed: nothing charged; a crossing PIN is harmless', async () => {
+  script({});
+  let closed: () => void = () => {};
+  const { result } = await pay({
+    openRelay: (listener) => {
+      closed = listener.onClosed;
+      return tcpRelay({ host: '127.0.0.1', port: portOf(tls) })(listener);
+    },
+    enterPin: () =>
+      new Promise((resolve) => {
+        closed();
+        // The person's last key and the lost page cross on the way to the element.
+        resolve(null);
+      }),
+  });
+  assert.deepEqual([result.outcome, result.charged], ['cancelled', 'no']);
+  assert.equal(gateway.payment, null);
+  script({});
+  assert.equal((await pay()).result.outcome, 'approved', 'the element is alive');
+});
+
+test('a helper that throws instead of answering ends the payment with a code', async () => {
+  script({});
+  const thrown = await pay({
+    presentCard: () => {
+      throw new TypeError('a defect');
+    },
+  });
+  assert.deepEqual([thrown.result.outcome, thrown.result.reason], ['cancelled', 'ERR_INTERNAL']);
 });
 
 test('nothing the laptop keeps shows PIN, initial key or client key', () => {
