@@ -13,7 +13,7 @@ const BYTES = { burst: 4_194_304, perSecond: 1_048_576 } as const;
 export const SEND_BYTES_MAX = 4_194_304;
 /** Time for a peer to answer a close. */
 const CLOSE_TIMEOUT_MS = 1_000;
-/** Close codes of the protocol. @see https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1 */
+/** Close codes of the protocol. @see RFC 6455 §7.4.1 */
 const CLOSE_UNSUPPORTED_DATA = 1003;
 const CLOSE_POLICY = 1008;
 

@@ -67,7 +67,7 @@ export async function buildHttp(ports: HttpPorts): Promise<FastifyInstance> {
     logger: false,
   });
   app.server.maxConnections = CONNECTIONS_MAX;
-  addGuards(app, ports);
+  // First, so that it knows a refused upgrade as one and ends its connection.
   await app.register(fastifyWebsocket, {
     options: { maxPayload: AGENT_MESSAGE_BYTES_MAX, perMessageDeflate: false },
     preClose: (done) => {
@@ -75,6 +75,7 @@ export async function buildHttp(ports: HttpPorts): Promise<FastifyInstance> {
       app.websocketServer.close(() => done());
     },
   });
+  addGuards(app, ports);
   await addPages(app, ports);
   addRoutes(app, ports);
   addSockets(app, ports);
@@ -87,6 +88,7 @@ function addGuards(app: FastifyInstance, ports: HttpPorts): void {
     reply.header('cache-control', 'no-store');
     reply.header('x-content-type-options', 'nosniff');
     reply.header('cross-origin-resource-policy', 'same-origin');
+    if (request.headers.upgrade !== undefined) reply.header('connection', 'close');
     assertHost(request, ports);
     assertOrigin(request, ports);
     assertUpgrade(request, app);
