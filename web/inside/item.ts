@@ -69,7 +69,7 @@ function contentOf(item: TraceItem): HTMLElement {
   const wire = h(
     'section',
     { class: 'wire' },
-    h('h4', {}, t('raw')),
+    h('h3', {}, t('raw')),
     hex.element,
     isMasked ? h('p', { class: 'quiet small' }, t('masked')) : null,
   );
@@ -82,7 +82,7 @@ function contentOf(item: TraceItem): HTMLElement {
 }
 
 function decodedHead(item: TraceItem): HTMLElement {
-  return h('div', { class: 'decoded-head' }, h('h4', {}, t('decoded')), copyButton(item));
+  return h('div', { class: 'decoded-head' }, h('h3', {}, t('decoded')), copyButton(item));
 }
 
 function rawLabel({ kind, raw }: TraceItem, index: number): string {
