@@ -1,22 +1,29 @@
-/** `tapnpay tap`: one contact payment without a browser. */
+/** `tapnpay tap`: one payment without a browser. */
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type ApduRecord, cardFault } from '@tapnpay/agent';
+import { cardFault, type PaymentApdu } from '@tapnpay/agent';
+import { collectTrace } from '@tapnpay/online/observer';
 import { currencyExponent, parseAmount } from '@tapnpay/protocol/bytes';
-import { Hop } from '@tapnpay/protocol/wire';
+import { type CardInterface, Hop } from '@tapnpay/protocol/wire';
 import { type Command, type OptionValues, textOption, UsageError } from '../command.ts';
+import type { TapDocument } from '../payment/document.ts';
 import { GatewayClient } from '../payment/gateway-client.ts';
 import { gatewayUrl, isGatewayFault, runTap, type TapRequest } from '../payment/run-tap.ts';
-import { summaryText, traceText } from '../payment/trace-text.ts';
+import {
+  decodedTraceText,
+  summaryText,
+  type TraceLanguage,
+  traceText,
+} from '../payment/trace-text.ts';
 import { launchSystem } from '../system/launch.ts';
 import { defaultDataDir, readSystemConfig, type SystemConfig } from '../system/layout.ts';
 
 /** PIN of the sandbox cards, printed in their personalisation. */
 const SANDBOX_PIN = '123456';
 const USAGE = `usage: tapnpay tap [--amount 12.34] [--currency 156] [--card NAME]
-                   [--pin DIGITS|-|none] [--fault NAME]
-                   [--notify-url URL] [--trace] [--json] [--data DIR] [--own]
+                   [--interface contact|contactless] [--pin DIGITS|-|none] [--fault NAME]
+                   [--notify-url URL] [--trace [--lang zh|en]] [--json] [--data DIR] [--own]
 pays with a virtual card against the running system, or (--own, or none running) an own
 short-lived one. --pin - reads standard input; the sandbox cards have PIN ${SANDBOX_PIN}.
 faults: flip-arqc flip-mac wrong-issuer-key card-removed@N drop-reply kill-gateway@HOP
@@ -37,23 +44,31 @@ export const tap: Command = {
     fault: { type: 'string' },
     'notify-url': { type: 'string' },
     trace: { type: 'boolean' },
+    lang: { type: 'string' },
     own: { type: 'boolean' },
     data: { type: 'string' },
   },
   run: async (values) => {
     const request = readRequest(values);
+    const language = readLanguage(values);
     const { system, close } = await findSystem(values);
-    const apdus: ApduRecord[] = [];
+    const apdus: PaymentApdu[] = [];
     try {
       const document = await runTap({
         ...request,
         system,
         onApdu: (record) => apdus.push(record),
       });
-      if (values['json']) process.stdout.write(`${JSON.stringify(document)}\n`);
-      else process.stdout.write(`${summaryText(document)}\n`);
+      const trace = values['trace'] ? collectTrace(system.dataDir, document.orderId) : null;
+      if (values['json']) {
+        process.stdout.write(`${JSON.stringify(trace ? { ...document, trace } : document)}\n`);
+      } else {
+        process.stdout.write(`${summaryText(document)}\n`);
+      }
+      if (isInsertionWanted(document)) process.stderr.write(`${USE_CONTACT}\n`);
       if (values['trace'] && !values['json']) {
-        process.stdout.write(`${traceText(document, apdus)}\n`);
+        const text = trace ? decodedTraceText(trace, language) : traceText(document, apdus);
+        process.stdout.write(`${text}\n`);
       }
       return document.outcome === 'approved' ? 0 : 1;
     } finally {
@@ -62,19 +77,44 @@ export const tap: Command = {
   },
 };
 
+/** The end of a tap whose card or amount wants insertion. */
+const USE_CONTACT =
+  'insert this card: pay again with --interface contact\n请改用插卡:加上 --interface contact 重新支付';
+
+const INSERTION_REASONS: ReadonlySet<string | null> = new Set([
+  ...['card:useContact', 'terminal:contactlessLimit', 'terminal:contactlessNotTaken'],
+  'terminal:noCommonCvm',
+]);
+
+function isInsertionWanted({ outcome, reason }: TapDocument): boolean {
+  return outcome === 'cancelled' && INSERTION_REASONS.has(reason);
+}
+
+function readLanguage(values: OptionValues): TraceLanguage {
+  const language = textOption(values, 'lang') ?? 'both';
+  if (language === 'zh' || language === 'en' || language === 'both') return language;
+  throw new UsageError(`--lang takes zh, en or both, not ${language}`);
+}
+
+function readInterface(values: OptionValues): CardInterface {
+  const wanted = textOption(values, 'interface') ?? 'contact';
+  if (wanted === 'contact' || wanted === 'contactless') return wanted;
+  throw new UsageError(`--interface takes contact or contactless, not ${wanted}`);
+}
+
 function readRequest(values: OptionValues): Omit<TapRequest, 'system' | 'onApdu'> {
   const amount = textOption(values, 'amount') ?? '12.34';
   const currency = textOption(values, 'currency') ?? '156';
   const fault = textOption(values, 'fault') ?? null;
-  const wire = textOption(values, 'interface') ?? 'contact';
-  if (wire !== 'contact') throw new UsageError(`--interface ${wire}: only contact is built yet`);
+  const wanted = readInterface(values);
   assertAmount(amount, currency);
   assertFault(fault);
   const isWrongKey = fault === 'wrong-issuer-key';
   const card = textOption(values, 'card') ?? (isWrongKey ? 'wrong-issuer-key' : 'debit');
   const notifyUrl = textOption(values, 'notify-url') ?? null;
   const pin = readPin(values);
-  return { amount, currency, card, pin, notifyUrl, fault: isWrongKey ? null : fault };
+  const told = { amount, currency, card, interface: wanted, pin, notifyUrl };
+  return { ...told, fault: isWrongKey ? null : fault };
 }
 
 function assertAmount(amount: string, currency: string): void {

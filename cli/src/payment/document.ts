@@ -1,11 +1,19 @@
 /** The document that `tap --json` prints: one payment from order to receipt. */
-import { type ElementPayResult, Hop, type HopName, type HopRecord } from '@tapnpay/protocol/wire';
+import {
+  type CardInterface,
+  type ElementPayResult,
+  Hop,
+  type HopName,
+  type HopRecord,
+  type TraceHop,
+} from '@tapnpay/protocol/wire';
 import type { OrderView, PaymentView } from './gateway-client.ts';
 
 /** One hop as shown: milliseconds since the order, or null when nobody saw it. */
 export type ShownHop = {
   readonly n: number;
   readonly name: HopName;
+  readonly status: TraceHop['status'];
   readonly party: string | null;
   readonly ms: number | null;
   readonly facts: HopRecord['facts'];
@@ -24,7 +32,7 @@ export type TapDocument = {
   readonly paymentId: string | null;
   readonly amountMinor: string;
   readonly currency: string;
-  readonly interface: 'contact';
+  readonly interface: CardInterface;
   readonly card: { readonly label: string; readonly panMasked: string } | null;
   readonly cryptogram: ElementPayResult['cryptogram'];
   readonly tvr: string;
@@ -47,6 +55,8 @@ export type TapFacts = {
   readonly order: OrderView;
   readonly payment: PaymentView | null;
   readonly result: ElementPayResult;
+  /** How the card was read, or was meant to be. */
+  readonly interface: CardInterface;
   readonly resolution: string | null;
   readonly hops: readonly HopRecord[];
   readonly startedMs: number;
@@ -67,7 +77,7 @@ export function tapDocument(facts: TapFacts): TapDocument {
     paymentId: result.paymentId ?? payment?.paymentId ?? null,
     amountMinor: order.amountMinor,
     currency: order.currency,
-    interface: 'contact',
+    interface: facts.interface,
     card: result.card,
     cryptogram: result.cryptogram,
     tvr: result.tvr,
@@ -76,7 +86,7 @@ export function tapDocument(facts: TapFacts): TapDocument {
     dataAuthentication: result.dataAuthentication,
     issuer: payment?.issuer ?? { arqcVerified: null, ledgerEntryId: null },
     channel: result.channel,
-    hops: showHops(facts.hops, facts.startedMs),
+    hops: showHops(facts),
     totalMs: facts.totalMs,
   };
 }
@@ -88,19 +98,27 @@ function reasonOf({ payment, result }: TapFacts): string | null {
 }
 
 /** All 14 hops in order; of several records of one hop the first counts. */
-function showHops(records: readonly HopRecord[], startedMs: number): readonly ShownHop[] {
+function showHops(facts: TapFacts): readonly ShownHop[] {
   const names = Object.entries(Hop) as [HopName, number][];
   return names.map(([name, n]) => {
-    const [first] = records
+    const [first] = facts.hops
       .filter((record) => record.n === n)
       .sort((left, right) => left.atMs - right.atMs);
-    if (!first) return { n, name, party: null, ms: null, facts: {} };
+    if (!first) {
+      return { n, name, status: absence(name, facts), party: null, ms: null, facts: {} };
+    }
     return {
       n,
       name,
+      status: 'passed',
       party: first.party,
-      ms: Math.round(first.atMs - startedMs),
+      ms: Math.round(first.atMs - facts.startedMs),
       facts: first.facts,
     };
   });
+}
+
+/** A tap has no second cryptogram: its card has left when the issuer answers. */
+function absence(name: HopName, facts: TapFacts): ShownHop['status'] {
+  return name === 'finish' && facts.interface === 'contactless' ? 'notApplicable' : 'notReached';
 }

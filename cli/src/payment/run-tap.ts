@@ -2,21 +2,31 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  type ApduRecord,
+  AgentError,
   cardFault,
   type ElementProcess,
   enrolElement,
+  type PaymentApdu,
   payWithElement,
   startElement,
+  tcpRelay,
+  type VirtualCards,
 } from '@tapnpay/agent';
 import { errorBody, toHex } from '@tapnpay/protocol/bytes';
+import type { CardChannel } from '@tapnpay/protocol/iso7816';
 import { systemClock, systemRandom } from '@tapnpay/protocol/node';
-import { type ElementPayResult, GATEWAY_SERVER_NAME, type HopRecord } from '@tapnpay/protocol/wire';
+import {
+  type CardInterface,
+  type ElementPayResult,
+  GATEWAY_SERVER_NAME,
+  type HopRecord,
+} from '@tapnpay/protocol/wire';
 import { openCards } from '../commands/cards.ts';
 import { projectRoot, type SystemConfig } from '../system/layout.ts';
 import { type TapDocument, tapDocument } from './document.ts';
 import { GatewayClient, type OrderView, type PaymentView } from './gateway-client.ts';
-import { hopsSince, markLogs } from './party-log.ts';
+import { hopsSince, markLogs, openTapLog } from './party-log.ts';
+import { TapPerson } from './tap-person.ts';
 
 /** How long an unknown payment is watched until it is resolved. */
 const RESOLVE_TIMEOUT_MS = 60_000;
@@ -29,14 +39,18 @@ export type TapRequest = {
   readonly amount: string;
   readonly currency: string;
   readonly card: string;
+  readonly interface: CardInterface;
   readonly pin: string | null;
   readonly fault: string | null;
   /** Where the merchant wants to be told. */
   readonly notifyUrl: string | null;
-  readonly onApdu?: (record: ApduRecord) => void;
+  readonly onApdu?: (record: PaymentApdu) => void;
 };
 
-/** Starts the element of a system, enrolling it at its gateway the first time. */
+/**
+ * Starts the command's own element of a system, so that it runs beside the agent's; enrols it at
+ * the gateway the first time.
+ */
 export async function openElement(
   system: SystemConfig,
   gateway: GatewayClient,
@@ -46,7 +60,7 @@ export async function openElement(
     nodePath: process.execPath,
     elementEntry: entry('element/src/main.ts'),
     appletEntry: entry('applet/src/index.ts'),
-    storeDir: join(system.dataDir, 'element'),
+    storeDir: join(system.dataDir, 'element-tap'),
     allowRead: ['element', 'applet', 'protocol', 'node_modules'].map(entry),
   });
   if (element.state !== 'notEnrolled') return element;
@@ -65,15 +79,21 @@ export function gatewayUrl(system: SystemConfig): string {
   return `http://127.0.0.1:${system.ports.gatewayHttp}`;
 }
 
-/** Runs the payment and waits until what happened to the money is known. */
+/**
+ * Runs the payment and waits until what happened to the money is known.
+ * @throws AgentError `ERR_CARD_UNKNOWN`, `ERR_CARD_INTERFACE` before an order is made; TapError of
+ * gateway and element.
+ */
 export async function runTap(request: TapRequest): Promise<TapDocument> {
   const { system } = request;
+  const cards = openCards(system.dataDir);
+  assertCard(cards, request);
   const gateway = new GatewayClient({ url: gatewayUrl(system), dataDir: system.dataDir });
   const mark = markLogs(system.dataDir);
   const startedMs = systemClock.nowMs();
   const order = await createOrder(gateway, request);
   const hops: HopRecord[] = [];
-  const result = await payOrder({ request, gateway, order, hops });
+  const result = await payOrder({ request, cards, gateway, order, hops });
   const resolved = await resolvePayment(gateway, order.orderId, result);
   const { payment } = resolved;
   const references = [order.orderId, ...(payment ? [payment.retrievalReference] : [])];
@@ -82,11 +102,20 @@ export async function runTap(request: TapRequest): Promise<TapDocument> {
     order: resolved.order,
     payment,
     result,
+    interface: result.interface ?? request.interface,
     resolution: resolved.resolution,
     hops: [...hops, ...(payment?.hops ?? []), ...elsewhere],
     startedMs,
     totalMs: systemClock.nowMs() - startedMs,
   });
+}
+
+function assertCard(cards: VirtualCards, { card, interface: wanted }: TapRequest): void {
+  const found = cards.list().find(({ name }) => name === card);
+  if (!found) throw new AgentError('ERR_CARD_UNKNOWN', `there is no card ${card}`, { card });
+  if (found.interfaces.includes(wanted)) return;
+  const text = `card ${card} has no ${wanted} interface`;
+  throw new AgentError('ERR_CARD_INTERFACE', text, { card });
 }
 
 function createOrder(gateway: GatewayClient, request: TapRequest): Promise<OrderView> {
@@ -119,36 +148,53 @@ function askForLostAnswer(dataDir: string): void {
 
 async function payOrder(facts: {
   readonly request: TapRequest;
+  readonly cards: VirtualCards;
   readonly gateway: GatewayClient;
   readonly order: OrderView;
   readonly hops: HopRecord[];
 }): Promise<ElementPayResult> {
-  const { request, gateway, order, hops } = facts;
+  const { request, cards, gateway, order, hops } = facts;
   const { system, fault } = request;
   if (fault === 'drop-reply') askForLostAnswer(system.dataDir);
-  const cards = openCards(system.dataDir);
+  const person = new TapPerson({
+    interface: request.interface,
+    pin: request.pin,
+    present: () => presentCard(cards, request),
+  });
+  const log = system.lab ? openTapLog(system.dataDir, order.orderId) : null;
   const element = await openElement(system, gateway);
   try {
-    const inserted = cards.insert(request.card);
-    const broken = fault !== null && isCardFault(fault) ? cardFault(fault) : null;
-    const { onApdu } = request;
-    return await payWithElement({
+    const result = await payWithElement({
       element,
       orderId: order.orderId,
-      gatewayTls: {
-        host: '127.0.0.1',
-        port: system.ports.gatewayTls,
-        serverName: GATEWAY_SERVER_NAME,
+      serverName: GATEWAY_SERVER_NAME,
+      openRelay: tcpRelay({ host: '127.0.0.1', port: system.ports.gatewayTls }),
+      presentCard: (ask) => person.presentCard(ask),
+      enterPin: (ask) => person.enterPin(ask),
+      onHop: (record) => {
+        hops.push(record);
+        log?.onHop(record);
       },
-      card: broken ? broken(inserted) : inserted,
-      pin: request.pin,
-      onHop: (record) => hops.push(record),
-      ...(onApdu ? { onApdu } : {}),
+      onApdu: (record) => {
+        request.onApdu?.(record);
+        log?.onApdu(record);
+      },
     });
+    const { insertionReason } = person;
+    return insertionReason === null ? result : { ...result, reason: insertionReason };
   } finally {
-    cards.remove();
+    await cards.close();
     await element.close();
   }
+}
+
+/** The card at the reader, with the fault that was asked for. */
+async function presentCard(cards: VirtualCards, request: TapRequest): Promise<CardChannel> {
+  const { card, fault, interface: wanted } = request;
+  const presented = cards.present(card, wanted);
+  await presented.ready;
+  const broken = fault !== null && isCardFault(fault) ? cardFault(fault) : null;
+  return broken ? broken(presented) : presented;
 }
 
 type Resolved = {
