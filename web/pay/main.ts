@@ -7,15 +7,20 @@ import { loadTexts } from './texts.ts';
 
 const orderId = decodeURIComponent(location.pathname.split('/').at(-1) ?? '');
 const page = new PayPage();
+let isSpeaking = false;
 const payment = createPayment({
   orderId,
   gatewayUrl: location.origin,
   transport: loopbackTransport(),
-  on: (state) => page.show(state),
+  on: (state) => {
+    if (isSpeaking) page.show(state);
+  },
 });
 page.connect(payment);
 const speak = async (): Promise<void> => {
-  if (await loadTexts()) page.show(payment.state);
+  if (!(await loadTexts())) return;
+  isSpeaking = true;
+  page.show(payment.state);
 };
 void speak();
 onLanguage(speak);

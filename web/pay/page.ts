@@ -2,7 +2,7 @@
 import { COUNTDOWN_MS, type Payment, type PaymentState } from '@tapnpay/plugin';
 import type { PayOrderView } from '@tapnpay/protocol/wire';
 import { byId, h } from '../shared/dom.ts';
-import { amountText, panText } from '../shared/format.ts';
+import { amountText } from '../shared/format.ts';
 import { language, setLanguage } from '../shared/i18n.ts';
 import { receiptOf } from './receipt.ts';
 import { type TextKey, t } from './texts.ts';
@@ -26,13 +26,12 @@ type Button = {
 
 export class PayPage {
   readonly #panel = byId('panel');
-  readonly #texts = byId('texts');
+  readonly #title = byId('title');
   readonly #actions = byId('actions');
   #payment: Payment | null = null;
   #state: PaymentState | null = null;
   #said = '';
-  #deadlineMs: number | null = null;
-  #saidDeadlineMs: number | null = null;
+  #saidDeadlineMs = 0;
 
   /** Clicks and keys reach this payment from now on. */
   connect(payment: Payment): void {
@@ -48,7 +47,6 @@ export class PayPage {
     addEventListener('afterprint', () => document.body.classList.add('printed'));
     setInterval(() => this.#tick(), TICK_MS);
     setTimeout(() => document.body.classList.remove('fresh'), CHECKING_SILENT_MS);
-    this.show(payment.state);
   }
 
   /** Shows a state; called on each change and when the language changed. */
@@ -59,9 +57,9 @@ export class PayPage {
     this.#showFrame(state.order);
     this.#showPanel(state, words);
     this.#showReceipt(state);
-    if (before?.name !== state.name || before.error?.code !== state.error?.code) {
-      this.#moveFocus(words);
-    }
+    const isNew = before?.name !== state.name || before.error?.code !== state.error?.code;
+    // To what is asked of the person, or to the outcome; nothing else moves the focus.
+    if (isNew && words.wantsFocus) this.#title.focus({ preventScroll: true });
     this.#tick();
   }
 
@@ -84,7 +82,8 @@ export class PayPage {
     dataset['responseCode'] = words.responseCode;
     dataset['variant'] = words.variant;
     this.#panel.setAttribute('aria-busy', String(state.isRunning && !words.wantsFocus));
-    this.#texts.replaceChildren(...textsOf(state, words));
+    this.#title.textContent = words.title;
+    byId('more').replaceChildren(...textsOf(state, words));
     const focused = document.activeElement?.getAttribute('data-test');
     const had = this.#actions.contains(document.activeElement);
     this.#actions.replaceChildren(...this.#buttonsOf(state).map(buttonOf));
@@ -123,7 +122,7 @@ export class PayPage {
     // Without an act of its own the way back is the next step.
     return others.map((button, at) => ({
       ...button,
-      isPrimary: at === 0 && button.test === 'back',
+      isPrimary: at === 0 && button.test === 'back' && state.name !== 'UNKNOWN',
     }));
   }
 
@@ -132,26 +131,19 @@ export class PayPage {
     byId('receipt').replaceChildren(...(receipt ? [receipt] : []));
   }
 
-  /** To what is asked of the person, or to the outcome; nothing else moves it. */
-  #moveFocus({ wantsFocus }: Words): void {
-    if (!wantsFocus) return;
-    this.#texts.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true });
-  }
-
   /** Counts the last seconds down; they are said once, when they begin. */
   #tick(): void {
     const state = this.#state;
     if (state === null) return;
-    this.#deadlineMs = state.card?.deadlineMs ?? state.pinDeadlineMs;
-    const leftMs =
-      this.#deadlineMs === null ? Number.POSITIVE_INFINITY : this.#deadlineMs - Date.now();
+    const deadlineMs = state.card?.deadlineMs ?? state.pinDeadlineMs ?? Number.POSITIVE_INFINITY;
+    const leftMs = deadlineMs - Date.now();
     const countdown = byId('countdown');
     countdown.hidden = leftMs > COUNTDOWN_MS;
     if (countdown.hidden) return;
     const text = t('secondsLeft', { n: Math.max(0, Math.ceil(leftMs / 1000)) });
     if (countdown.textContent !== text) countdown.textContent = text;
-    if (this.#saidDeadlineMs === this.#deadlineMs) return;
-    this.#saidDeadlineMs = this.#deadlineMs;
+    if (this.#saidDeadlineMs === deadlineMs) return;
+    this.#saidDeadlineMs = deadlineMs;
     byId('status').textContent = text;
   }
 }
@@ -175,8 +167,8 @@ function summaryOf(order: PayOrderView): readonly HTMLElement[] {
 }
 
 function textsOf(state: PaymentState, words: Words): readonly HTMLElement[] {
-  const { title, explanation, money, code, responseCode } = words;
-  const texts: HTMLElement[] = [h('h1', { tabindex: -1 }, title)];
+  const { explanation, isUncharged, code, responseCode } = words;
+  const texts: HTMLElement[] = [];
   const paid = state.name === 'APPROVED' ? paidText(state.order) : '';
   if (explanation || paid) texts.push(h('p', { class: 'explanation' }, explanation || paid));
   if (state.isBlocked && state.isRunning) texts.push(h('p', { class: 'note' }, t('blocked')));
@@ -184,16 +176,17 @@ function textsOf(state: PaymentState, words: Words): readonly HTMLElement[] {
     texts.push(h('p', { class: 'note' }, t('holder', { holder: state.error?.detail ?? '' })));
   }
   if (state.name === 'NEED_HOST') texts.push(h('code', { class: 'command' }, START_COMMAND));
-  if (money) texts.push(h('p', { class: `money ${money}` }, t(`charged_${money}`)));
+  if (isUncharged) texts.push(h('p', { class: 'unchanged' }, t('unchanged')));
   const small = [code, responseCode].filter(Boolean).join(' · ');
-  if (small && hasEnded(state)) texts.push(h('p', { class: 'code' }, t('code', { code: small })));
+  if (small && words.isAlert && hasEnded(state))
+    texts.push(h('p', { class: 'code' }, t('code', { code: small })));
   return texts;
 }
 
 function paidText(order: PayOrderView | null): string {
   const receipt = order?.payment?.receipt;
   if (!receipt) return '';
-  return t('paidWith', { label: receipt.applicationLabel, pan: panText(receipt.panMasked) });
+  return t('paidWith', { label: receipt.applicationLabel, last: receipt.panMasked.slice(-4) });
 }
 
 function titleText({ order }: PaymentState, { title }: Words): string {

@@ -28,8 +28,8 @@ export type Words = {
   /** For support: our code and the bank's. */
   readonly code: string;
   readonly responseCode: string;
-  /** What stands beside the explanation about money; empty where nothing was tried. */
-  readonly money: '' | 'no' | 'unknown';
+  /** Something was tried and charged nothing: the page says so. */
+  readonly isUncharged: boolean;
   readonly isAlert: boolean;
   readonly wantsFocus: boolean;
 };
@@ -39,8 +39,7 @@ export function wordsOf(state: PaymentState): Words {
   const { name, error } = state;
   const [title = '', explanation = ''] = titleOf(state);
   const responseCode = error?.code === 'TP_DECLINED_ONLINE' ? error.detail : '';
-  const isEnd = ENDS.includes(name) && error !== null && error.stage !== 'page';
-  const money = name === 'UNKNOWN' ? 'unknown' : isEnd && state.charged === 'no' ? 'no' : '';
+  const isPage = error === null || error.stage === 'page';
   const code = error?.code ?? '';
   return {
     variant: variantOf(state) ?? '',
@@ -48,7 +47,7 @@ export function wordsOf(state: PaymentState): Words {
     explanation: state.isSlow && name === 'AUTHORISING' ? t('slow') : explanation,
     code,
     responseCode,
-    money,
+    isUncharged: ENDS.includes(name) && !isPage && state.charged === 'no',
     isAlert: error !== null && !CALM_CODES.includes(code) && name !== 'WAIT_CARD',
     wantsFocus: [...ASKS, ...ENDS].includes(name),
   };
