@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
@@ -72,14 +72,23 @@ type Site = {
 };
 
 /** The gateway's HTTP with a bridge to `port`, listening on a free port. */
-async function site(port: number, limits: Partial<BridgeLimits> = {}): Promise<Site> {
+async function site(
+  port: number,
+  limits: Partial<BridgeLimits> = {},
+  connect?: () => Socket,
+): Promise<Site> {
   const probe = await tcpServer(() => undefined);
   const httpPort = portOf(probe);
   await new Promise((done) => probe.close(done));
   const origin = `http://127.0.0.1:${httpPort}`;
   const log: Record<string, unknown>[] = [];
   const target = { host: '127.0.0.1', port };
-  const bridge = new ChannelBridge({ target, limits, log: (record) => log.push(record) });
+  const bridge = new ChannelBridge({
+    target,
+    limits,
+    log: (record) => log.push(record),
+    ...(connect && { connect }),
+  });
   const app = buildHttp({
     core: gateway.core,
     certifier: authority,
@@ -266,6 +275,19 @@ test('no listener, a silent one, an idle page: the bridge ends by itself', async
   const nobody = await site(port);
   assert.equal(await closed(open(nobody)), 1011, 'connection refused');
   await nobody.app.close();
+
+  const lines: Socket[] = [];
+  const silent = await site(port, { connectTimeoutMs: 60 }, () => {
+    const line = new Socket();
+    lines.push(line);
+    return line;
+  });
+  assert.equal(await closed(open(silent)), 1011, 'the connection never comes about');
+  assert.deepEqual(
+    lines.map(({ destroyed }) => destroyed),
+    [true],
+  );
+  await silent.app.close();
 });
 
 test('a listener that does not read stops the page; a page that does not read stops the listener', async () => {

@@ -37,7 +37,7 @@ const CLOSE_TRY_LATER = 1013;
 
 /** All bridges of a gateway. */
 export class ChannelBridge {
-  readonly #target: { readonly host: string; readonly port: number };
+  readonly #connect: () => Socket;
   readonly #limits: BridgeLimits;
   readonly #log: GatewayLog;
   /** Each open page and what ends its bridge with a close code. */
@@ -47,8 +47,10 @@ export class ChannelBridge {
     readonly target: { readonly host: string; readonly port: number };
     readonly log: GatewayLog;
     readonly limits?: Partial<BridgeLimits>;
+    /** How the listener is reached, for tests. */
+    readonly connect?: () => Socket;
   }) {
-    this.#target = options.target;
+    this.#connect = options.connect ?? (() => connect(options.target));
     this.#limits = { ...BRIDGE_LIMITS, ...options.limits };
     this.#log = options.log;
   }
@@ -67,7 +69,7 @@ export class ChannelBridge {
       return;
     }
     const carried: Carried = { up: 0, down: 0 };
-    const line = connect(this.#target);
+    const line = this.#connect();
     this.#pages.set(page, bridge({ page, line, carried, limits: this.#limits }));
     page.once('close', (code) => {
       this.#pages.delete(page);
@@ -103,12 +105,14 @@ function bridge(sides: {
   page.pause();
   line.setNoDelay(true);
   line.setTimeout(limits.connectTimeoutMs);
+  let isConnected = false;
   line.once('connect', () => {
+    isConnected = true;
     line.setTimeout(limits.idleTimeoutMs);
     page.resume();
   });
   line.on('timeout', () => {
-    end(line.connecting ? CLOSE_INTERNAL : CLOSE_NORMAL);
+    end(isConnected ? CLOSE_NORMAL : CLOSE_INTERNAL);
     line.destroy();
   });
   line.on('error', () => end(CLOSE_INTERNAL));
