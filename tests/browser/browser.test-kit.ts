@@ -132,22 +132,25 @@ export async function untilSays(page: Page, words: RegExp): Promise<void> {
   await page.getByText(words).filter({ visible: true }).first().waitFor();
 }
 
-/** State of the helper's window: what it asks the person for. */
-export async function windowState(window: Page): Promise<string> {
-  if (window.isClosed()) return 'closed';
-  const found = await window
-    .locator('[data-state]')
-    .first()
-    .getAttribute('data-state', { timeout: 2_000 })
-    .catch(() => null);
-  return found ?? (window.isClosed() ? 'closed' : 'unknown');
+/** What the helper's window asks a person for; `turn` changes when they have to look anew. */
+type Asked = { readonly state: string; readonly turn: string };
+
+/** Both in one look: between two the window may go on. */
+async function asked(window: Page): Promise<Asked> {
+  const closed = { state: 'closed', turn: 'closed' };
+  if (window.isClosed()) return closed;
+  const read = (element: Element): Asked => ({
+    state: element.getAttribute('data-state') ?? '',
+    turn: element.getAttribute('data-turn') ?? '',
+  });
+  const main = window.locator('[data-state]').first();
+  const found = await main.evaluate(read, undefined, { timeout: 2_000 }).catch(() => null);
+  return found ?? (window.isClosed() ? closed : { state: 'unknown', turn: 'unknown' });
 }
 
-/** Changes with everything that a person has to answer: state, payment, presentation. */
-async function windowTurn(window: Page): Promise<string> {
-  if (window.isClosed()) return 'closed';
-  const found = window.locator('[data-turn]').first();
-  return (await found.getAttribute('data-turn', { timeout: 2_000 }).catch(() => null)) ?? '';
+/** State of the helper's window. */
+export async function windowState(window: Page): Promise<string> {
+  return (await asked(window)).state;
 }
 
 /** Does what the window asks for, until the payment needs no person any more. */
@@ -159,7 +162,7 @@ export async function answerWindow(
   const person = new Person(window, pairingCode, choices);
   const deadline = performance.now() + 3 * PAGE_TIMEOUT_MS;
   while (performance.now() < deadline) {
-    if (await person.answer(await windowState(window), await windowTurn(window))) return;
+    if (await person.answer(await asked(window))) return;
     await new Promise((done) => setTimeout(done, 20));
   }
   throw new Error(`the window still says ${await windowState(window)}`);
@@ -179,8 +182,8 @@ class Person {
     this.#choices = choices;
   }
 
-  /** True when nothing more will be asked; `turn` changes when a person has to look anew. */
-  async answer(state: string, turn: string): Promise<boolean> {
+  /** True when nothing more will be asked. */
+  async answer({ state, turn }: Asked): Promise<boolean> {
     const isNew = turn !== this.#before;
     this.#before = turn;
     if (state === 'closed' || ['authorising', 'removeCard', 'end'].includes(state)) return true;
