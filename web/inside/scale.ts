@@ -58,10 +58,11 @@ export function scaleOf(document: TraceDocument): Scale {
   return { place, waits, activeMs };
 }
 
-/** `0.4 ms`, `12 ms`, `3.2 s`. */
+/** `0.4 ms`, `12 ms`, `3.20 s`. */
 export function durationText(ms: number): string {
   if (ms < 10) return `${Math.round(ms * 10) / 10} ms`;
   if (ms < 1_000) return `${Math.round(ms)} ms`;
-  const tenths = Math.round(ms / 100);
-  return `${Math.floor(tenths / 10)}.${tenths % 10} s`;
+  const hundredths = Math.round(ms / 10);
+  const rest = String(hundredths % 100).padStart(2, '0');
+  return `${Math.floor(hundredths / 100)}.${rest} s`;
 }
