@@ -1,8 +1,11 @@
 /** What the library takes of the browser: timers, and storage that may be closed to the page. */
 
+/** A longer timer would fire at once. */
+const TIMER_MS_MAX = 0x7fffffff;
+
 /** Calls once after `ms`; returns what stops it. */
 export function afterMs(ms: number, call: () => void): () => void {
-  const timer = setTimeout(call, ms);
+  const timer = setTimeout(call, Math.min(ms, TIMER_MS_MAX));
   return () => clearTimeout(timer);
 }
 
