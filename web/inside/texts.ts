@@ -75,8 +75,8 @@ const TEXTS = {
   copy: { zh: '复制', en: 'Copy' },
   copied: { zh: '已复制', en: 'Copied' },
   footer: {
-    zh: '本系统仅供实验,未经 EMVCo、PCI 或银联认证。卡号、磁道、PIN 与密钥在写入日志前已屏蔽。',
-    en: 'A laboratory system, not certified by EMVCo, PCI or UnionPay. Card numbers, tracks, PINs and keys are masked before they are logged.',
+    zh: '本系统仅供实验,未经任何机构认证。卡号、磁道、PIN 与密钥在写入日志前已屏蔽。',
+    en: 'A laboratory, not certified by anyone. Numbers, PINs and keys are masked in the logs.',
   },
   'party.shop': { zh: '商户', en: 'shop' },
   'party.agent': { zh: '助手', en: 'helper' },

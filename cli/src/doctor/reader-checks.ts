@@ -1,4 +1,4 @@
-/** Real readers: never needed for the virtual cards, so that nothing here is more than a warning. */
+/** Real readers: the virtual cards need none, so that nothing here is more than a warning. */
 import { ok, type Seen, two, warn } from './finding.ts';
 import type { Machine } from './machine.ts';
 

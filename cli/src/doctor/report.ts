@@ -25,12 +25,17 @@ export function firstBroken(findings: readonly Finding[]): Finding | null {
 export function reportText(facts: ReportFacts, language: ReportLanguage): string {
   const { platform, arch, findings } = facts;
   const rows = findings.flatMap(({ link, verdict, seen, fix }) => [
-    `${verdict === 'broken' && !fix ? WAITS : MARKS[verdict]}  ${padded(LINK_NAMES[link][language], NAME_COLUMNS)}${seen[language]}`,
+    row({ link, verdict, seen, fix }, language),
     ...(fix ? [`${INDENT}-> ${fix[language]}`] : []),
   ]);
   return [`tapnpay doctor · ${platform} ${arch}`, ...rows, '', conclusion(findings)[language]].join(
     '\n',
   );
+}
+
+function row({ link, verdict, seen, fix }: Finding, language: ReportLanguage): string {
+  const mark = verdict === 'broken' && !fix ? WAITS : MARKS[verdict];
+  return `${mark}  ${padded(LINK_NAMES[link][language], NAME_COLUMNS)}${seen[language]}`;
 }
 
 function conclusion(findings: readonly Finding[]): Finding['seen'] {

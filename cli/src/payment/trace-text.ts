@@ -112,7 +112,8 @@ function hopRow(hop: TraceHop, language: TraceLanguage): string {
   const { n, status, party, ms, facts } = hop;
   const label = language === 'en' ? hop.hop : `${hop.hop} ${HOP_ZH[hop.hop]}`;
   if (status !== 'passed') {
-    return `${String(n).padStart(2)}        -  ${label.padEnd(18)} ${say(STATUS[status], language)}`;
+    const why = say(STATUS[status], language);
+    return `${String(n).padStart(2)}        -  ${label.padEnd(18)} ${why}`;
   }
   const when = `${String(Math.round(ms ?? 0)).padStart(6)} ms`;
   const told = Object.entries(facts).map(([key, value]) => `${key}=${value}`);

@@ -1,4 +1,4 @@
-/** ISO 8583 messages as a trace may show them, and the places where a party sends and takes them. */
+/** ISO 8583 messages as a trace may show them, and where a party sends and takes them. */
 import { toHex } from '@tapnpay/protocol/bytes';
 import { DATA_ELEMENTS } from '@tapnpay/protocol/emv/data';
 import { decodeTlv, encodeTlv, type Tlv } from '@tapnpay/protocol/iso7816';
