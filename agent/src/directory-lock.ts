@@ -1,4 +1,4 @@
-/** One owner for a thing on the disk: a listening name that the system frees when its owner dies. */
+/** One owner for a thing on the disk: a listening name, freed by the system when its owner dies. */
 import { createHash } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';

@@ -6,7 +6,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Clock, RandomSource } from '@tapnpay/protocol/bytes';
+import { type Clock, errorBody, type RandomSource } from '@tapnpay/protocol/bytes';
 import {
   checkShape,
   countShape,
@@ -19,6 +19,7 @@ import {
 } from '@tapnpay/protocol/wire';
 import { replaceFile } from '../durable-file.ts';
 import { ServiceError } from './errors.ts';
+import type { AgentLog } from './events.ts';
 import { WindowedCount } from './rate.ts';
 
 /** Wrong codes in a minute before all are refused for its rest. */
@@ -63,6 +64,7 @@ export type PairingPorts = {
   readonly gatewayOrigins: readonly string[];
   readonly clock: Clock;
   readonly random: RandomSource;
+  readonly log: AgentLog;
 };
 
 /** The pairings of one agent. */
@@ -72,7 +74,6 @@ export class Pairing {
   readonly #code: string;
   #paired: readonly Paired[];
 
-  /** @throws WireError when the list of pairings is spoilt. */
   constructor(ports: PairingPorts) {
     this.#ports = ports;
     this.#wrongCodes = new WindowedCount(ports.clock, {
@@ -80,7 +81,7 @@ export class Pairing {
       windowMs: PAIRING_WINDOW_MS,
     });
     this.#code = keptCode(ports);
-    this.#paired = keptPairings(join(ports.directory, PAIRED_FILE));
+    this.#paired = keptPairings(ports);
   }
 
   /**
@@ -155,7 +156,7 @@ function digest(text: string): Buffer {
   return createHash('sha256').update(text, 'utf8').digest();
 }
 
-/** As people type it: any case, with or without the hyphen, O for 0, I or L for 1. */
+/** As people type it: in either case, with or without the hyphen, O for 0, I or L for 1. */
 function normalCode(code: string): string {
   return code.toUpperCase().replace(/[\s-]/g, '').replace(/O/g, '0').replace(/[IL]/g, '1');
 }
@@ -174,8 +175,14 @@ function keptCode({ directory, random }: PairingPorts): string {
   return code;
 }
 
-function keptPairings(path: string): readonly Paired[] {
+/** A list that cannot be read pairs nobody; people pair again. */
+function keptPairings({ directory, log }: PairingPorts): readonly Paired[] {
+  const path = join(directory, PAIRED_FILE);
   if (!existsSync(path)) return [];
-  const file: unknown = JSON.parse(readFileSync(path, 'utf8'));
-  return checkShape(pairedShape, file, PAIRED_FILE).paired;
+  try {
+    return checkShape(pairedShape, JSON.parse(readFileSync(path, 'utf8')), PAIRED_FILE).paired;
+  } catch (fault) {
+    log({ event: 'pairingsLost', code: errorBody(fault).code });
+    return [];
+  }
 }

@@ -66,6 +66,7 @@ export async function startAgentService(
     gatewayOrigins: config.gatewayOrigins,
     clock,
     random,
+    log,
   });
   const keeper = ports.element === undefined ? await startKeeper(config, { clock, log }) : null;
   const element = ports.element ?? (keeper as ElementKeeper);

@@ -13,7 +13,7 @@ export function openCards(dataDir: string): VirtualCards {
 }
 
 const USAGE = `usage: tapnpay cards [list | insert NAME | tap NAME | take-away] [--data DIR] [--json]
-insert (or present), tap and take-away work at the reader of the running agent, as the wallet does.
+insert (or present), tap and take-away act at the running agent's reader, as the wallet does.
 --lift-after N lifts the card before its command number N (a torn tap).`;
 
 export const cards: Command = {

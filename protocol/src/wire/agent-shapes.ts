@@ -1,5 +1,5 @@
 /** Shapes of what pages and windows say to the agent, and of what the agent says to them. */
-import type { PageMessage, PairingGrant, PairingRequest, WindowMessage } from './agent.ts';
+import type { PageMessage, PairingRequest, WindowMessage } from './agent.ts';
 import { cardInterfaceShape } from './element-shapes.ts';
 import {
   countShape,
@@ -57,9 +57,6 @@ export type ReaderCommand = Extract<WindowMessage, { type: 'present' | 'takeAway
 export const pairingRequestShape: Shape<PairingRequest> = objectShape<PairingRequest>({
   code: nullableShape(textShape(32)),
   origin: nullableShape(textShape(256)),
-});
-export const pairingGrantShape: Shape<PairingGrant> = objectShape<PairingGrant>({
-  token: nullableShape(token),
 });
 
 function booleanShape(value: unknown, path: string): boolean {

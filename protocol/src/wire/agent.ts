@@ -24,7 +24,7 @@ export const AGENT_WINDOW_PATH = '/v1/window';
 export const AGENT_WINDOW_PAGE = '/window';
 /** The cards of the simulator. */
 export const AGENT_WALLET_PAGE = '/wallet';
-/** POST `PairingRequest`, answers `PairingGrant`; and GET to ask for a token with the cookie. */
+/** POST `PairingRequest` (without a code when the cookie is there), answers `PairingGrant`. */
 export const AGENT_PAIRING_PATH = '/v1/pairing';
 /** GET without any right: `AgentHealth`. Only for doctor and tests; pages cannot read it. */
 export const AGENT_HEALTH_PATH = '/v1/health';
