@@ -1,4 +1,4 @@
-/** How a page reaches the agent on the payer's machine: over loopback now, by an extension later. */
+/** How a page reaches the agent on the payer's machine: by loopback now, by an extension later. */
 import type { AgentHealth, AgentMessage, PageMessage } from '@tapnpay/protocol/wire';
 
 /** What a transport tells. */
