@@ -223,7 +223,10 @@ const ON_AGENT: {
   result: (machine, { result }) => endTold(machine, resultEnding(result)),
   failed: (machine, { error, sent }) => {
     const ending = endingOf(error.code, { isCertain: !sent });
-    return endTold(machine, { ...ending, detail: String(error.data['holder'] ?? error.code) });
+    return endTold(machine, {
+      ...ending,
+      detail: String(error.data['gatewayOrigin'] ?? error.code),
+    });
   },
 };
 

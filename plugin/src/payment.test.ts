@@ -392,7 +392,7 @@ describe('a payment', () => {
   test('BUSY names the holder', async () => {
     const page = await new TestPage().open();
     await page.payTo('CONNECTING');
-    const data = { holder: 'http://other.example' };
+    const data = { gatewayOrigin: 'http://other.example', orderId: 'other' };
     const error = { code: 'ERR_BUSY', message: 'busy', data };
     await page.say({ type: 'failed', session: page.session, error, sent: false });
     assert.equal(page.state.error?.detail, 'http://other.example');
