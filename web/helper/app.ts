@@ -282,7 +282,7 @@ export class HelperApp {
       origin: this.#start.origin,
       hasOpener: window.opener !== null,
       isPending: this.#isPending(),
-      isArmed: Date.now() - this.#screenSinceMs >= ARM_MS,
+      isArmed: screen.name !== 'consent' || Date.now() - this.#screenSinceMs >= ARM_MS,
       keepsOpen: this.#keepsOpen,
       act: this.#actions,
     };
@@ -328,6 +328,8 @@ export class HelperApp {
     const parts = this.#start.draw(ui).filter((part) => part !== null);
     this.#content.replaceChildren(...parts);
     this.#main.dataset['state'] = screen.name;
+    // A new turn asks the person anew, even in the same state.
+    this.#main.dataset['turn'] = screenKey(screen);
     this.#main.dataset['turn'] = screenKey(screen);
     this.#main.dataset['page'] = ui.page;
     this.#main.dataset['outcome'] = screen.name === 'end' ? screen.end.outcome : '';

@@ -242,8 +242,10 @@ test('a virtual card is chosen, tapped or inserted as it can be', { skip }, asyn
   await at(page, 'tap').click();
   const present = { type: 'present', interface: 'contactless', liftAfter: null } as const;
   assert.deepEqual(await sent(1), [{ ...present, card: 'debit' }]);
+  const turn = await page.getAttribute('main', 'data-turn');
   agent.show({ payment: paymentOf(waitCard({ attempt: 2, reason: 'ERR_CARD_REMOVED' })) });
   assert.match(await textOf(at(page, 'again')), /Nothing was charged/);
+  assert.notEqual(await page.getAttribute('main', 'data-turn'), turn, 'asked anew');
   await at(page, 'card-contact-only').click();
   assert.equal(await at(page, 'tap').isDisabled(), true);
   await page.reload();
