@@ -9,6 +9,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   tap: async () => (await import('./commands/tap.ts')).tap,
   cards: async () => (await import('./commands/cards.ts')).cards,
   doctor: async () => (await import('./commands/doctor.ts')).doctor,
+  bench: async () => (await import('./commands/bench.ts')).bench,
   'verify-vectors': async () => (await import('./commands/verify-vectors.ts')).verifyVectors,
 };
 
