@@ -221,6 +221,7 @@ export type TapAnswer = {
   readonly paymentId: string | null;
   readonly amountMinor: string;
   readonly currency: string;
+  readonly interface: string;
   readonly card: { readonly label: string; readonly panMasked: string };
   readonly cryptogram: {
     readonly arqc: string | null;
@@ -240,6 +241,7 @@ export type TapAnswer = {
   readonly hops: readonly {
     readonly n: number;
     readonly name: string;
+    readonly status: string;
     readonly ms: number | null;
   }[];
   readonly totalMs: number;

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import type { TraceDocument } from '@tapnpay/protocol/wire';
 import { TestSystem, tapnpay, temporaryDataDir } from './system.test-kit.ts';
 
 const system = new TestSystem(temporaryDataDir());
@@ -38,6 +39,30 @@ test('a contact payment is approved through all 14 hops', async () => {
     [],
     'each hop was seen by its party',
   );
+});
+
+test('a tap is approved at the 0210: fDDA, hop 12 has no meaning for it', async () => {
+  const tap = await system.tap('--amount', '0.01', '--interface', 'contactless');
+  assert.equal(tap.outcome, 'approved', tap.reason ?? '');
+  assert.deepEqual([tap.interface, tap.dataAuthentication], ['contactless', 'fDDA']);
+  assert.deepEqual([tap.cryptogram.second, tap.cryptogram.secondType], [null, null]);
+  assert.deepEqual([tap.issuer.arqcVerified, tap.orderStatus], [true, 'paid']);
+  assert.deepEqual(
+    tap.hops.filter(({ status }) => status !== 'passed').map(({ n, status }) => [n, status]),
+    [[12, 'notApplicable']],
+  );
+});
+
+test('taps that end in insertion, or torn, charge nothing and say why', async () => {
+  for (const [args, reason] of [
+    [['--card', 'insert-only'], 'card:useContact'],
+    [['--amount', '5000.01'], 'terminal:contactlessLimit'],
+    [['--fault', 'card-removed@3'], 'ERR_CARD_REMOVED'],
+  ] as const) {
+    const tap = await system.tap('--interface', 'contactless', ...args);
+    assert.deepEqual([tap.outcome, tap.charged, tap.reason], ['cancelled', 'no', reason]);
+    assert.deepEqual([tap.orderStatus, tap.exitCode], ['open', 1]);
+  }
 });
 
 test('a wrong PIN is declined with 55, a right one afterwards is approved', async () => {
@@ -84,8 +109,10 @@ test('card-removed@N: before the cryptogram nothing is charged, after it the tru
     const tap = await system.tap('--fault', `card-removed@${number}`);
     assert.deepEqual([tap.outcome, tap.charged, tap.orderStatus], ['cancelled', 'no', 'open']);
   }
-  const whole = await tapnpay(['tap', '--trace', '--data', system.dataDir]);
-  const numbers = [...whole.stdout.matchAll(/^ *([0-9]+) => (....)/gm)].map((match) => match[2]);
+  const whole = await tapnpay(['tap', '--json', '--trace', '--data', system.dataDir]);
+  const { apduText } = (JSON.parse(whole.stdout) as { readonly trace: TraceDocument }).trace;
+  const numbers = [...apduText.matchAll(/^=> (....)/gm)].map((match) => match[1]);
+  assert.ok(numbers.includes('80AE'), apduText);
   // The APDU after GENERATE AC: the issuer has approved, the card cannot be told.
   const afterCryptogram = numbers.indexOf('80AE') + 2;
   const torn = await system.tap('--fault', `card-removed@${afterCryptogram}`);

@@ -60,7 +60,7 @@ export function maskCommand(wire: Uint8Array): string {
   return toHex(wire.subarray(0, 5)) + stars(Math.max(0, wire.length - 5));
 }
 
-/** An answer without cardholder data. What cannot be read as TLV is hidden where an account could be in it. */
+/** An answer without cardholder data; unreadable ones are hidden where an account could be. */
 export function maskResponse(command: Uint8Array, wire: Uint8Array): string {
   let response: ResponseApdu;
   try {

@@ -138,7 +138,7 @@ export type TerminalParametersJson = {
   }[];
 };
 
-/** Minor units. An amount above the transaction limit takes no tap, above the CVM limit asks a CVM. */
+/** Minor units. Above the transaction limit there is no tap, above the CVM limit a CVM. */
 export type ContactlessLimitsJson = {
   readonly floorLimitMinor: string;
   readonly transactionLimitMinor: string;
