@@ -37,6 +37,7 @@ export function CartDrawer(props: Props): ReactNode {
       <div className="drawer-inner">
         <header>
           <h2 id="cart-title">{t('cart')}</h2>
+          <span className="badge sandbox-badge">{t('sandbox')}</span>
           <button type="button" className="plain" onClick={() => dialog.current?.close()}>
             {t('close')}
           </button>

@@ -79,7 +79,6 @@ function GoodsView(props: Props & { readonly one: ShopGoods }): ReactNode {
             type="button"
             className="primary"
             data-test={`add-${one.goodsId}`}
-            aria-label={t('addLabel', { name })}
             disabled={left === 0}
             onClick={() => {
               add(one, Math.min(quantity, left));
@@ -87,6 +86,7 @@ function GoodsView(props: Props & { readonly one: ShopGoods }): ReactNode {
             }}
           >
             {one.stock === 0 ? t('soldOut') : t('addToCart')}
+            <span className="visually-hidden">{name}</span>
           </button>
         </div>
         <p className="card-hint">

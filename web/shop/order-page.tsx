@@ -102,7 +102,7 @@ function OrderView(props: {
           {order.items.map((item) => (
             <li key={item.goodsId}>
               <img src={pictureUrl(item.picture)} alt="" width="400" height="400" />
-              <span>
+              <span className="item-text">
                 <b>{textOf(item.name)}</b>
                 <span className="quiet">
                   {t('pieces', { count: item.quantity })}{' '}

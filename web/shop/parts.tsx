@@ -8,7 +8,6 @@ import { t } from './texts.ts';
 export function Link(props: {
   readonly to: string;
   readonly className?: string;
-  readonly label?: string;
   readonly children: ReactNode;
 }): ReactNode {
   const isHere = usePath() === props.to;
@@ -22,7 +21,6 @@ export function Link(props: {
       href={props.to}
       className={props.className}
       aria-current={isHere ? 'page' : undefined}
-      aria-label={props.label}
       onClick={go}
     >
       {props.children}

@@ -2,6 +2,7 @@
 import type { ShopOrderView } from '@tapnpay/protocol/wire';
 import type { ReactNode } from 'react';
 import { amountText, timeText } from '../shared/format.ts';
+import { language } from '../shared/i18n.ts';
 import { ApiError, api } from './api.ts';
 import { textOf, useLoaded, usePageTitle } from './hooks.ts';
 import { Link, Waiting } from './parts.tsx';
@@ -52,7 +53,7 @@ export function RecentPage(): ReactNode {
 }
 
 function Recent({ order }: { readonly order: ShopOrderView }): ReactNode {
-  const names = order.items.map(({ name }) => textOf(name)).join(', ');
+  const names = order.items.map(({ name }) => textOf(name)).join(language() === 'zh' ? '、' : ', ');
   return (
     <li>
       <Link className="panel" to={`/orders/${order.orderId}`}>

@@ -146,6 +146,20 @@ test('an order page asks 1-2-4-8 s while open, and never again once final', () =
   }
 });
 
+test('texts: both languages, with the same values to fill in; Chinese with Chinese marks', async () => {
+  const place = { search: '', pathname: '/' };
+  const page = { documentElement: { lang: '' } };
+  Object.assign(globalThis, { location: place, document: page });
+  const { TEXTS } = await import('./texts.ts');
+  const { ADMIN_TEXTS } = await import('./admin/texts.ts');
+  const holes = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(String).sort().join();
+  for (const [key, { zh, en }] of Object.entries({ ...TEXTS, ...ADMIN_TEXTS })) {
+    assert.ok(zh.length > 0 && en.length > 0, key);
+    assert.equal(holes(zh), holes(en), key);
+    assert.doesNotMatch(zh, /[\u4e00-\u9fff][,;:?!]|[,;:?!][\u4e00-\u9fff]/, key);
+  }
+});
+
 test('pictures: plain shapes of our own, no script, no style, nothing from elsewhere', () => {
   const folder = join(import.meta.dirname, 'pictures');
   const files = readdirSync(folder);

@@ -76,13 +76,15 @@ function GoodsCard(props: {
   const name = textOf(goods.name);
   return (
     <li className="card" data-test={`goods-${goods.goodsId}`}>
-      <Link className="card-picture" to={`/goods/${goods.goodsId}`} label={name}>
+      <div className="card-picture">
         <img src={pictureUrl(goods.picture)} alt="" width="400" height="400" loading="lazy" />
         <StockBadge stock={goods.stock} />
-      </Link>
+      </div>
       <div className="card-text">
         <h3>
-          <Link to={`/goods/${goods.goodsId}`}>{name}</Link>
+          <Link className="card-link" to={`/goods/${goods.goodsId}`}>
+            {name}
+          </Link>
         </h3>
         <p className="quiet">{textOf(goods.description)}</p>
       </div>
@@ -92,11 +94,11 @@ function GoodsCard(props: {
           type="button"
           className="primary"
           data-test={`add-${goods.goodsId}`}
-          aria-label={t('addLabel', { name })}
           disabled={goods.stock <= inCart}
           onClick={onAdd}
         >
           {goods.stock === 0 ? t('soldOut') : t('addToCart')}
+          <span className="visually-hidden">{name}</span>
         </button>
       </div>
     </li>

@@ -35,12 +35,12 @@ type Entry = ShopText & { readonly status: number };
 export const SHOP_ERRORS: Readonly<Record<ShopErrorCode, Entry>> = {
   ERR_REQUEST: {
     status: 400,
-    zh: '提交的内容有误,请检查后重试。',
+    zh: '提交的内容有误，请检查后重试。',
     en: 'Something in this request is not right. Please check it and try again.',
   },
   ERR_CART: {
     status: 400,
-    zh: '购物车内容有误,请刷新页面后重试。',
+    zh: '购物车内容有误，请刷新页面后重试。',
     en: 'The cart is not valid. Please reload the page and try again.',
   },
   ERR_HOST: {
@@ -50,7 +50,7 @@ export const SHOP_ERRORS: Readonly<Record<ShopErrorCode, Entry>> = {
   },
   ERR_ORIGIN: {
     status: 403,
-    zh: '请求来自其他网站,已拒绝。',
+    zh: '请求来自其他网站，已拒绝。',
     en: 'The request came from another site and was refused.',
   },
   ERR_NOT_FOUND: { status: 404, zh: '没有这个页面。', en: 'There is no such page.' },
@@ -61,53 +61,53 @@ export const SHOP_ERRORS: Readonly<Record<ShopErrorCode, Entry>> = {
   },
   ERR_GOODS_EXISTS: {
     status: 409,
-    zh: '商品编号已被占用,请换一个。',
+    zh: '商品编号已被占用，请换一个。',
     en: 'This item number is already in use. Choose another one.',
   },
   ERR_GOODS_CHANGED: {
     status: 409,
-    zh: '该商品刚刚被修改过,请重新打开后再编辑。',
+    zh: '该商品刚刚被修改过，请重新打开后再编辑。',
     en: 'Somebody else has just changed this item. Open it again and repeat your edit.',
   },
   ERR_STOCK: {
     status: 409,
-    zh: '库存不足,仅剩 {left} 件。',
+    zh: '库存不足，仅剩 {left} 件。',
     en: 'Not enough in stock: only {left} left.',
   },
   ERR_ORDER_NOT_FOUND: { status: 404, zh: '没有这个订单。', en: 'There is no such order.' },
   ERR_IDEMPOTENCY_MISMATCH: {
     status: 422,
-    zh: '这次提交与之前的不一致,请刷新页面后重新下单。',
+    zh: '这次提交与之前的不一致，请刷新页面后重新下单。',
     en: 'This order differs from the one sent before. Reload the page and order again.',
   },
   ERR_GATEWAY_UNAVAILABLE: {
     status: 503,
-    zh: '支付系统暂时无法连接。订单与库存已保留,未产生扣款,可稍后重试。',
+    zh: '支付系统暂时无法连接。订单与库存已保留，未产生扣款，可稍后重试。',
     en: 'The payment system cannot be reached. Your order is kept, nothing was charged; try again.',
   },
   ERR_GATEWAY_REFUSED: {
     status: 502,
-    zh: '支付系统未接受该订单,未产生扣款。请联系商家处理。',
+    zh: '支付系统未接受该订单，未产生扣款。请联系商家处理。',
     en: 'The payment system did not accept this order. Nothing was charged; contact the shop.',
   },
   ERR_ORDER_MISMATCH: {
     status: 409,
-    zh: '支付信息与订单不一致,已转人工核对,请勿重复支付。',
+    zh: '支付信息与订单不一致，已转人工核对，请勿重复支付。',
     en: 'The payment does not match the order. A person will check it; please do not pay again.',
   },
   ERR_PAID_AFTER_RELEASE: {
     status: 409,
-    zh: '订单关闭后收到款项,已转人工处理。',
+    zh: '订单关闭后收到款项，已转人工处理。',
     en: 'A payment arrived after the order was closed. A person will deal with it.',
   },
   ERR_PAID_TWICE: {
     status: 409,
-    zh: '同一订单收到两笔付款,已转人工处理。',
+    zh: '同一订单收到两笔付款，已转人工处理。',
     en: 'Two payments arrived for one order. A person will deal with it.',
   },
   ERR_ORDER_PLACING: {
     status: 503,
-    zh: '订单仍在提交中,请稍后再通知。',
+    zh: '订单仍在提交中，请稍后再通知。',
     en: 'The order is still being placed; notify again later.',
   },
   ERR_SIGNATURE: {
@@ -124,7 +124,7 @@ export const SHOP_ERRORS: Readonly<Record<ShopErrorCode, Entry>> = {
   ERR_LOGIN_NEEDED: { status: 401, zh: '请先登录。', en: 'Please sign in first.' },
   ERR_RATE: {
     status: 429,
-    zh: '尝试次数过多,请 {seconds} 秒后再试。',
+    zh: '尝试次数过多，请 {seconds} 秒后再试。',
     en: 'Too many tries. Wait {seconds} seconds.',
   },
   ERR_BODY_TOO_LARGE: { status: 413, zh: '提交的内容过长。', en: 'The request is too long.' },
@@ -135,7 +135,7 @@ export const SHOP_ERRORS: Readonly<Record<ShopErrorCode, Entry>> = {
   },
   ERR_INTERNAL: {
     status: 500,
-    zh: '系统出错,请稍后重试。',
+    zh: '系统出错，请稍后重试。',
     en: 'Something went wrong on our side. Please try again later.',
   },
 };

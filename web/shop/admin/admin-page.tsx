@@ -78,8 +78,12 @@ function Desk(props: {
           {m('title')}
         </h1>
         <nav className="tabs" aria-label={m('title')}>
-          <Link to="/admin">{m('orders')}</Link>
-          <Link to="/admin/goods">{m('goods')}</Link>
+          <Link className="nav-link" to="/admin">
+            {m('orders')}
+          </Link>
+          <Link className="nav-link" to="/admin/goods">
+            {m('goods')}
+          </Link>
         </nav>
         <button
           type="button"

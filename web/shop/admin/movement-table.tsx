@@ -17,7 +17,7 @@ export function MovementTable(props: {
         <thead>
           <tr>
             <th scope="col">{m('time')}</th>
-            <th scope="col">{m('state')}</th>
+            <th scope="col">{m('kind')}</th>
             <th scope="col">{head}</th>
             <th scope="col" className="right">
               {m('delta')}
@@ -31,7 +31,7 @@ export function MovementTable(props: {
           {movements.map((movement) => (
             <tr key={movement.movementId}>
               <td data-label={m('time')}>{timeText(movement.atMs)}</td>
-              <td data-label={m('state')}>{m(`kind${movement.kind}`)}</td>
+              <td data-label={m('kind')}>{m(`kind${movement.kind}`)}</td>
               <td data-label={head} className="mono">
                 {subject === 'goods' ? movement.goodsId : (movement.orderNumber ?? movement.note)}
               </td>

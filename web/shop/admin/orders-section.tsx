@@ -8,7 +8,7 @@ import { Waiting } from '../parts.tsx';
 import { t } from '../texts.ts';
 import { IncidentList } from './admin-page.tsx';
 import { MovementTable } from './movement-table.tsx';
-import { m } from './texts.ts';
+import { m, word } from './texts.ts';
 
 const STATES: readonly ShopOrderState[] = [
   ...(['placing', 'awaitingPayment', 'unknownPayment'] as const),
@@ -182,9 +182,9 @@ function DetailView({ order }: { readonly order: ShopAdminOrderDetail }): ReactN
     [m('amount'), amountText(order.amountMinor, order.currency)],
     [m('time'), timeText(order.createdAtMs)],
     [m('gatewayOrder'), order.gatewayOrderId ?? '—'],
-    [m('gatewayStatus'), order.gatewayStatus ?? '—'],
+    [m('gatewayStatus'), word('status', order.gatewayStatus)],
     [m('payment'), order.paymentId ?? '—'],
-    [m('lastOutcome'), order.lastAttempt?.outcome ?? '—'],
+    [m('lastOutcome'), word('outcome', order.lastAttempt?.outcome ?? null)],
     [m('card'), order.lastAttempt?.panMasked ? panText(order.lastAttempt.panMasked) : '—'],
     [m('checks'), String(order.checks)],
     [m('nextCheck'), order.nextCheckAtMs === null ? '—' : timeText(order.nextCheckAtMs)],
@@ -227,7 +227,7 @@ function DetailView({ order }: { readonly order: ShopAdminOrderDetail }): ReactN
                 {timeText(news.atMs)} · {m('sequence')} {news.sequence}
               </span>
               <span>
-                <b>{news.outcome}</b> · {m(`effect${news.effect}`)}
+                <b>{word('outcome', news.outcome)}</b> · {m(`effect${news.effect}`)}
               </span>
             </li>
           ))}

@@ -1,19 +1,18 @@
 /** Texts of the merchant's pages. */
 import { createTranslator } from '../../shared/i18n.ts';
 
-const ADMIN_TEXTS = {
+export const ADMIN_TEXTS = {
   title: { zh: '商户后台', en: 'Merchant back end' },
   login: { zh: '登录', en: 'Sign in' },
   loginText: {
-    zh: '密码在首次启动时生成,保存在数据目录的 shop/admin-password 文件中。',
+    zh: '密码在首次启动时生成，保存在数据目录的 shop/admin-password 文件中。',
     en: 'The password was made at the first start; it is in shop/admin-password of the data folder.',
   },
   password: { zh: '管理密码', en: 'Password' },
   logout: { zh: '退出登录', en: 'Sign out' },
   orders: { zh: '订单', en: 'Orders' },
   goods: { zh: '商品', en: 'Goods' },
-  incidents: { zh: '待处理异常', en: 'Incidents' },
-  incidentsNone: { zh: '没有异常', en: 'No incidents' },
+  incidents: { zh: '异常记录', en: 'Incidents' },
   paidSum: { zh: '累计收款', en: 'Paid in total' },
   ordersPaid: { zh: '已付款订单', en: 'Orders paid' },
   ordersOpen: { zh: '待付款订单', en: 'Orders open' },
@@ -45,7 +44,18 @@ const ADMIN_TEXTS = {
   none: { zh: '无', en: 'None' },
   effectapplied: { zh: '已生效', en: 'applied' },
   effectnoted: { zh: '已记录', en: 'noted' },
-  effectstale: { zh: '已过时,忽略', en: 'stale, ignored' },
+  effectstale: { zh: '已过时，忽略', en: 'stale, ignored' },
+  kind: { zh: '类型', en: 'Kind' },
+  outcomeapproved: { zh: '已批准', en: 'approved' },
+  outcomedeclined: { zh: '已拒绝', en: 'declined' },
+  outcomereversed: { zh: '已撤销', en: 'reversed' },
+  outcomeunknown: { zh: '结果未知', en: 'unknown' },
+  statusopen: { zh: '待付款', en: 'open' },
+  statusprocessing: { zh: '处理中', en: 'processing' },
+  statuspaid: { zh: '已付款', en: 'paid' },
+  statusunknown: { zh: '结果未知', en: 'unknown' },
+  statuscancelled: { zh: '已取消', en: 'cancelled' },
+  statusexpired: { zh: '已过期', en: 'expired' },
   sequence: { zh: '序号', en: 'No.' },
   kindopening: { zh: '期初入库', en: 'Opening' },
   kindadjusted: { zh: '人工调整', en: 'Adjusted' },
@@ -59,13 +69,13 @@ const ADMIN_TEXTS = {
   stockAfter: { zh: '变动后', en: 'After' },
   delta: { zh: '变动', en: 'Change' },
   changeStock: { zh: '调整库存', en: 'Change the stock' },
-  deltaHint: { zh: '正数入库,负数出库', en: 'Positive adds, negative takes away' },
+  deltaHint: { zh: '正数入库，负数出库', en: 'Positive adds, negative takes away' },
   note: { zh: '备注', en: 'Note' },
   apply: { zh: '确认调整', en: 'Apply' },
   reserved: { zh: '占用', en: 'Reserved' },
   sold: { zh: '已售', en: 'Sold' },
   price: { zh: '单价', en: 'Price' },
-  priceLabel: { zh: '单价(元)', en: 'Price in yuan' },
+  priceLabel: { zh: '单价（元）', en: 'Price in yuan' },
   priceWrong: {
     zh: '请输入 0.01 至 999,999.99 之间的金额',
     en: 'Between 0.01 and 999,999.99, please',
@@ -75,7 +85,7 @@ const ADMIN_TEXTS = {
   shownOff: { zh: '已下架', en: 'Off sale' },
   takeOff: { zh: '下架', en: 'Take off' },
   putOn: { zh: '上架', en: 'Put on' },
-  goodsId: { zh: '商品编号(小写字母、数字、连字符)', en: 'Item number (a-z, 0-9, hyphen)' },
+  goodsId: { zh: '商品编号（小写字母、数字、连字符）', en: 'Item number (a-z, 0-9, hyphen)' },
   nameZh: { zh: '中文名称', en: 'Name in Chinese' },
   nameEn: { zh: '英文名称', en: 'Name in English' },
   descriptionZh: { zh: '中文描述', en: 'Description in Chinese' },
@@ -83,7 +93,6 @@ const ADMIN_TEXTS = {
   picture: { zh: '图片', en: 'Picture' },
   openingStock: { zh: '期初库存', en: 'Opening stock' },
   save: { zh: '保存', en: 'Save' },
-  saved: { zh: '已保存', en: 'Saved' },
   cancel: { zh: '取消', en: 'Cancel' },
   actions: { zh: '操作', en: 'Actions' },
 } as const;
@@ -93,3 +102,10 @@ export const m: (
   key: keyof typeof ADMIN_TEXTS,
   values?: Readonly<Record<string, string | number>>,
 ) => string = createTranslator(ADMIN_TEXTS);
+
+/** A word of the gateway (`outcome`, `status`) in the language of now; an unknown one as it is. */
+export function word(kind: 'outcome' | 'status', value: string | null): string {
+  if (value === null) return '—';
+  const key = `${kind}${value}`;
+  return Object.hasOwn(ADMIN_TEXTS, key) ? m(key as keyof typeof ADMIN_TEXTS) : value;
+}

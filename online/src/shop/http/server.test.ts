@@ -179,7 +179,7 @@ test('wrong requests: a code, a status and a text in both languages', async (con
   }
   const short = await ask('POST', '/api/orders', { body: order });
   assert.deepEqual(short.json['texts'], {
-    zh: '库存不足,仅剩 3 件。',
+    zh: '库存不足，仅剩 3 件。',
     en: 'Not enough in stock: only 3 left.',
   });
   gateway.mode = 'down';
