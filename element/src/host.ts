@@ -18,12 +18,12 @@ import { createPinKey, encipherPin, type PinKey } from './pin.ts';
 import { Question } from './question.ts';
 import type { ElementIdentity, ElementState } from './state.ts';
 
-/** Longest wait for a person's consent and card; the agent's own limits are shorter. */
-export const CARD_TIMEOUT_MS = 180_000;
+/** Longest wait for a person's consent and card; the agent's own, 180 s in all, end before it. */
+export const CARD_TIMEOUT_MS = 200_000;
 /** Longest wait for a card's answer. */
 export const APDU_TIMEOUT_MS = 60_000;
-/** Longest wait for a person at the PIN window. */
-export const PIN_TIMEOUT_MS = 120_000;
+/** Longest wait for a person at the PIN window; the agent's own 120 s end before it. */
+export const PIN_TIMEOUT_MS = 130_000;
 /** Most host calls of one payment; an application that asks for more is out of hand. */
 export const HOST_CALLS_MAX = 10_000;
 /** Most random bytes of one call. */
