@@ -43,7 +43,7 @@ function usePolling(order: Loaded<ShopOrderView>): void {
   useEffect(() => {
     if (state !== null) asked.current = 0;
   }, [state]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: each answer or fault plans the next question
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each answer plans the next question
   useEffect(() => {
     const pauseMs = state === null ? (error ? 8_000 : null) : pollPauseMs(state, asked.current);
     if (pauseMs === null) return;
@@ -90,6 +90,7 @@ function OrderView(props: {
         <div role="status">
           <h2>{order.isProcessing ? t('stateprocessing') : t(`state${order.state}`)}</h2>
           <p>{stateText(order)}</p>
+          {order.state === 'unknownPayment' && <p>{t('unknownMore')}</p>}
           <AttemptText order={order} />
         </div>
         <p className="state-amount">{amountText(order.amountMinor, order.currency)}</p>

@@ -7,7 +7,7 @@ export const TEXTS = {
   sandbox: { zh: '沙箱环境', en: 'SANDBOX' },
   sandboxLine: {
     zh: '仅供体验：商品不会发货，付款用的是测试卡和测试资金，不会真正扣款。',
-    en: 'For trying out: nothing is shipped, cards and money are test ones, nothing real is charged.',
+    en: 'For trying out: cards and money are test ones, nothing is shipped or really charged.',
   },
   skip: { zh: '跳到主要内容', en: 'Skip to content' },
   navGoods: { zh: '全部商品', en: 'All goods' },
@@ -23,7 +23,7 @@ export const TEXTS = {
   },
   heroText: {
     zh: '把银行卡插入或轻触电脑，由卡片芯片完成验证。网页和商家都接触不到您的卡号与密码。',
-    en: 'Insert or tap your bank card at your own computer. Neither page nor shop ever sees number or PIN.',
+    en: 'Insert or tap your card at your own computer. No page or shop ever sees number or PIN.',
   },
   heroButton: { zh: '去逛逛', en: 'Browse the goods' },
   factChip: { zh: '芯片级安全', en: 'Chip security' },
@@ -100,8 +100,12 @@ export const TEXTS = {
     en: 'Checking with your bank: do not pay again',
   },
   stateunknownPaymentText: {
-    zh: '暂时还不知道这笔付款是否成功。我们正在核实：若未成功，款项会自动退回；若已成功，订单会变为已付款。商品一直为您保留。',
-    en: 'We do not know yet whether this payment went through. If it did not, the money comes back by itself; if it did, this order turns to paid. Your goods stay reserved.',
+    zh: '暂时还不知道这笔付款是否成功，我们正在核实，结果会自动显示在这里。',
+    en: 'We do not know yet whether this payment went through. The result shows here by itself.',
+  },
+  unknownMore: {
+    zh: '若已成功，订单会变为已付款；若未成功，款项会自动退回。商品一直为您保留。',
+    en: 'If it did, this order turns to paid. If not, the money comes back. Your goods stay yours.',
   },
   statepaid: { zh: '付款成功', en: 'Paid. Thank you!' },
   statepaidText: {
@@ -126,7 +130,7 @@ export const TEXTS = {
   shortexpired: { zh: '已过期', en: 'Expired' },
   declined: {
     zh: '上一次付款未成功，没有扣款。可以换一张卡再试。',
-    en: 'The last try was declined and nothing was charged. You may try again, perhaps with another card.',
+    en: 'The last try was declined; nothing was charged. You may try again, or another card.',
   },
   reversed: {
     zh: '上一次付款已撤销，款项已退回，可以重新付款。',

@@ -6,7 +6,7 @@ export const ADMIN_TEXTS = {
   login: { zh: '登录', en: 'Sign in' },
   loginText: {
     zh: '密码在首次启动时生成，保存在数据目录的 shop/admin-password 文件中。',
-    en: 'The password was made at the first start; it is in shop/admin-password of the data folder.',
+    en: 'Made at the first start; it is in the file shop/admin-password of the data folder.',
   },
   password: { zh: '管理密码', en: 'Password' },
   logout: { zh: '退出登录', en: 'Sign out' },
