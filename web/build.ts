@@ -1,4 +1,4 @@
-/** Builds every root of `web` into `web/dist/<root>` with Vite; does nothing when nothing changed. */
+/** Builds each root of `web` into `web/dist/<root>` with Vite, unless nothing has changed. */
 import { createHash } from 'node:crypto';
 import {
   existsSync,

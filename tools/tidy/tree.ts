@@ -36,7 +36,7 @@ export function sources(tree: Tree): readonly SourceFile[] {
 
 /** True for tests and their helpers, which may use more than the code they test. */
 export function isTest(path: string): boolean {
-  return /\.test\.tsx?$/.test(path) || /\.test-[a-z-]+\.tsx?$/.test(path) || path.startsWith('tests/');
+  return /\.test(-[a-z-]+)?\.tsx?$/.test(path) || path.startsWith('tests/');
 }
 
 /** An import or re-export of a file. */

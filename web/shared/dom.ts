@@ -3,7 +3,7 @@
 type Child = Node | string | null;
 type Attributes = Readonly<Record<string, string | number | boolean | null | EventListener>>;
 
-/** `h('button', {class: 'primary', onclick: pay}, 'Pay')`; null attributes and children are left out. */
+/** `h('button', {class: 'primary', onclick: pay}, 'Pay')`; what is null is left out. */
 export function h<Name extends keyof HTMLElementTagNameMap>(
   name: Name,
   attributes: Attributes = {},

@@ -12,7 +12,8 @@ export function openCards(dataDir: string): VirtualCards {
   return new VirtualCards({ directory, ciphers: nodeCiphers, random: systemRandom });
 }
 
-const USAGE = `usage: tapnpay cards [list | insert NAME | tap NAME | take-away] [--data DIR] [--json]
+const USAGE = `usage: tapnpay cards [list | insert NAME | tap NAME | take-away]
+                     [--data DIR] [--json]
 insert (or present), tap and take-away act at the running agent's reader, as the wallet does.
 --lift-after N lifts the card before its command number N (a torn tap).`;
 

@@ -9,7 +9,7 @@ import { type CardInterface, Hop } from '@tapnpay/protocol/wire';
 import { type Command, type OptionValues, textOption, UsageError } from '../command.ts';
 import type { TapDocument } from '../payment/document.ts';
 import { GatewayClient } from '../payment/gateway-client.ts';
-import { gatewayUrl, isGatewayFault, runTap, type TapRequest } from '../payment/run-tap.ts';
+import { isGatewayFault, runTap, type TapRequest } from '../payment/run-tap.ts';
 import {
   decodedTraceText,
   summaryText,
@@ -17,7 +17,7 @@ import {
   traceText,
 } from '../payment/trace-text.ts';
 import { launchSystem } from '../system/launch.ts';
-import { defaultDataDir, readSystemConfig, type SystemConfig } from '../system/layout.ts';
+import { defaultDataDir, readSystemConfig, type SystemConfig, urlOf } from '../system/layout.ts';
 
 /** PIN of the sandbox cards, printed in their personalisation. */
 const SANDBOX_PIN = '123456';
@@ -166,7 +166,7 @@ async function findSystem(values: OptionValues): Promise<Found> {
 async function runningSystem(dataDir: string): Promise<SystemConfig | null> {
   try {
     const system = readSystemConfig(dataDir);
-    const gateway = new GatewayClient({ url: gatewayUrl(system), dataDir });
+    const gateway = new GatewayClient({ url: urlOf(system, 'gatewayHttp'), dataDir });
     return (await gateway.isReady()) ? system : null;
   } catch {
     return null;

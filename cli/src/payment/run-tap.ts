@@ -22,7 +22,8 @@ import {
   type HopRecord,
 } from '@tapnpay/protocol/wire';
 import { openCards } from '../commands/cards.ts';
-import { projectRoot, type SystemConfig } from '../system/layout.ts';
+import { elementConfig } from '../system/element.ts';
+import { type SystemConfig, urlOf } from '../system/layout.ts';
 import { type TapDocument, tapDocument } from './document.ts';
 import { GatewayClient, type OrderView, type PaymentView } from './gateway-client.ts';
 import { hopsSince, markLogs, openTapLog } from './party-log.ts';
@@ -55,28 +56,16 @@ export async function openElement(
   system: SystemConfig,
   gateway: GatewayClient,
 ): Promise<ElementProcess> {
-  const entry = (room: string): string => join(projectRoot, room);
-  const element = await startElement({
-    nodePath: process.execPath,
-    elementEntry: entry('element/src/main.ts'),
-    appletEntry: entry('applet/src/index.ts'),
-    storeDir: join(system.dataDir, 'element-tap'),
-    allowRead: ['element', 'applet', 'protocol', 'node_modules'].map(entry),
-  });
+  const element = await startElement(elementConfig(system.dataDir, 'element-tap'));
   if (element.state !== 'notEnrolled') return element;
   try {
     const pairingCode = await gateway.pairingCode();
-    await enrolElement({ element, gatewayUrl: gatewayUrl(system), pairingCode });
+    await enrolElement({ element, gatewayUrl: urlOf(system, 'gatewayHttp'), pairingCode });
     return element;
   } catch (fault) {
     await element.close();
     throw fault;
   }
-}
-
-/** Where the gateway's HTTP interface is. */
-export function gatewayUrl(system: SystemConfig): string {
-  return `http://127.0.0.1:${system.ports.gatewayHttp}`;
 }
 
 /**
@@ -88,7 +77,7 @@ export async function runTap(request: TapRequest): Promise<TapDocument> {
   const { system } = request;
   const cards = openCards(system.dataDir);
   assertCard(cards, request);
-  const gateway = new GatewayClient({ url: gatewayUrl(system), dataDir: system.dataDir });
+  const gateway = new GatewayClient({ url: urlOf(system, 'gatewayHttp'), dataDir: system.dataDir });
   const mark = markLogs(system.dataDir);
   const startedMs = systemClock.nowMs();
   const order = await createOrder(gateway, request);
