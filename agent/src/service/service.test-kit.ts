@@ -194,7 +194,9 @@ export function connect<Incoming, Outgoing>(
         sendRaw: (data) => socket.send(data),
         close: () => socket.close(),
         next,
-        closed,
+        get closed() {
+          return within(closed);
+        },
       }),
     );
   });
@@ -217,6 +219,15 @@ export async function until(
       setTimeout(wake, 10);
     });
   }
+}
+
+/** What must come soon. @throws after five seconds. */
+async function within<T>(wanted: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('it did not come')), PATIENCE_MS);
+  });
+  return await Promise.race([wanted, late]).finally(() => clearTimeout(timer));
 }
 
 export type Answer = {
