@@ -161,7 +161,7 @@ test('a record that the gateway did not make ends the channel', async () => {
   await channel.open(identity());
   await channel.receive(2000);
   channel.onRecords(Buffer.concat([Buffer.of(0x17, 3, 3, 0, 32), Buffer.alloc(32, 0x5a)]));
-  await assert.rejects(channel.receive(2000), { code: 'ERR_CHANNEL_TLS' });
+  await assert.rejects(channel.receive(2000), { code: 'ERR_CHANNEL_TAMPERED' });
 });
 
 test('a gateway that floods loses the channel', async () => {

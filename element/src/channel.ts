@@ -76,7 +76,11 @@ export class SecureChannel {
     socket.on('end', () => this.#fail('ERR_CHANNEL_CLOSED', 'the gateway closed the channel'));
     socket.on('close', () => this.#fail('ERR_CHANNEL_CLOSED', 'the channel is closed'));
     socket.on('error', (cause: NodeJS.ErrnoException) => {
-      this.#fail('ERR_CHANNEL_TLS', `TLS failed: ${cause.code ?? cause.message}`, cause);
+      this.#fail(
+        tlsFaultCode(cause.code ?? ''),
+        `TLS failed: ${cause.code ?? cause.message}`,
+        cause,
+      );
     });
     const secure = new Promise<void>((resolve) => socket.once('secureConnect', resolve));
     await this.#unlessLost(secure, CHANNEL_OPEN_TIMEOUT_MS);
@@ -233,4 +237,16 @@ export class SecureChannel {
     this.#ended = true;
     if (this.#isRelaying) this.#relay.end();
   }
+}
+
+/**
+ * Who is to blame for a TLS fault: the gateway refuses our certificate, a relay changed bytes (every
+ * other fault of OpenSSL itself), or the gateway is not the one that we know.
+ */
+function tlsFaultCode(
+  opensslCode: string,
+): 'ERR_CHANNEL_REJECTED' | 'ERR_CHANNEL_TAMPERED' | 'ERR_CHANNEL_TLS' {
+  if (!opensslCode.startsWith('ERR_SSL_')) return 'ERR_CHANNEL_TLS';
+  const isRefused = /ALERT.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)/.test(opensslCode);
+  return isRefused ? 'ERR_CHANNEL_REJECTED' : 'ERR_CHANNEL_TAMPERED';
 }

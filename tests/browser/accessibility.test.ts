@@ -8,8 +8,15 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
-import { TestSystem, temporaryDataDir } from '../system.test-kit.ts';
-import { finalState, openBrowser, Payer, untilState, withoutBrowser } from './browser.test-kit.ts';
+import { TestSystem, tapnpay, temporaryDataDir } from '../system.test-kit.ts';
+import {
+  finalState,
+  openBrowser,
+  Payer,
+  presentCard,
+  untilState,
+  withoutBrowser,
+} from './browser.test-kit.ts';
 
 const skip = withoutBrowser();
 /** All script that the pay page loads, before any compression. */
@@ -51,8 +58,9 @@ test('positive control: axe finds a button without a name', { skip }, async () =
 });
 
 for (const language of ['zh', 'en'] as const) {
-  test(`axe finds nothing on any page (${language})`, { skip }, async () => {
+  test(`axe finds nothing on any page (${language})`, { skip }, async (context) => {
     const payer = await Payer.open(browser, system, { language });
+    context.after(() => payer.close());
     const page = await payer.openPayPage((await payer.order('1.00')).payUrl);
     assert.deepEqual(await faults(page), [], 'pay page, ready');
     const window = await payer.pressPay(page);
@@ -66,8 +74,7 @@ for (const language of ['zh', 'en'] as const) {
     await window.locator('[data-state=waitCard]').waitFor();
     assert.deepEqual(await faults(window), [], 'window, card');
     assert.deepEqual(await faults(page), [], 'pay page, waiting');
-    await window.locator('[data-test=card-debit]').click();
-    await window.locator('[data-test=insert]').click();
+    await presentCard(window, { card: 'debit', interface: 'contact' });
     await window.locator('[data-state=waitPin]').waitFor();
     assert.deepEqual(await faults(window), [], 'window, PIN');
     for (const digit of '123456') await window.locator(`[data-test=pin-key-${digit}]`).click();
@@ -87,7 +94,6 @@ for (const language of ['zh', 'en'] as const) {
     await page.goto(`${system.ready.shop}/admin`);
     await page.locator('[data-test=admin-login]').waitFor();
     assert.deepEqual(await faults(page), [], 'administration');
-    await payer.close();
   });
 }
 
@@ -101,8 +107,11 @@ async function tabTo(page: Page, test: string): Promise<void> {
   throw new Error(`Tab never reaches ${test}`);
 }
 
-test('a payment with the keyboard alone', { skip }, async () => {
+test('a payment with the keyboard alone', { skip }, async (context) => {
+  const emptied = await tapnpay(['cards', 'take-away', '--data', system.dataDir]);
+  assert.equal(emptied.code, 0, emptied.stderr);
   const payer = await Payer.open(browser, system, { language: 'en' });
+  context.after(() => payer.close());
   const page = await payer.openPayPage((await payer.order('1.00')).payUrl);
   await tabTo(page, 'pay');
   const opened = page.waitForEvent('popup');
@@ -124,7 +133,6 @@ test('a payment with the keyboard alone', { skip }, async () => {
   await window.keyboard.type('123456');
   await window.keyboard.press('Enter');
   assert.equal((await finalState(page)).state, 'APPROVED');
-  await payer.close();
 });
 
 test('no page breaks its own policy, and each has one', { skip }, async () => {
@@ -144,7 +152,8 @@ test('no page breaks its own policy, and each has one', { skip }, async () => {
       }
     });
     const response = await page.goto(url);
-    await page.waitForLoadState('networkidle');
+    await page.waitForLoadState('load');
+    await page.locator('main, [role=main]').first().waitFor();
     assert.match(response?.headers()['content-security-policy'] ?? '', /require-trusted-types-for/);
     assert.deepEqual(broken, [], url);
     const isClosed = await page.evaluate(() => {

@@ -211,9 +211,6 @@ class Person {
 
   async #present(): Promise<void> {
     const { card, liftAfter, again = 'present' } = this.#choices;
-    const away = this.#window.locator('[data-test=take-away]');
-    // A card of before goes first; the window then asks anew.
-    if (await away.isVisible()) return await away.click();
     const isFirst = this.#presented === 0;
     this.#presented += 1;
     if (!isFirst && again === 'cancel') return await this.#click('cancel');
@@ -236,11 +233,20 @@ class Person {
   }
 }
 
+/** Takes a card of before away, if one is there. */
+export async function takeAway(window: Page): Promise<void> {
+  const away = window.locator('[data-test=take-away]');
+  if (!(await away.isVisible())) return;
+  await away.click();
+  await window.locator('[data-test=insert]').waitFor();
+}
+
 /** Taps or inserts a virtual card in the window or the wallet. */
 export async function presentCard(
   window: Page,
   act: { readonly card: string; readonly interface: string; readonly liftAfter?: number },
 ): Promise<void> {
+  await takeAway(window);
   await window.locator(`[data-test=card-${act.card}]`).click();
   if (act.liftAfter !== undefined) {
     await window.locator('[data-test=lift-early]').fill(String(act.liftAfter));

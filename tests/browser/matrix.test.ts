@@ -16,6 +16,7 @@ import {
   openBrowser,
   type PageEnd,
   Payer,
+  takeAway,
   untilState,
   windowState,
   withoutBrowser,
@@ -32,12 +33,15 @@ const SETTLE_TIMEOUT_MS = 60_000;
 const system = new TestSystem(temporaryDataDir());
 let browser: Browser;
 let books: pg.Client;
+/** One person whose browser is paired once. */
+let payer: Payer;
 const table: Row[] = [];
 
 before(async () => {
   if (skip) return;
   await system.up();
   browser = await openBrowser();
+  payer = await Payer.open(browser, system);
   books = new pg.Client({ connectionString: system.databaseUrl });
   await books.connect();
 });
@@ -63,12 +67,11 @@ type Row = {
 type Scene = { readonly payer: Payer; readonly page: Page; readonly orderId: string };
 
 async function withScene(action: (scene: Scene) => Promise<void>): Promise<void> {
-  const payer = await Payer.open(browser, system);
+  const { orderId, payUrl } = await payer.order(AMOUNT);
   try {
-    const { orderId, payUrl } = await payer.order(AMOUNT);
     await action({ payer, page: await payer.openPayPage(payUrl), orderId });
   } finally {
-    await payer.close();
+    await Promise.all(payer.context.pages().map((page) => page.close()));
   }
 }
 
@@ -173,12 +176,13 @@ async function untilWaitCard({ payer, page }: Scene): Promise<Page> {
 async function duringAuthorisation(
   scene: Scene,
   fault: (window: Page) => Promise<void>,
+  wire: 'contact' | 'contactless' = 'contactless',
 ): Promise<void> {
   const issuer = system.processOf('issuer');
   const window = await scene.payer.pressPay(scene.page);
   process.kill(issuer, 'SIGSTOP');
   try {
-    await answerWindow(window, system.ready.pairingCode, choices);
+    await answerWindow(window, system.ready.pairingCode, { ...choices, interface: wire });
     await untilState(scene.page, 'AUTHORISING', 'UNKNOWN');
     await fault(window);
   } finally {
@@ -300,6 +304,29 @@ test('the window, the page, its sockets are lost while the issuer decides', { sk
     });
     return lastWord(scene.page);
   });
+});
+
+test('by contact the card must have its last word: what is lost while the issuer decides is reversed', {
+  skip,
+}, async () => {
+  for (const [what, break_] of [
+    ['agent killed', async () => process.kill(system.processOf('agent'), 'SIGKILL')],
+    ['element killed', async () => process.kill(system.processOf('element'), 'SIGKILL')],
+    ['gateway killed', async () => process.kill(system.processOf('gateway'), 'SIGKILL')],
+    ['reload', async ({ page }: Scene) => page.reload()],
+    ['card pulled', async (_: Scene, window: Page) => takeAway(window)],
+  ] as const) {
+    const line = await row(`contact, ${what} after`, async (scene) => {
+      const fault = async (window: Page): Promise<void> => {
+        await break_(scene, window);
+      };
+      await duringAuthorisation(scene, fault, 'contact');
+      const end = await lastWord(scene.page);
+      await untilPayable();
+      return end;
+    });
+    assert.deepEqual([line.gateway, line.order, line.counter], ['reversed', 'open', '+1'], what);
+  }
 });
 
 test('network lost: the WebSockets of the page are cut, before and after', { skip }, async () => {
