@@ -121,7 +121,8 @@ function orderFailed(machine: Machine, event: Parameters<Handler<'orderFailed'>>
   const { ending, sealed, name } = machine;
   if (machine.order === null) {
     const ours = paymentCodeOf(code);
-    if (ours === 'TP_BAD_ARGUMENT') {
+    // What was sealed in this tab is not undone by a gateway that does not find it now.
+    if (ours === 'TP_BAD_ARGUMENT' && !sealed) {
       return step({ ...machine, name: 'INTERRUPTED', error: paymentError(ours, 'no', detail) });
     }
     return pollAgain({ ...machine, error: paymentError('TP_NETWORK', 'unknown', detail) });

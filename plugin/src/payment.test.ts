@@ -145,6 +145,17 @@ describe('the first look at an order, and each reload', () => {
     assert.equal(page.sealed, null);
   });
 
+  test('a reload under a sealed payment does not believe a refused question either', async () => {
+    const page = new TestPage();
+    page.sealed = { before: null };
+    page.order = new GatewayFault('ERR_ORDER_NOT_FOUND', 'none');
+    await page.open();
+    assert.deepEqual(told(page), ['CHECKING', 'TP_NETWORK', 'unknown']);
+    page.order = PAID;
+    await page.pass(1_000);
+    assert.deepEqual(told(page), ['APPROVED', null, 'yes']);
+  });
+
   test('in a foreign frame or an insecure page nothing is asked at all', async () => {
     for (const [fault, code] of [
       ['frame', 'TP_FRAME_NOT_ALLOWED'],

@@ -43,9 +43,17 @@ export class GatewayCore {
     return createOrder(this.ports, idempotencyKey, request);
   }
 
-  /** @throws GatewayError `ERR_ORDER_NOT_FOUND`. */
+  /**
+   * The order as it stands. One past its time is closed before anybody is told so: a payment that
+   * was slow to begin must not charge it then. @throws GatewayError `ERR_ORDER_NOT_FOUND`.
+   */
   async order(orderId: string): Promise<Order> {
-    return found(await this.ports.store.findOrder(orderId), 'ERR_ORDER_NOT_FOUND');
+    const { store, clock } = this.ports;
+    const order = found(await store.findOrder(orderId), 'ERR_ORDER_NOT_FOUND');
+    const nowMs = clock.nowMs();
+    if (order.status !== 'open' || order.expiresAtMs > nowMs) return order;
+    await store.expireOrders(nowMs);
+    return found(await store.findOrder(orderId), 'ERR_ORDER_NOT_FOUND');
   }
 
   /** Closes an open order; others stay as they are. @throws GatewayError `ERR_ORDER_NOT_FOUND`. */

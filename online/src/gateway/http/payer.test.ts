@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import type { PayOrderView } from '@tapnpay/protocol/wire';
 import type { FastifyInstance } from 'fastify';
 import type { ElementCertifier } from '../enrolment.ts';
@@ -24,6 +25,7 @@ import {
   testSite,
 } from '../gateway.test-kit.ts';
 import { openMerchantKeys } from '../merchant-keys.ts';
+import { MemoryGatewayStore } from '../store-memory.ts';
 import { buildHttp } from './api.ts';
 import type { PayerSite } from './payer.ts';
 
@@ -96,6 +98,32 @@ test('an open order: who sells what for how much until when, and where helper an
   gateway.clock.advance(order.expiresAtMs - START_MS);
   const late = await ask(app, `/v1/pay/${order.orderId}`);
   assert.equal(late.json.status, 'expired', 'before any sweep');
+  await app.close();
+});
+
+test('a payer who was told "expired" is not charged by a payment that was slow to begin', async () => {
+  const store = new MemoryGatewayStore();
+  let begin: () => void = () => {};
+  const begins = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
+  const beginPayment: typeof store.beginPayment = store.beginPayment.bind(store);
+  store.beginPayment = async (...given) => {
+    await begins;
+    return beginPayment(...given);
+  };
+  const gateway = await testGateway({ store });
+  const { core, clock, line } = gateway;
+  const app = build(gateway);
+  const order = await newOrder(core);
+  clock.advance(order.expiresAtMs - START_MS - 1);
+  const payment = payOrder(core, testPeer(), order.orderId);
+  await setImmediate();
+  clock.advance(1);
+  assert.equal((await ask(app, `/v1/pay/${order.orderId}`)).json.status, 'expired');
+  begin();
+  await assert.rejects(payment, { code: 'ERR_ORDER_EXPIRED' });
+  assert.equal(line.sent.length, 0);
   await app.close();
 });
 

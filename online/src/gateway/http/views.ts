@@ -95,8 +95,7 @@ export function payOrderView(facts: {
     amountMinor: String(order.amountMinor),
     currency,
     origin,
-    // The sweep writes the end of an order a moment after its time.
-    status: order.status === 'open' && expiresAtMs <= nowMs ? 'expired' : order.status,
+    status: order.status,
     nowMs,
     expiresAtMs,
     returnUrl: returnUrl === null ? null : withOrderId(returnUrl, orderId),
