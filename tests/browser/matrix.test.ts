@@ -10,13 +10,12 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
 import type { Browser, Page } from 'playwright-core';
-import { TestSystem, temporaryDataDir } from '../system.test-kit.ts';
+import { TestSystem, tapnpay, temporaryDataDir } from '../system.test-kit.ts';
 import {
   answerWindow,
   openBrowser,
   type PageEnd,
   Payer,
-  takeAway,
   untilState,
   windowState,
   withoutBrowser,
@@ -312,13 +311,12 @@ test('by contact the card must have its last word: what is lost while the issuer
   for (const [what, break_] of [
     ['agent killed', async () => process.kill(system.processOf('agent'), 'SIGKILL')],
     ['element killed', async () => process.kill(system.processOf('element'), 'SIGKILL')],
-    ['gateway killed', async () => process.kill(system.processOf('gateway'), 'SIGKILL')],
     ['reload', async ({ page }: Scene) => page.reload()],
-    ['card pulled', async (_: Scene, window: Page) => takeAway(window)],
+    ['card pulled', async () => tapnpay(['cards', 'take-away', '--data', system.dataDir])],
   ] as const) {
     const line = await row(`contact, ${what} after`, async (scene) => {
-      const fault = async (window: Page): Promise<void> => {
-        await break_(scene, window);
+      const fault = async (): Promise<void> => {
+        await break_(scene);
       };
       await duringAuthorisation(scene, fault, 'contact');
       const end = await lastWord(scene.page);

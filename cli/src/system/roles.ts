@@ -21,6 +21,8 @@ const HSM_PORT: Readonly<Record<HsmParty, keyof Ports>> = {
 /** How long the gateway waits for the switch, and the switch for the issuer, in a lab. */
 const LAB_GATEWAY_TIMEOUT_MS = 5_000;
 const LAB_SWITCH_TIMEOUT_MS = 3_000;
+/** How long an approved contact card may take for its last word before it is reversed. */
+const LAB_COMPLETION_TIMEOUT_MS = 10_000;
 
 /** Every role by the name that `serve` takes, in the order in which `up` starts them. */
 export const ROLES: Readonly<Record<string, StartRole>> = {
@@ -52,6 +54,7 @@ export const ROLES: Readonly<Record<string, StartRole>> = {
       tlsPort: system.ports.gatewayTls,
       switchPort: system.ports.switch,
       switchTimeoutMs: LAB_GATEWAY_TIMEOUT_MS,
+      completionTimeoutMs: LAB_COMPLETION_TIMEOUT_MS,
       lab: system.lab,
       publicUrl: urlOf(system, 'gatewayHttp'),
       agentUrl: urlOf(system, 'agent'),
