@@ -6,34 +6,15 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import type { Browser, Page } from 'playwright-core';
-import { TestSystem, tapnpay, temporaryDataDir } from '../system.test-kit.ts';
-import {
-  finalState,
-  openBrowser,
-  Payer,
-  presentCard,
-  untilState,
-  withoutBrowser,
-} from './browser.test-kit.ts';
+import { test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { tapnpay } from '../system.test-kit.ts';
+import { browserSuite, finalState, Payer, presentCard, untilState } from './browser.test-kit.ts';
 
-const skip = withoutBrowser();
+const { skip, system, browser } = browserSuite();
 /** All script that the pay page loads, before any compression. */
 const PAY_SCRIPT_BYTES_MAX = 30 * 1024;
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const system = new TestSystem(temporaryDataDir());
-let browser: Browser;
-before(async () => {
-  if (skip) return;
-  await system.up();
-  browser = await openBrowser();
-});
-after(async () => {
-  if (skip) return;
-  await browser?.close();
-  await system.close();
-});
 
 /** What axe finds, one line each. */
 async function faults(page: Page): Promise<readonly string[]> {
@@ -50,7 +31,7 @@ async function faults(page: Page): Promise<readonly string[]> {
 }
 
 test('positive control: axe finds a button without a name', { skip }, async () => {
-  const context = await browser.newContext();
+  const context = await browser().newContext();
   const page = await context.newPage();
   await page.setContent('<!doctype html><html lang="en"><title>x</title><button></button></html>');
   assert.ok((await faults(page)).some((fault) => fault.startsWith('button-name')));
@@ -59,7 +40,7 @@ test('positive control: axe finds a button without a name', { skip }, async () =
 
 for (const language of ['zh', 'en'] as const) {
   test(`axe finds nothing on any page (${language})`, { skip }, async (context) => {
-    const payer = await Payer.open(browser, system, { language });
+    const payer = await Payer.open(browser(), system, { language });
     context.after(() => payer.close());
     const page = await payer.openPayPage((await payer.order('1.00')).payUrl);
     assert.deepEqual(await faults(page), [], 'pay page, ready');
@@ -110,7 +91,7 @@ async function tabTo(page: Page, test: string): Promise<void> {
 test('a payment with the keyboard alone', { skip }, async (context) => {
   const emptied = await tapnpay(['cards', 'take-away', '--data', system.dataDir]);
   assert.equal(emptied.code, 0, emptied.stderr);
-  const payer = await Payer.open(browser, system, { language: 'en' });
+  const payer = await Payer.open(browser(), system, { language: 'en' });
   context.after(() => payer.close());
   const page = await payer.openPayPage((await payer.order('1.00')).payUrl);
   await tabTo(page, 'pay');
@@ -136,7 +117,7 @@ test('a payment with the keyboard alone', { skip }, async (context) => {
 });
 
 test('no page breaks its own policy, and each has one', { skip }, async () => {
-  const payer = await Payer.open(browser, system);
+  const payer = await Payer.open(browser(), system);
   const { payUrl } = await payer.order('1.00');
   for (const url of [
     system.ready.shop,

@@ -1,7 +1,8 @@
 /** A person at a real Chromium: shops, pays, answers the helper's window, and what they then see. */
 import { existsSync } from 'node:fs';
+import { after, before } from 'node:test';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
-import type { TestSystem } from '../system.test-kit.ts';
+import { TestSystem, temporaryDataDir } from '../system.test-kit.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
 /** PIN of the sandbox cards. */
@@ -19,6 +20,37 @@ export function withoutBrowser(): string | false {
 export function openBrowser(): Promise<Browser> {
   const isRoot = process.getuid?.() === 0;
   return chromium.launch({ executablePath: CHROMIUM, args: isRoot ? ['--no-sandbox'] : [] });
+}
+
+/** A whole system and a browser for one file of tests, or the reason why there are none. */
+export type BrowserSuite = {
+  readonly skip: string | false;
+  readonly system: TestSystem;
+  readonly browser: () => Browser;
+};
+
+/** Starts both before the tests of this file and ends them afterwards. */
+export function browserSuite(): BrowserSuite {
+  const skip = withoutBrowser();
+  const system = new TestSystem(temporaryDataDir());
+  let browser: Browser | null = null;
+  before(async () => {
+    if (skip) return;
+    await system.up();
+    browser = await openBrowser();
+  });
+  after(async () => {
+    await browser?.close();
+    await system.close();
+  });
+  return {
+    skip,
+    system,
+    browser: () => {
+      if (browser === null) throw new Error('the browser is not open');
+      return browser;
+    },
+  };
 }
 
 /** What a payer does with the helper's window. */

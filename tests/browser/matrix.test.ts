@@ -9,19 +9,21 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
-import type { Browser, Page } from 'playwright-core';
-import { TestSystem, tapnpay, temporaryDataDir } from '../system.test-kit.ts';
+import type { Page } from 'playwright-core';
+import { tapnpay } from '../system.test-kit.ts';
 import {
   answerWindow,
-  openBrowser,
+  browserSuite,
   type PageEnd,
   Payer,
   untilState,
   windowState,
-  withoutBrowser,
 } from './browser.test-kit.ts';
 
-const skip = withoutBrowser();
+let books: pg.Client;
+// Before the suite's own end, which stops the database.
+after(() => books?.end());
+const { skip, system, browser } = browserSuite();
 const AMOUNT = '4.00';
 const AMOUNT_MINOR = 400;
 /** Commands of our card's whole session, by interface; one more than it needs pulls nothing. */
@@ -29,26 +31,15 @@ const CONTACT_COMMANDS = 16;
 const CONTACTLESS_COMMANDS = 9;
 const SETTLE_TIMEOUT_MS = 60_000;
 
-const system = new TestSystem(temporaryDataDir());
-let browser: Browser;
-let books: pg.Client;
 /** One person whose browser is paired once. */
 let payer: Payer;
 const table: Row[] = [];
 
 before(async () => {
   if (skip) return;
-  await system.up();
-  browser = await openBrowser();
-  payer = await Payer.open(browser, system);
+  payer = await Payer.open(browser(), system);
   books = new pg.Client({ connectionString: system.databaseUrl });
   await books.connect();
-});
-after(async () => {
-  if (skip) return;
-  await books?.end();
-  await browser?.close();
-  await system.close();
 });
 
 /** One line of the table. */

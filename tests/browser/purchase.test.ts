@@ -4,34 +4,20 @@
  * page's word is compared with the gateway's each time.
  */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import type { Browser, Page } from 'playwright-core';
-import { TestSystem, temporaryDataDir } from '../system.test-kit.ts';
+import { test } from 'node:test';
+import type { Page } from 'playwright-core';
 import {
   answerWindow,
+  browserSuite,
   type Choices,
   finalState,
-  openBrowser,
   Payer,
   stateOf,
   untilSays,
   untilState,
-  withoutBrowser,
 } from './browser.test-kit.ts';
 
-const skip = withoutBrowser();
-const system = new TestSystem(temporaryDataDir());
-let browser: Browser;
-before(async () => {
-  if (skip) return;
-  await system.up();
-  browser = await openBrowser();
-});
-after(async () => {
-  if (skip) return;
-  await browser?.close();
-  await system.close();
-});
+const { skip, system, browser } = browserSuite();
 
 /** One order paid by one person; the page is left open for a look. */
 async function payOnce(
@@ -39,7 +25,7 @@ async function payOnce(
   choices: Choices,
   person: { readonly language?: 'zh' | 'en' } = {},
 ): Promise<{ payer: Payer; page: Page; orderId: string; end: Awaited<ReturnType<Payer['pay']>> }> {
-  const payer = await Payer.open(browser, system, person);
+  const payer = await Payer.open(browser(), system, person);
   const { orderId, payUrl } = await payer.order(amount);
   const page = await payer.openPayPage(payUrl);
   const end = await payer.pay(page, choices);
@@ -50,7 +36,7 @@ for (const language of ['zh', 'en'] as const) {
   test(`from the shop's window to the paid order, by contact with PIN (${language})`, {
     skip,
   }, async () => {
-    const payer = await Payer.open(browser, system, { language });
+    const payer = await Payer.open(browser(), system, { language });
     const page = await payer.context.newPage();
     await page.goto(system.ready.shop);
     await page.locator('[data-test^=add-]').first().click();
@@ -154,7 +140,7 @@ test('a torn tap charges nothing and is simply repeated', { skip }, async () => 
 test('an answer that never comes is unknown, not failed, until the reversal is acknowledged', {
   skip,
 }, async () => {
-  const payer = await Payer.open(browser, system, { language: 'zh' });
+  const payer = await Payer.open(browser(), system, { language: 'zh' });
   const { orderId, payUrl } = await payer.order('9.00');
   const page = await payer.openPayPage(payUrl);
   const issuer = system.processOf('issuer');
@@ -184,7 +170,7 @@ test('an answer that never comes is unknown, not failed, until the reversal is a
 test('the languages change without a reload, on the pay page, in the middle of a payment', {
   skip,
 }, async () => {
-  const payer = await Payer.open(browser, system, { language: 'en' });
+  const payer = await Payer.open(browser(), system, { language: 'en' });
   const { payUrl } = await payer.order('3.00');
   const page = await payer.openPayPage(payUrl);
   await page.evaluate(() => Object.assign(globalThis, { isSamePage: true }));

@@ -6,26 +6,13 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import type { Browser, Page } from 'playwright-core';
+import { test } from 'node:test';
+import type { Page } from 'playwright-core';
 import { findings, formsOf } from '../search.test-kit.ts';
-import { TestSystem, temporaryDataDir } from '../system.test-kit.ts';
-import { openBrowser, Payer, untilState, withoutBrowser } from './browser.test-kit.ts';
+import { browserSuite, Payer, untilState } from './browser.test-kit.ts';
 
-const skip = withoutBrowser();
+const { skip, system, browser } = browserSuite();
 const PIN = '739164';
-const system = new TestSystem(temporaryDataDir());
-let browser: Browser;
-before(async () => {
-  if (skip) return;
-  await system.up();
-  browser = await openBrowser();
-});
-after(async () => {
-  if (skip) return;
-  await browser?.close();
-  await system.close();
-});
 
 /** Every frame of every WebSocket of a page, both ways, as bytes; JSON's base64 is opened too. */
 function listen(page: Page): { readonly frames: Buffer[]; readonly records: Buffer[] } {
@@ -47,7 +34,7 @@ function listen(page: Page): { readonly frames: Buffer[]; readonly records: Buff
 }
 
 test('what page and bridge carry holds no card data, no PIN, no message', { skip }, async () => {
-  const payer = await Payer.open(browser, system);
+  const payer = await Payer.open(browser(), system);
   const { orderId, payUrl } = await payer.order('12.34');
   const page = await payer.openPayPage(payUrl);
   const heard = listen(page);
@@ -78,7 +65,7 @@ test('what page and bridge carry holds no card data, no PIN, no message', { skip
 test('only TLS records pass: their types are 20 to 23, their version is TLS', {
   skip,
 }, async () => {
-  const payer = await Payer.open(browser, system);
+  const payer = await Payer.open(browser(), system);
   const { payUrl } = await payer.order('1.00');
   const page = await payer.openPayPage(payUrl);
   const sent: Buffer[] = [];
@@ -107,7 +94,7 @@ test('only TLS records pass: their types are 20 to 23, their version is TLS', {
 test('a page that flips one bit of a record ends the channel; nothing is charged', {
   skip,
 }, async () => {
-  const payer = await Payer.open(browser, system);
+  const payer = await Payer.open(browser(), system);
   const { orderId, payUrl } = await payer.order('1.00');
   const page = await payer.openPayPage(payUrl);
   await page.routeWebSocket(/\/v1\/channel/, (socket) => {

@@ -6,7 +6,14 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { TestSystem, temporaryDataDir } from '../system.test-kit.ts';
-import { answerWindow, openBrowser, Payer, presentCard, untilState } from './browser.test-kit.ts';
+import {
+  answerWindow,
+  openBrowser,
+  Payer,
+  presentCard,
+  takeAway,
+  untilState,
+} from './browser.test-kit.ts';
 
 const folder = join(import.meta.dirname, '../../screenshots');
 mkdirSync(folder, { recursive: true });
@@ -46,11 +53,13 @@ async function paymentPictures(payer: Payer, page: Page, suffix: string): Promis
   await window.locator('[data-state=pairing], [data-state=consent]').first().waitFor();
   if (await pairing.count()) {
     await picture(window, `window-pairing-${suffix}`);
+    await picture(page, `pay-need-pairing-${suffix}`);
     await window.locator('[data-test=pairing-code]').fill(system.ready.pairingCode);
     await window.locator('[data-test=pairing-ok]').click();
   }
   await window.locator('[data-state=consent]').waitFor();
   await picture(window, `window-consent-${suffix}`);
+  await picture(page, `pay-consent-${suffix}`);
   await window.locator('[data-test=confirm]').click();
   await window.locator('[data-state=waitCard]').waitFor();
   await picture(window, `window-card-${suffix}`);
@@ -86,11 +95,45 @@ async function endPictures(payer: Payer, suffix: string): Promise<void> {
     await picture(page, `pay-${name}-${suffix}`);
     await page.close();
   }
+  await againPictures(payer, suffix);
   await unknownPictures(payer, suffix);
   const page = await payer.openPayPage((await payer.order('66.00')).payUrl);
   await payer.pay(page, { card: 'debit', interface: 'contact', consent: false });
   await picture(page, `pay-cancelled-${suffix}`);
   await page.close();
+}
+
+/** A torn tap, a card that wants insertion, and a second page that finds the helper busy. */
+async function againPictures(payer: Payer, suffix: string): Promise<void> {
+  for (const [name, card, liftAfter] of [
+    ['torn', 'debit', 3],
+    ['use-contact', 'insert-only', null],
+  ] as const) {
+    const page = await payer.openPayPage((await payer.order('66.00')).payUrl);
+    const window = await payer.pressPay(page);
+    await window.locator('[data-state=consent] [data-test=confirm]').click();
+    await window.locator('[data-state=waitCard]').waitFor();
+    await presentCard(window, {
+      card,
+      interface: 'contactless',
+      ...(liftAfter === null ? {} : { liftAfter }),
+    });
+    await window.locator('[data-test=again]').waitFor();
+    await picture(window, `window-${name}-${suffix}`);
+    await picture(page, `pay-${name}-${suffix}`);
+    if (name === 'torn') {
+      const other = await payer.openPayPage((await payer.order('67.00')).payUrl);
+      await (await payer.pressPay(other)).close();
+      await untilState(other, 'INTERRUPTED');
+      await picture(other, `pay-busy-${suffix}`);
+      await other.close();
+    }
+    await takeAway(window);
+    await window.locator('[data-test=cancel]').click();
+    await untilState(page, 'CANCELLED');
+    await page.close();
+    await window.close();
+  }
 }
 
 async function unknownPictures(payer: Payer, suffix: string): Promise<void> {

@@ -6,29 +6,21 @@ import assert from 'node:assert/strict';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
-import type { Browser } from 'playwright-core';
-import { TestSystem, temporaryDataDir } from '../system.test-kit.ts';
-import { openBrowser, Payer, windowState, withoutBrowser } from './browser.test-kit.ts';
+import { browserSuite, Payer, windowState } from './browser.test-kit.ts';
 
-const skip = withoutBrowser();
-const system = new TestSystem(temporaryDataDir());
-let browser: Browser;
+const { skip, system, browser } = browserSuite();
 let agentUrl = '';
 const stranger = createServer((_request, response) => {
   response.setHeader('content-type', 'text/html').end('<!doctype html><title>stranger</title>');
 });
 before(async () => {
   if (skip) return;
-  await system.up();
   agentUrl = new URL(system.ready.wallet).origin;
-  browser = await openBrowser();
   await new Promise<void>((done) => stranger.listen(0, '127.0.0.1', done));
 });
 after(async () => {
   if (skip) return;
   stranger.close();
-  await browser?.close();
-  await system.close();
 });
 
 /** What a page hears on a WebSocket until it is closed: its messages, or that it never opened. */
@@ -36,7 +28,7 @@ type Heard = { readonly opened: boolean; readonly messages: readonly string[] };
 
 /** Opens the agent's socket from a page and says hello with this token. */
 async function helloFrom(pageUrl: string, path: string, token: string | null): Promise<Heard> {
-  const context = await browser.newContext();
+  const context = await browser().newContext();
   const page = await context.newPage();
   // The gateway's own page would forbid the console's socket: its policy is not what is tried here.
   await page.goto(pageUrl);
@@ -68,7 +60,7 @@ test('a page of an unknown origin opens no socket and reads no answer', { skip }
   for (const path of ['/v1/session', '/v1/window']) {
     assert.deepEqual(await helloFrom(foreign, path, null), { opened: false, messages: [] }, path);
   }
-  const context = await browser.newContext();
+  const context = await browser().newContext();
   const page = await context.newPage();
   await page.goto(foreign);
   for (const path of ['/v1/health', '/wallet', '/v1/pairing']) {
@@ -110,7 +102,7 @@ test("the gateway's page without a token, or with a guessed one, is refused", {
 test('the positive control: a paired browser is welcome, and only on its origin', {
   skip,
 }, async () => {
-  const payer = await Payer.open(browser, system);
+  const payer = await Payer.open(browser(), system);
   const { payUrl } = await payer.order('1.00');
   const page = await payer.openPayPage(payUrl);
   const window = await payer.pressPay(page);

@@ -1,10 +1,10 @@
 /** The gateway's process: books, HSM, line, HTTP and the listener for payment applications. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorBody } from '@tapnpay/protocol/bytes';
 import { z } from 'zod';
 import {
   type CommonConfig,
+  closeAll,
   commonConfigShape,
   connectHsm,
   connectTcp,
@@ -17,11 +17,11 @@ import {
   systemClock,
   systemRandom,
   Tracer,
+  Worker,
 } from '../runtime/index.ts';
 import { createVault, readOrMakeVaultKey } from '../runtime/vault.ts';
 import { ChannelBridge } from './channel/bridge.ts';
 import { listenForApplications } from './channel/tls-listener.ts';
-import type { GatewayCore } from './core.ts';
 import { buildHttp } from './http/api.ts';
 import { createCourier } from './http/courier.ts';
 import type { PayerSite } from './http/payer.ts';
@@ -120,7 +120,7 @@ async function startParts(
   closers.push(() => store.close());
   const authority = await openAuthority(directory, system);
   const keys = openMerchantKeys(directory, LAB_MERCHANT.merchantId, systemRandom);
-  const worker = new Worker(log);
+  const worker = new Worker(log, TICK_MS);
   const line: MemberLine = new MemberLine({
     ...system,
     localId: GATEWAY_DEFAULTS.acquirerId,
@@ -198,52 +198,4 @@ function siteOf(config: GatewayConfig, log: PartyLog): PayerSite {
     pagesDir: config.pagesDir ?? null,
     bridge: new ChannelBridge({ target: { host: HOST, port: config.tlsPort }, log: log.info }),
   };
-}
-
-/** Runs due work: soon after a wake, else now and then; one run at a time. */
-class Worker {
-  readonly #log: PartyLog;
-  #core: GatewayCore | null = null;
-  #cancel: () => void = () => {};
-  #running: Promise<void> | null = null;
-  #isWanted = false;
-
-  constructor(log: PartyLog) {
-    this.#log = log;
-  }
-
-  start(core: GatewayCore): void {
-    this.#core = core;
-    this.wake();
-  }
-
-  wake(): void {
-    this.#isWanted = true;
-    if (this.#core && !this.#running) this.#running = this.#run(this.#core);
-  }
-
-  async stop(): Promise<void> {
-    this.#core = null;
-    this.#cancel();
-    await this.#running;
-  }
-
-  async #run(core: GatewayCore): Promise<void> {
-    this.#cancel();
-    while (this.#isWanted && this.#core) {
-      this.#isWanted = false;
-      try {
-        await core.tick();
-      } catch (fault) {
-        this.#log.error({ event: 'tickFailed', code: errorBody(fault).code });
-      }
-    }
-    this.#running = null;
-    if (this.#core) this.#cancel = systemClock.startTimer(TICK_MS, () => this.wake());
-  }
-}
-
-/** The doors first, then the work, the line, the books, the HSM. */
-async function closeAll(closers: readonly (() => Promise<void>)[]): Promise<void> {
-  for (const close of [...closers].reverse()) await close();
 }

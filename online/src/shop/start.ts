@@ -1,12 +1,13 @@
 /** The shop's process: books, gateway client, pages and interface around the core. */
 import { join } from 'node:path';
-import { errorBody } from '@tapnpay/protocol/bytes';
 import {
+  closeAll,
   createLog,
   type PartyLog,
   parseConfig,
   systemClock,
   systemRandom,
+  Worker,
 } from '../runtime/index.ts';
 import { Login } from './admin/login.ts';
 import { openPassword } from './admin/password.ts';
@@ -58,7 +59,7 @@ async function startParts(
   closers.push(() => store.close());
   const directory = join(config.dataDir, 'shop');
   const passwordHash = await openPassword(directory, store, systemRandom);
-  const sweeper = new Sweeper(log);
+  const sweeper = new Worker(log, TICK_MS);
   const core = new ShopCore({
     ...system,
     store,
@@ -79,52 +80,4 @@ async function startParts(
   closers.push(() => http.close());
   sweeper.start(core);
   closers.push(() => sweeper.stop());
-}
-
-/** Runs due work: soon after a wake, else now and then; one run at a time. */
-class Sweeper {
-  readonly #log: PartyLog;
-  #core: ShopCore | null = null;
-  #cancel: () => void = () => {};
-  #running: Promise<void> | null = null;
-  #isWanted = false;
-
-  constructor(log: PartyLog) {
-    this.#log = log;
-  }
-
-  start(core: ShopCore): void {
-    this.#core = core;
-    this.wake();
-  }
-
-  wake(): void {
-    this.#isWanted = true;
-    if (this.#core && !this.#running) this.#running = this.#run(this.#core);
-  }
-
-  async stop(): Promise<void> {
-    this.#core = null;
-    this.#cancel();
-    await this.#running;
-  }
-
-  async #run(core: ShopCore): Promise<void> {
-    this.#cancel();
-    while (this.#isWanted && this.#core) {
-      this.#isWanted = false;
-      try {
-        await core.tick();
-      } catch (fault) {
-        this.#log.error({ event: 'tickFailed', code: errorBody(fault).code });
-      }
-    }
-    this.#running = null;
-    if (this.#core) this.#cancel = systemClock.startTimer(TICK_MS, () => this.wake());
-  }
-}
-
-/** The door first, then the work, then the books. */
-async function closeAll(closers: readonly (() => Promise<void>)[]): Promise<void> {
-  for (const close of [...closers].reverse()) await close();
 }

@@ -8,6 +8,7 @@ import {
 } from '@tapnpay/protocol/wire';
 import { type FastifyInstance, fastify } from 'fastify';
 import { z } from 'zod';
+import { causeCode, clientFault } from '../../runtime/index.ts';
 import type { GatewayCore } from '../core.ts';
 import type { ElementCertifier } from '../enrolment.ts';
 import { GatewayError, type GatewayErrorCode, httpStatusOf } from '../errors.ts';
@@ -137,27 +138,17 @@ function addErrorHandlers(app: FastifyInstance, { core }: HttpPorts): void {
   });
 }
 
-/** A foreign fault's own code (SQLSTATE, Node's, ours), which quotes no data. */
-function causeCode(thrown: unknown): string | null {
-  if (!(thrown instanceof Error)) return null;
-  const code = 'code' in thrown ? thrown.code : thrown.name;
-  return typeof code === 'string' && /^[A-Za-z0-9_]{1,64}$/.test(code) ? code : null;
-}
-
 /** Any thrown value as a coded error without foreign text. */
 function asGatewayError(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown;
   if (thrown instanceof WireError) return new GatewayError('ERR_REQUEST', thrown.message);
-  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : null;
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+  const fault = clientFault(thrown);
+  if (fault === 'bodyTooLarge') {
     return new GatewayError('ERR_BODY_TOO_LARGE', `at most ${HTTP_BODY_BYTES_MAX} bytes`);
   }
-  const isClientFault =
-    thrown instanceof Error &&
-    'statusCode' in thrown &&
-    typeof thrown.statusCode === 'number' &&
-    thrown.statusCode < 500;
-  if (isClientFault) return new GatewayError('ERR_REQUEST', 'the request is no JSON of this route');
+  if (fault === 'request') {
+    return new GatewayError('ERR_REQUEST', 'the request is no JSON of this route');
+  }
   return new GatewayError('ERR_INTERNAL', 'internal fault');
 }
 

@@ -1,5 +1,6 @@
 /** The shop's HTTP server: pages, and interfaces for buyer, merchant and gateway. */
 import { type FastifyInstance, fastify } from 'fastify';
+import { causeCode, clientFault } from '../../runtime/index.ts';
 import type { Login } from '../admin/login.ts';
 import type { ShopCore } from '../core.ts';
 import { httpStatusOf, ShopError, shopErrorBody } from '../errors.ts';
@@ -59,25 +60,15 @@ function addErrorHandlers(app: FastifyInstance, { core }: HttpPorts): void {
   });
 }
 
-/** A foreign fault's own code (SQLSTATE, Node's, ours), which quotes no data. */
-function causeCode(thrown: unknown): string | null {
-  if (!(thrown instanceof Error)) return null;
-  const code = 'code' in thrown ? thrown.code : thrown.name;
-  return typeof code === 'string' && /^[A-Za-z0-9_]{1,64}$/.test(code) ? code : null;
-}
-
 /** Any thrown value as a coded error without foreign text. */
 function asShopError(thrown: unknown): ShopError {
   if (thrown instanceof ShopError) return thrown;
-  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : null;
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+  const fault = clientFault(thrown);
+  if (fault === 'bodyTooLarge') {
     return new ShopError('ERR_BODY_TOO_LARGE', `at most ${HTTP_BODY_BYTES_MAX} bytes`);
   }
-  const isClientFault =
-    thrown instanceof Error &&
-    'statusCode' in thrown &&
-    typeof thrown.statusCode === 'number' &&
-    thrown.statusCode < 500;
-  if (isClientFault) return new ShopError('ERR_REQUEST', 'the request is no JSON of this route');
+  if (fault === 'request') {
+    return new ShopError('ERR_REQUEST', 'the request is no JSON of this route');
+  }
   return new ShopError('ERR_INTERNAL', 'internal fault');
 }

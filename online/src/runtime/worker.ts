@@ -1,0 +1,58 @@
+/** Due work of a party: soon after a wake, else now and then; one run at a time. */
+import { errorBody } from '@tapnpay/protocol/bytes';
+import type { PartyLog } from './logging.ts';
+import { systemClock } from './system.ts';
+
+/** What has work that falls due. */
+export type Ticking = { readonly tick: () => Promise<unknown> };
+
+/** Runs `tick`; a fault is logged by its code and does not stop the next run. */
+export class Worker {
+  readonly #log: PartyLog;
+  readonly #tickMs: number;
+  #core: Ticking | null = null;
+  #cancel: () => void = () => {};
+  #running: Promise<void> | null = null;
+  #isWanted = false;
+
+  constructor(log: PartyLog, tickMs: number) {
+    this.#log = log;
+    this.#tickMs = tickMs;
+  }
+
+  start(core: Ticking): void {
+    this.#core = core;
+    this.wake();
+  }
+
+  wake(): void {
+    this.#isWanted = true;
+    if (this.#core && !this.#running) this.#running = this.#run(this.#core);
+  }
+
+  /** Resolves when the run under way has ended. */
+  async stop(): Promise<void> {
+    this.#core = null;
+    this.#cancel();
+    await this.#running;
+  }
+
+  async #run(core: Ticking): Promise<void> {
+    this.#cancel();
+    while (this.#isWanted && this.#core) {
+      this.#isWanted = false;
+      try {
+        await core.tick();
+      } catch (fault) {
+        this.#log.error({ event: 'tickFailed', code: errorBody(fault).code });
+      }
+    }
+    this.#running = null;
+    if (this.#core) this.#cancel = systemClock.startTimer(this.#tickMs, () => this.wake());
+  }
+}
+
+/** What was opened last is closed first. */
+export async function closeAll(closers: readonly (() => Promise<void>)[]): Promise<void> {
+  for (const close of [...closers].reverse()) await close();
+}
