@@ -14,9 +14,14 @@ import { macIsValid } from './messages.ts';
 export const RESPONSE_00_APPROVED = '00';
 /**
  * Codes after which money may have moved: no reply in time (68, 98), system fault (96), and
- * approvals this system does not ask for (partial 10, with identification 08, VIP 11, 16).
+ * approvals this system does not ask for (partial 10, with identification 08, VIP 11, 16). A0 and
+ * 94 refuse a message that is not the one we sent; ours may still pay.
  */
-const AMBIGUOUS_CODES: ReadonlySet<string> = new Set(['68', '96', '98', '08', '10', '11', '16']);
+const AMBIGUOUS_CODES: ReadonlySet<string> = new Set([
+  ...['68', '96', '98'],
+  ...['08', '10', '11', '16'],
+  ...['A0', '94'],
+]);
 /** Fields an answer repeats from its request. @see Q/CUP 006, message 0210 */
 const ECHOED_FIELDS = [4, 7, 11, 32, 37, 41, 42] as const;
 
