@@ -39,6 +39,7 @@ export const BUGS: Readonly<Record<string, () => Bug>> = {
   'no-idempotency': noIdempotency,
   'dropped-reversal': droppedReversal,
   'late-approval-wins': lateApprovalWins,
+  'unverified-tap': unverifiedTap,
 };
 
 /** Names of the bugs that must be found. */
@@ -150,16 +151,42 @@ function lateApprovalWins(): Bug {
     if (!payment || !['unknown', 'reversing', 'reversed'].includes(payment.state)) return;
     if (captured.has(payment.paymentId)) return;
     captured.set(payment.paymentId, { ...payment, state: 'captured', responseCode: '00' });
-    const { paymentId, currency, amountMinor } = payment;
     const order = await book.findOrder(payment.orderId);
-    const payable = merchantPayable(order?.merchantId ?? '');
-    const base = { paymentId, currency };
-    entries.push(
-      { ...base, entryId: `late ${paymentId}`, account: LEDGER_PAYER_CLEARING, amountMinor },
-      { ...base, entryId: `late ${paymentId} 2`, account: payable, amountMinor: -amountMinor },
-    );
+    entries.push(...capturePostings(payment, order?.merchantId ?? ''));
   };
   return { ...NONE, gatewayStore, onLateReply };
+}
+
+/** A tap is captured at its answer whatever the answer's MAC says. */
+function unverifiedTap(): Bug {
+  const gatewayStore = (store: GatewayStore): GatewayStore =>
+    decorate<GatewayStore>(store, {
+      async changePayment(change) {
+        const payment = await store.findPayment(change.paymentId);
+        const isTap = payment?.interface === 'contactless' && change.to === 'unknown';
+        if (!isTap || change.facts?.reason !== 'answerMac') return store.changePayment(change);
+        const order = await store.findOrder(payment.orderId);
+        const { reversal: _never, ...answered } = change;
+        const postings = capturePostings(payment, order?.merchantId ?? '');
+        return store.changePayment({ ...answered, to: 'captured', orderStatus: 'paid', postings });
+      },
+    });
+  return { ...NONE, gatewayStore };
+}
+
+/** The two entries of a capture. */
+function capturePostings(payment: Payment, merchantId: string): readonly LedgerEntry[] {
+  const { paymentId, currency, amountMinor } = payment;
+  const base = { paymentId, currency };
+  return [
+    { ...base, entryId: `bug ${paymentId}`, account: LEDGER_PAYER_CLEARING, amountMinor },
+    {
+      ...base,
+      entryId: `bug ${paymentId} 2`,
+      account: merchantPayable(merchantId),
+      amountMinor: -amountMinor,
+    },
+  ];
 }
 
 /** What `RequestRecord.traceKey` was before a bug made copies of it. */

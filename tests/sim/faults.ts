@@ -11,6 +11,8 @@ export type Weather = {
   readonly slow: number;
   /** It comes after its sender's patience has ended. */
   readonly late: number;
+  /** It is changed on its way; a duplicate of it is not. */
+  readonly bent: number;
   /** The process dies right after a durable step. */
   readonly crashPoint: number;
   /** A store's answer is an error: half of them before, half after the step was written. */
@@ -30,6 +32,7 @@ export const CALM: Weather = {
   duplicate: 0,
   slow: 0,
   late: 0,
+  bent: 0,
   crashPoint: 0,
   storeFault: 0,
   hsmFault: 0,
@@ -47,6 +50,7 @@ export function drawWeather(random: SeededRandom): Weather {
     duplicate: one(0, 0.05, 0.15, 0.4),
     slow: one(0, 0.05, 0.2),
     late: one(0, 0.03, 0.08, 0.15),
+    bent: one(0, 0, 0.05, 0.15),
     crashPoint: one(0, 0, 0.01, 0.04),
     storeFault: one(0, 0, 0.002, 0.01),
     hsmFault: one(0, 0, 0, 0.01),

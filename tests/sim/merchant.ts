@@ -177,7 +177,8 @@ export class Merchant {
     const { random } = this.#world;
     const payer = this.#payers[random.between(0, this.#payers.length - 1)];
     if (!payer) throw new Error('a world without payers');
-    const end = await payer.tap(orderId, drawTapFaults(random));
+    const presented = random.chance(0.5) ? 'contactless' : 'contact';
+    const end = await payer.tap(orderId, presented, drawTapFaults(random));
     const { outcome, paymentId } = end;
     const who = `payer ${payer.name}`;
     this.told.ends.push(end);

@@ -18,6 +18,9 @@ const SLOW_MS = [100, 4_000] as const;
 /** Beyond the patience of switch and gateway. */
 const LATE_MS = [8_000, 45_000] as const;
 const CONNECT_MS = 5;
+/** What is bent, and how far from the end: the MAC, or the field before it, which it may not cover. */
+const BENT_MAC = ['MAC', 1] as const;
+const BENT_BODY = ['body', 9] as const;
 
 /** What a line stands on. */
 export type LineWorld = {
@@ -116,10 +119,10 @@ export class NetworkLine {
   #carry(connection: Connection, bytes: Uint8Array, deliver: (chunk: Uint8Array) => void): void {
     const { clock, random, counts, weather } = this.#world;
     if (connection.isSilent) return;
+    const message = decodeMessage(CUPS_DIALECT, bytes.subarray(FRAME_LENGTH_BYTES));
     const arrive = (): void => {
       if (!connection.isSilent) deliver(bytes);
     };
-    const message = decodeMessage(CUPS_DIALECT, bytes.subarray(FRAME_LENGTH_BYTES));
     if (random.chance(weather().loss)) {
       counts.add('loss');
       this.#note(message, 'lost');
@@ -132,12 +135,26 @@ export class NetworkLine {
     }
     const delayMs = this.#delayMs();
     this.#note(message, `${delayMs}ms`);
-    clock.startTimer(delayMs, arrive);
+    const first = this.#bent(message, bytes);
+    clock.startTimer(delayMs, () => {
+      if (!connection.isSilent) deliver(first);
+    });
     if (!random.chance(weather().duplicate)) return;
     counts.add('duplicate');
     const againMs = delayMs + random.between(0, 2_000);
     this.#note(message, `again ${againMs}ms`);
     clock.startTimer(againMs, arrive);
+  }
+
+  /** The message with one bit turned, in weather that does so. */
+  #bent(message: DecodedMessage, bytes: Uint8Array): Uint8Array {
+    const { random, counts, weather } = this.#world;
+    if (!random.chance(weather().bent)) return bytes;
+    const [part, distance] = random.chance(0.5) ? BENT_MAC : BENT_BODY;
+    counts.add(`bent ${part}`);
+    this.#note(message, `bent ${part}`);
+    const at = bytes.length - distance;
+    return bytes.map((byte, index) => (index === at ? byte ^ 1 : byte));
   }
 
   #delayMs(): number {

@@ -35,6 +35,7 @@ import type { Bug } from './bugs.ts';
 import { bindPort, heardBy, Life, PARTIES, type Party, type PortFaults } from './life.ts';
 import { type LineWorld, NetworkLine } from './network.ts';
 import type { SimSystem } from './system.ts';
+import { NO_PIN_MINOR } from './terminal.ts';
 
 const TICK_MS = 1_000;
 const RESTART_MS = [300, 10_000] as const;
@@ -256,7 +257,7 @@ export class Parties {
       ...own,
       store: this.#bind(life, this.issuerStore),
       keys: { imkAc: imkAc.keyBlock, pvk: pvk.keyBlock },
-      limits: ISSUER_LIMITS,
+      limits: { ...ISSUER_LIMITS, noPinMinor: NO_PIN_MINOR },
       keyedDigest: this.#keyedDigest(),
       refreshCards: () => heardBy(life, Promise.resolve(false)),
       isReplyDropped: () => false,

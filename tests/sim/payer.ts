@@ -1,8 +1,9 @@
 /**
- * A payer: a real virtual card at the real contact kernel, and what the payment application does
- * around it, over a channel that may break. Cards are pulled, PINs are wrong, answers are bent.
+ * A payer: a real virtual card, inserted or tapped at the real kernels, and what the payment
+ * application does around it, over a channel that may break. Cards are pulled, PINs are wrong,
+ * answers are bent.
  */
-import { currencyExponent, fromHex, toHex } from '@tapnpay/protocol/bytes';
+import { fromHex, toHex } from '@tapnpay/protocol/bytes';
 import {
   aesDukptKsn,
   aesDukptWorkingKey,
@@ -11,18 +12,20 @@ import {
 } from '@tapnpay/protocol/crypto';
 import { createVirtualIcc, type VirtualIcc } from '@tapnpay/protocol/emv/icc';
 import {
-  type ContactOutcome,
+  contactlessTransaction,
   contactTransaction,
   driveKernel,
+  type Kernel,
+  type KernelOutcome,
   type OnlineAnswer,
   type OnlineRequest,
   type PinEntry,
-  type TerminalProfile,
-  terminalProfileOf,
+  type TerminalTransaction,
 } from '@tapnpay/protocol/emv/terminal';
 import { decodeResponse, encodeCommand, type ResponseApdu } from '@tapnpay/protocol/iso7816';
 import { nodeCiphers } from '@tapnpay/protocol/node';
 import {
+  type CardInterface,
   type GatewayMessage,
   type PaymentOutcome,
   paymentSignatureInput,
@@ -30,25 +33,34 @@ import {
   type SealedPayment,
   type SignedOrder,
 } from '@tapnpay/protocol/wire';
+import { withFinalWord } from '../../online/src/gateway/channel/session.ts';
 import type { GatewayCore } from '../../online/src/gateway/core.ts';
 import type { ChannelPeer } from '../../online/src/gateway/payment/peer.ts';
 import { Channel, ChannelLost, type ChannelWorld } from './channel.ts';
 import type { History } from './history.ts';
 import { elementSignature } from './parties.ts';
 import { SIM_PIN, type SimPayer } from './system.ts';
+import { bentCryptogram, TERMINAL, withoutFiles } from './terminal.ts';
 
 type Authorisation = Extract<GatewayMessage, { type: 'authorisation' }>;
+type Result = Extract<GatewayMessage, { type: 'result' }>;
+
+const INS_GENERATE_AC = 0xae;
+const INS_GET_PROCESSING_OPTIONS = 0xa8;
 
 /** What goes wrong on the payer's side of one tap. */
 export type TapFaults = {
   readonly wrongPin: boolean;
   /** The card's cryptogram arrives with one bit turned. */
   readonly bentArqc: boolean;
-  /** The issuer's proof reaches the card with one bit turned: it answers AAC. */
+  /** The issuer's proof reaches the inserted card with one bit turned: it answers AAC. */
   readonly bentArpc: boolean;
-  /** Pulled after the request, before the second GENERATE AC. */
+  /**
+   * Inserted: pulled after the request, before the second GENERATE AC. Tapped: out of the field
+   * before its cryptogram was heard; it is tapped again.
+   */
   readonly pulled: boolean;
-  /** The completion never leaves the element. */
+  /** The completion never leaves the element; of a tap the final word is not heard. */
   readonly completionLost: boolean;
   /** The sealed payment, and the completion, reach the gateway twice at the same time. */
   readonly sentTwice: boolean;
@@ -60,35 +72,6 @@ export type TapEnd = {
   readonly paymentId: string | null;
 };
 
-const TERMINAL: TerminalProfile = terminalProfileOf(
-  {
-    terminalTransactionQualifiers: '26000080',
-    countryCode: '0156',
-    terminalType: '22',
-    terminalCapabilities: 'E040C0',
-    additionalTerminalCapabilities: 'F000F0A001',
-    aids: [
-      {
-        aid: 'A000000333',
-        applicationVersion: '0030',
-        tacDefault: 'D84000A800',
-        tacDenial: '0010000000',
-        tacOnline: 'D84004F800',
-        floorLimitMinor: '0',
-        defaultDdol: '9F3704',
-        contactless: null,
-      },
-    ],
-    caPublicKeys: [],
-  },
-  {
-    ciphers: nodeCiphers,
-    currency: '156',
-    currencyExponent: currencyExponent('156'),
-    interfaceDeviceSerialNumber: 'SIM00001',
-  },
-);
-
 /** Thrown at the kernel by a card that is not there. */
 class CardPulled extends Error {}
 
@@ -98,7 +81,7 @@ export class Payer {
   readonly #world: ChannelWorld;
   readonly #history: History;
   readonly #facts: SimPayer;
-  readonly #card: VirtualIcc;
+  #card: VirtualIcc;
   #pinCounter = 0;
   #isTapping = false;
 
@@ -112,12 +95,12 @@ export class Payer {
   }
 
   /** Taps for an order; one tap at a time. Never throws. */
-  async tap(orderId: string, faults: TapFaults): Promise<TapEnd> {
+  async tap(orderId: string, presented: CardInterface, faults: TapFaults): Promise<TapEnd> {
     const { clock } = this.#world;
     while (this.#isTapping) await clock.sleep(500);
     this.#isTapping = true;
     try {
-      const end = await this.#tap(orderId, faults);
+      const end = await this.#tap(orderId, presented, faults);
       this.#history.add(this.name, 'tapEnded', { orderId, ...end });
       return end;
     } catch (fault) {
@@ -130,17 +113,19 @@ export class Payer {
     }
   }
 
-  async #tap(orderId: string, faults: TapFaults): Promise<TapEnd> {
+  async #tap(orderId: string, presented: CardInterface, faults: TapFaults): Promise<TapEnd> {
     const { random } = this.#world;
     const struck = Object.entries(faults).filter(([, isOn]) => isOn);
     const names = struck.map(([name]) => name).join('+');
-    this.#history.add(this.name, 'tap', { orderId, ...(names !== '' && { faults: names }) });
+    const named = names !== '' && { faults: names };
+    this.#history.add(this.name, 'tap', { orderId, by: presented, ...named });
     for (const [name] of struck) this.#world.counts.add(name);
     const channel = new Channel(this.#world);
     const peer = channel.peer(this.#facts, toHex(random.bytes(32)));
     const asked = await channel.ask((core) => core.requestOrder(peer, orderId));
     if (asked.type !== 'signedOrder') throw new Error(`unexpected ${asked.type}`);
-    const tap = new Tap({ channel, peer, order: asked.order, faults, payer: this });
+    const { order } = asked;
+    const tap = new Tap({ channel, peer, order, presented, faults, payer: this });
     const outcome = await tap.run();
     return tap.complete(outcome);
   }
@@ -150,7 +135,11 @@ export class Payer {
     return this.#world;
   }
 
-  get card(): VirtualIcc {
+  /** The card as it is powered now; its counter, keys and state go with it. */
+  present(by: CardInterface): VirtualIcc {
+    const { random } = this.#world;
+    const image = this.#card.image();
+    this.#card = createVirtualIcc({ image, ciphers: nodeCiphers, random, interface: by });
     return this.#card;
   }
 
@@ -171,51 +160,63 @@ export class Payer {
   }
 }
 
-/** One transaction of the kernel. */
+/** One payment: the card's transactions up to the one that went online or ended. */
 class Tap {
   readonly #channel: Channel;
   readonly #peer: ChannelPeer;
   readonly #order: SignedOrder;
   readonly #faults: TapFaults;
   readonly #payer: Payer;
+  #presented: CardInterface;
   #authorisation: Authorisation | null = null;
+  /** Of a tap; it comes with the authorisation. */
+  #result: Result | null = null;
   #refusal: unknown = null;
   #isPulled = false;
+  #isTorn: boolean;
 
   constructor(facts: {
     readonly channel: Channel;
     readonly peer: ChannelPeer;
     readonly order: SignedOrder;
+    readonly presented: CardInterface;
     readonly faults: TapFaults;
     readonly payer: Payer;
   }) {
     this.#channel = facts.channel;
     this.#peer = facts.peer;
     this.#order = facts.order;
+    this.#presented = facts.presented;
     this.#faults = facts.faults;
     this.#payer = facts.payer;
+    this.#isTorn = facts.faults.pulled;
   }
 
-  async run(): Promise<ContactOutcome> {
-    const { card, world } = this.#payer;
-    card.reset();
-    const order = this.#order;
-    const kernel = contactTransaction({
-      ciphers: nodeCiphers,
-      terminal: TERMINAL,
-      amountMinor: BigInt(order.amountMinor),
-      otherAmountMinor: 0n,
-      transactionType: 0x00,
-      dateYymmdd: order.dateYymmdd,
-      timeHhmmss: order.timeHhmmss,
-      sequenceCounter: 1,
-      forceOnline: true,
-      merchant: { merchantId: order.merchantId, terminalId: order.terminalId },
-    });
-    return driveKernel(kernel, {
+  /** Presents the card, and again when it left the field too early or wants to be inserted. */
+  async run(): Promise<KernelOutcome> {
+    const { clock, random, counts } = this.#payer.world;
+    for (;;) {
+      try {
+        const outcome = await this.#present();
+        if (outcome.outcome !== 'tryAnotherInterface') return outcome;
+        counts.add('inserted after a tap');
+        this.#presented = 'contact';
+      } catch (fault) {
+        if (!(fault instanceof CardPulled)) throw fault;
+        counts.add('torn tap');
+      }
+      await clock.sleep(random.between(500, 3_000));
+    }
+  }
+
+  #present(): Promise<KernelOutcome> {
+    const { world } = this.#payer;
+    const card = this.#payer.present(this.#presented);
+    return driveKernel(this.#kernel(), {
       transmit: (command) => {
         if (this.#isPulled) throw new CardPulled('the card was pulled');
-        return this.#bent(command.ins, decodeResponse(card.transmit(encodeCommand(command))));
+        const response = decodeResponse(card.transmit(encodeCommand(command)));
+        return this.#heard(command.ins, response);
       },
       random: (lengthBytes) => world.random.bytes(lengthBytes),
       selectApplication: () => 0,
@@ -227,27 +228,48 @@ class Tap {
     });
   }
 
-  /** The card's first cryptogram (9F26) with a bit turned, if this tap has that fault. */
-  #bent(ins: number, response: ResponseApdu): ResponseApdu {
-    const isFirst = ins === 0xae && this.#authorisation === null;
-    if (!this.#faults.bentArqc || !isFirst) return response;
-    const hex = toHex(response.data);
-    const at = hex.indexOf('9F2608');
-    const isTemplate80 = hex.startsWith('80');
-    // Format 1: 80 length, 9F27 (1), 9F36 (2), 9F26 (8). @see EMV 4.3 B3 §6.5.5.4
-    const offset = isTemplate80 ? 5 : at / 2 + 3;
-    const data = response.data.slice();
-    data[offset] = (data[offset] ?? 0) ^ 1;
-    return { ...response, data };
+  #kernel(): Kernel<KernelOutcome> {
+    const order = this.#order;
+    const transaction: TerminalTransaction = {
+      ciphers: nodeCiphers,
+      terminal: TERMINAL,
+      amountMinor: BigInt(order.amountMinor),
+      otherAmountMinor: 0n,
+      transactionType: 0x00,
+      dateYymmdd: order.dateYymmdd,
+      timeHhmmss: order.timeHhmmss,
+      sequenceCounter: 1,
+      forceOnline: true,
+      merchant: { merchantId: order.merchantId, terminalId: order.terminalId },
+    };
+    return this.#presented === 'contact'
+      ? contactTransaction(transaction)
+      : contactlessTransaction(transaction);
+  }
+
+  /** The card's answer as it arrives: the first cryptogram may be bent, or torn off. */
+  #heard(ins: number, response: ResponseApdu): ResponseApdu {
+    const isTap = this.#presented === 'contactless';
+    const isCryptogram = ins === (isTap ? INS_GET_PROCESSING_OPTIONS : INS_GENERATE_AC);
+    if (!isCryptogram || this.#authorisation !== null) return response;
+    if (isTap && this.#isTorn) {
+      this.#isTorn = false;
+      throw new CardPulled('the card left the field');
+    }
+    const answer = isTap ? withoutFiles(response) : response;
+    return this.#faults.bentArqc ? bentCryptogram(answer) : answer;
   }
 
   async #authorise(request: OnlineRequest): Promise<OnlineAnswer> {
     const payment = this.#seal(request);
     try {
-      const answer = await this.#ask((core) => core.pay(this.#peer, payment));
-      if (answer.type !== 'authorisation') throw new Error(`unexpected ${answer.type}`);
+      const [answer, result] = await this.#ask(async (core) =>
+        withFinalWord(payment, await core.pay(this.#peer, payment)),
+      );
+      if (answer?.type !== 'authorisation') throw new Error(`unexpected ${answer?.type}`);
       this.#authorisation = answer;
-      this.#isPulled = this.#faults.pulled;
+      this.#result = result?.type === 'result' ? result : null;
+      this.#isPulled = this.#presented === 'contact' && this.#faults.pulled;
       return this.#answerOf(answer);
     } catch (fault) {
       // Refused before the commit point, or lost: the card is ended, the gateway's word decides.
@@ -283,7 +305,7 @@ class Tap {
     const input = paymentSignatureInput({ order, exporter, field55, pinBlock });
     return {
       orderId: order.orderId,
-      interface: 'contact',
+      interface: this.#presented,
       pan: request.pan.expose(),
       panSequenceNumber: request.panSequenceNumber.expose(),
       expiryYymm: request.expiryYymm.expose(),
@@ -295,8 +317,11 @@ class Tap {
     };
   }
 
-  /** Tells how the card ended and hears the final word. @throws ChannelLost, TapError. */
-  async complete(outcome: ContactOutcome): Promise<TapEnd> {
+  /**
+   * Tells how an inserted card ended and hears the final word; of a tap it is there already.
+   * @throws ChannelLost, TapError.
+   */
+  async complete(outcome: KernelOutcome): Promise<TapEnd> {
     const authorisation = this.#authorisation;
     if (!authorisation) {
       if (this.#refusal !== null) throw this.#refusal;
@@ -307,11 +332,24 @@ class Tap {
       this.#channel.close();
       throw new ChannelLost('ERR_CHANNEL_CLOSED', 'the element lost its channel');
     }
-    const { second } = outcome;
     const isApproved = outcome.outcome === 'approved' && authorisation.result === 'answered';
+    const result = this.#result ?? (await this.#confirm(outcome, authorisation, isApproved));
+    this.#channel.close();
+    const { paymentId } = authorisation;
+    // An approval that the card did not confirm is a contradiction, and no paid order.
+    const isContradiction = result.outcome === 'approved' && !isApproved;
+    return { outcome: isContradiction ? 'unknown' : result.outcome, paymentId };
+  }
+
+  async #confirm(
+    outcome: KernelOutcome,
+    { paymentId }: Authorisation,
+    isApproved: boolean,
+  ): Promise<Result> {
+    const { second } = outcome;
     const type = second?.type === 'TC' || second?.type === 'AAC' ? second.type : null;
     const completion: SealedCompletion = {
-      paymentId: authorisation.paymentId,
+      paymentId,
       secondType: type,
       second: type === null || !second ? null : toHex(second.value),
       tvr: toHex(outcome.tvr),
@@ -320,12 +358,8 @@ class Tap {
       outcome: isApproved ? 'approved' : 'declined',
     };
     const result = await this.#ask((core) => core.complete(this.#peer, completion));
-    this.#channel.close();
     if (result.type !== 'result') throw new Error(`unexpected ${result.type}`);
-    const { paymentId } = authorisation;
-    // An approval that the card did not confirm is a contradiction, and no paid order.
-    const isContradiction = result.outcome === 'approved' && !isApproved;
-    return { outcome: isContradiction ? 'unknown' : result.outcome, paymentId };
+    return result;
   }
 
   /** One answer; the same may be asked twice at once, and then the first one is heard. */

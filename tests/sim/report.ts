@@ -8,6 +8,7 @@ export type Totals = {
   readonly clean: number;
   readonly payments: number;
   readonly outcomes: Readonly<Record<string, number>>;
+  readonly interfaces: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;
   /** One digest for all histories in order of seeds. */
   readonly digests: readonly string[];
@@ -20,6 +21,7 @@ export function totalsOf(results: readonly SeedResult[]): Totals {
     clean: results.filter(({ findings }) => findings.length === 0).length,
     payments: results.reduce((sum, { payments }) => sum + payments, 0),
     outcomes: added(results.map(({ outcomes }) => outcomes)),
+    interfaces: added(results.map(({ interfaces }) => interfaces)),
     faults: added(results.map(({ faults }) => faults)),
     digests: results.map(({ digest }) => digest),
   };
@@ -42,6 +44,7 @@ export function totalsText(totals: Totals): string {
   return [
     `payments: ${totals.payments}`,
     `outcomes: ${listed(totals.outcomes)}`,
+    `payments by interface: ${listed(totals.interfaces)}`,
     `faults: ${listed(totals.faults)}`,
     'checked after each seed, over the books of gateway, switch and issuer:',
     ...Object.entries(INVARIANTS).map(([name, text]) => `  ${name}  ${text}`),

@@ -29,16 +29,31 @@ test(`${SEEDS} seeds keep I1 to I6, and every kind of fault and outcome is among
   }
   const found = results.find(({ findings }) => findings.length > 0);
   assert.equal(found && findingText(found), undefined);
-  const { outcomes, faults, payments, seeds } = totalsOf(results);
+  const { outcomes, interfaces, faults, payments, seeds } = totalsOf(results);
   assert.equal(seeds, SEEDS);
   assert.ok(payments > SEEDS, `${payments} payments`);
   for (const outcome of ['payment captured', 'payment declined', 'payment reversed']) {
     assert.ok((outcomes[outcome] ?? 0) > 0, outcome);
   }
-  const kinds = ['loss', 'duplicate', 'slow', 'late', 'cut', 'store fault', 'channel lost'];
+  for (const by of ['contact', 'contactless']) {
+    for (const end of ['captured', 'declined', 'reversed']) {
+      assert.ok((interfaces[`${by} ${end}`] ?? 0) > 0, `${by} ${end}`);
+    }
+  }
+  const kinds = [
+    'loss',
+    'duplicate',
+    'slow',
+    'late',
+    'cut',
+    'store fault',
+    'bent MAC',
+    'bent body',
+  ];
   const kills = ['kill gateway', 'kill switch', 'kill issuer'];
   const payers = ['wrongPin', 'bentArqc', 'bentArpc', 'pulled', 'completionLost', 'two payers'];
-  for (const fault of [...kinds, ...kills, ...payers]) {
+  const taps = ['torn tap', 'inserted after a tap', 'channel lost'];
+  for (const fault of [...kinds, ...kills, ...payers, ...taps]) {
     assert.ok((faults[fault] ?? 0) > 0, fault);
   }
 });

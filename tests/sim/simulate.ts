@@ -37,6 +37,8 @@ export type SeedResult = {
   readonly payments: number;
   /** Payments by final state, and taps by what the payer was told. */
   readonly outcomes: Readonly<Record<string, number>>;
+  /** Payments by interface and final state. */
+  readonly interfaces: Readonly<Record<string, number>>;
   readonly faults: Readonly<Record<string, number>>;
 };
 
@@ -79,6 +81,7 @@ export async function simulate(
     story: storyOf(history, findings[0]),
     payments: books.payments.length,
     outcomes,
+    interfaces: tally(books.payments.map((payment) => `${payment.interface} ${payment.state}`)),
     faults: Object.fromEntries(counts.counts),
   };
 }

@@ -98,7 +98,7 @@ export async function prepareSystem(): Promise<SimSystem> {
       fromHex(exported.enciphered),
     );
     payers.push({
-      image: { ...parseIccImage(made.image), aip: AIP_ONLINE_ONLY },
+      image: onlineOnly(parseIccImage(made.image)),
       record: recordOf(card, made.pvv),
       elementId: `E${number}`,
       initialKeyId,
@@ -110,6 +110,15 @@ export async function prepareSystem(): Promise<SimSystem> {
     payers,
     hsm: (party, source) => inProcessHsm(contextOf(party, source), party),
   };
+}
+
+/**
+ * A card whose signatures are worth nothing and cost no time: by contact its AIP claims none, and
+ * readers hear of no files in a tap.
+ */
+function onlineOnly(image: IccImage): IccImage {
+  const rsa = { ...image.rsa, privateExponent: '01' };
+  return { ...image, aip: AIP_ONLINE_ONLY, rsa };
 }
 
 /** The last card is poor: its account is empty after a few purchases. */

@@ -132,7 +132,7 @@ export class ChannelSession {
  * A contact card is heard before the final word. A contactless one is gone: what the issuer said
  * is the end, and the result comes at once.
  */
-function withFinalWord(
+export function withFinalWord(
   payment: Pick<SealedPayment, 'interface'>,
   answer: GatewayMessage,
 ): readonly GatewayMessage[] {
