@@ -240,8 +240,8 @@ export class SecureChannel {
 }
 
 /**
- * Who is to blame for a TLS fault: the gateway refuses our certificate, a relay changed bytes (every
- * other fault of OpenSSL itself), or the gateway is not the one that we know.
+ * Who is to blame for a TLS fault: the gateway refuses our certificate, a relay changed bytes
+ * (every other fault of OpenSSL itself), or the gateway is not the one that we know.
  */
 function tlsFaultCode(
   opensslCode: string,
