@@ -29,8 +29,13 @@ export type BrowserSuite = {
   readonly browser: () => Browser;
 };
 
-/** Starts both before the tests of this file and ends them afterwards. */
-export function browserSuite(): BrowserSuite {
+/**
+ * Starts both before the tests of this file and ends them afterwards. `prepare` runs when both are
+ * there, `finish` before they go.
+ */
+export function browserSuite(
+  own: { readonly prepare?: () => Promise<void>; readonly finish?: () => Promise<void> } = {},
+): BrowserSuite {
   const skip = withoutBrowser();
   const system = new TestSystem(temporaryDataDir());
   let browser: Browser | null = null;
@@ -38,8 +43,10 @@ export function browserSuite(): BrowserSuite {
     if (skip) return;
     await system.up();
     browser = await openBrowser();
+    await own.prepare?.();
   });
   after(async () => {
+    await own.finish?.();
     await browser?.close();
     await system.close();
   });

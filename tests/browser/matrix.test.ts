@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import pg from 'pg';
 import type { Page } from 'playwright-core';
 import { tapnpay } from '../system.test-kit.ts';
@@ -21,9 +21,14 @@ import {
 } from './browser.test-kit.ts';
 
 let books: pg.Client;
-// Before the suite's own end, which stops the database.
-after(() => books?.end());
-const { skip, system, browser } = browserSuite();
+const { skip, system, browser } = browserSuite({
+  prepare: async () => {
+    payer = await Payer.open(browser(), system);
+    books = new pg.Client({ connectionString: system.databaseUrl });
+    await books.connect();
+  },
+  finish: async () => books?.end(),
+});
 const AMOUNT = '4.00';
 const AMOUNT_MINOR = 400;
 /** Commands of our card's whole session, by interface; one more than it needs pulls nothing. */
@@ -34,13 +39,6 @@ const SETTLE_TIMEOUT_MS = 60_000;
 /** One person whose browser is paired once. */
 let payer: Payer;
 const table: Row[] = [];
-
-before(async () => {
-  if (skip) return;
-  payer = await Payer.open(browser(), system);
-  books = new pg.Client({ connectionString: system.databaseUrl });
-  await books.connect();
-});
 
 /** One line of the table. */
 type Row = {

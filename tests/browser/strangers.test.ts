@@ -5,22 +5,21 @@
 import assert from 'node:assert/strict';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { browserSuite, Payer, windowState } from './browser.test-kit.ts';
 
-const { skip, system, browser } = browserSuite();
+const { skip, system, browser } = browserSuite({
+  prepare: async () => {
+    agentUrl = new URL(system.ready.wallet).origin;
+    await new Promise<void>((done) => stranger.listen(0, '127.0.0.1', done));
+  },
+  finish: async () => {
+    stranger.close();
+  },
+});
 let agentUrl = '';
 const stranger = createServer((_request, response) => {
   response.setHeader('content-type', 'text/html').end('<!doctype html><title>stranger</title>');
-});
-before(async () => {
-  if (skip) return;
-  agentUrl = new URL(system.ready.wallet).origin;
-  await new Promise<void>((done) => stranger.listen(0, '127.0.0.1', done));
-});
-after(async () => {
-  if (skip) return;
-  stranger.close();
 });
 
 /** What a page hears on a WebSocket until it is closed: its messages, or that it never opened. */
