@@ -1,6 +1,6 @@
 /** What the gateway's word about an order means for the page. */
 import type { PayOrderView, PayPaymentView } from '@tapnpay/protocol/wire';
-import { type PaymentCode, paymentError } from './errors.ts';
+import { type PaymentCode, paymentCodeOf, paymentError } from './errors.ts';
 import {
   CLOSE_CHANNEL,
   type Effect,
@@ -56,7 +56,7 @@ function settleOpen(machine: Machine, atMs: number): Step {
   const { order, before, ending, sealed } = machine;
   const payment = order?.payment ?? null;
   if (payment !== null && payment.paymentId !== before) {
-    const ended = endOfPayment(payment);
+    const ended = endOfPayment(payment, ending);
     return ended === null ? stayUnknown(machine) : finish(machine, ended);
   }
   if (sealed && ending?.isCertain !== true) return waitForOpen(machine, atMs);
@@ -65,16 +65,20 @@ function settleOpen(machine: Machine, atMs: number): Step {
 }
 
 /** The final payment of an order that is open again; null for one that contradicts it. */
-function endOfPayment(payment: PayPaymentView): End | null {
-  const { outcome, responseCode, reason } = payment;
-  const detail = responseCode ?? reason ?? '';
-  const byCard = /^(card|terminal):/.test(reason ?? '');
+function endOfPayment(payment: PayPaymentView, ending: Ending | null): End | null {
+  const { outcome, responseCode } = payment;
+  const reason = payment.reason ?? '';
+  const detail = responseCode ?? reason;
   switch (outcome) {
     case 'declined':
     case 'reversed':
-      if (byCard) return { name: 'DECLINED', code: 'TP_DECLINED_OFFLINE', detail: reason ?? '' };
+      if (/^(card|terminal):/.test(reason)) {
+        // The gateway only misses the card's last word; the agent may have seen the card leave.
+        const code = ending?.code === 'TP_CARD_REMOVED' ? ending.code : paymentCodeOf(reason);
+        return { name: endStateOf(code), code, detail: reason };
+      }
       if (outcome === 'declined') return { name: 'DECLINED', code: 'TP_DECLINED_ONLINE', detail };
-      return { name: 'INTERRUPTED', code: 'TP_REVERSED', detail: reason ?? '' };
+      return { name: 'INTERRUPTED', code: 'TP_REVERSED', detail: reason };
     case 'cancelled':
       return { name: 'CANCELLED', code: 'TP_USER_CANCELLED', detail };
     default:

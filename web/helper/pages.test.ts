@@ -206,7 +206,7 @@ test('an opener that names another origin, or an unknown one, is told nothing', 
     await named.close();
     const unknown = await popupOf(opener, origin);
     await state(unknown, 'idle');
-    assert.match(await alertOf(unknown), /does not know the website/);
+    assert.match(await alertOf(unknown), /does not trust the site/);
     assert.deepEqual(await opener.evaluate('told'), []);
   } finally {
     server.closeAllConnections();

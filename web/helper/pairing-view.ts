@@ -74,7 +74,7 @@ function terminalPicture(): HTMLElement {
   return h(
     'div',
     { class: 'terminal mono', 'aria-hidden': 'true' },
-    h('span', { class: 'terminal-dim' }, '$ tapnpay up'),
+    h('span', { class: 'terminal-dim' }, '$ npm start'),
     h(
       'span',
       {},

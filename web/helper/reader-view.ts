@@ -3,7 +3,7 @@ import type { CardInterface, WalletCard } from '@tapnpay/protocol/wire';
 import { h } from '../shared/dom.ts';
 import { cardThumbnail } from './card-art.ts';
 import { lastFour } from './card-facts.ts';
-import { cardTextKey } from './card-texts.ts';
+import { cardTextKey, inOrder } from './card-texts.ts';
 import { insertIcon, takeAwayIcon, wavesIcon } from './icons.ts';
 import { chosenCard, gesturesOf, liftNumber, tapCommandName } from './screen.ts';
 import { button, cardPurpose, cardTitle, type Translate, type Ui, viewOf } from './ui.ts';
@@ -11,7 +11,7 @@ import { button, cardPurpose, cardTitle, type Translate, type Ui, viewOf } from 
 /** The cards as a list of choices, for the small window. */
 export function cardList(ui: Ui): HTMLElement {
   const { t } = ui;
-  const cards = viewOf(ui)?.cards ?? [];
+  const cards = inOrder(viewOf(ui)?.cards ?? []);
   const chosen = chosenCard(cards, ui.chosen);
   if (cards.length === 0) return h('p', { class: 'quiet' }, t('noCards'));
   return h(

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { expiryText, lastFour, panGroups } from './card-facts.ts';
-import { CARD_PURPOSES, CARD_TITLES, cardTextKey } from './card-texts.ts';
+import { CARD_PURPOSES, CARD_TITLES, cardTextKey, inOrder } from './card-texts.ts';
 import { errorText, reasonText } from './reasons.ts';
 import { HELPER_TEXTS } from './texts.ts';
 
@@ -12,15 +12,12 @@ const SETS: Readonly<Record<string, Readonly<Record<string, Two>>>> = {
   CARD_TITLES,
   CARD_PURPOSES,
 };
-/** Names and languages that are the same to every reader. */
-const SAME_IN_BOTH = new Set(['product']);
-
 /** What is wrong with a text in two languages. */
 function faultOf(key: string, { zh, en }: Two): string | null {
   const placeholders = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
   if (!zh.trim() || !en.trim()) return 'empty';
   if (placeholders(zh).sort().join() !== placeholders(en).sort().join()) return 'placeholders';
-  if (SAME_IN_BOTH.has(key) || key.startsWith('switchLanguage')) return null;
+  if (key.startsWith('switchLanguage')) return null;
   if (!/\p{Script=Han}/u.test(zh)) return 'no Chinese';
   return /\p{Script=Han}/u.test(en) ? 'Chinese in English' : null;
 }
@@ -60,6 +57,28 @@ test('every virtual card has a title and a purpose; an unknown one has general w
   }
   for (const name of ['', 'mine', 'toString', '__proto__'])
     assert.equal(cardTextKey(name), 'other');
+});
+
+test('cards that pay stand before those that are refused, unknown ones last', () => {
+  const cards = [
+    'wrong-issuer-key',
+    'mine',
+    'blocked',
+    'insert-only',
+    'debit',
+    'contact-only',
+    'travel',
+  ];
+  const order = inOrder(cards.map((purpose) => ({ purpose }))).map(({ purpose }) => purpose);
+  assert.deepEqual(order, [
+    'debit',
+    'travel',
+    'contact-only',
+    'insert-only',
+    'blocked',
+    'wrong-issuer-key',
+    'mine',
+  ]);
 });
 
 test('reasons are said in plain words, by their code or by their family', () => {

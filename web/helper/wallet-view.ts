@@ -3,7 +3,7 @@ import type { WalletCard } from '@tapnpay/protocol/wire';
 import { h } from '../shared/dom.ts';
 import { cardArt } from './card-art.ts';
 import { expiryText, panGroups } from './card-facts.ts';
-import { cardTextKey } from './card-texts.ts';
+import { cardTextKey, inOrder } from './card-texts.ts';
 import { readerPicture } from './icons.ts';
 import { paymentParts } from './payment-view.ts';
 import { cardRadio, readerControls } from './reader-view.ts';
@@ -62,7 +62,7 @@ function readerPanel(ui: Ui): HTMLElement {
       ? h(
           'p',
           { class: 'quiet small' },
-          `${t('chosen')}: ${cardTitle(cardTextKey(chosen.purpose))}`,
+          t('chosen', { card: cardTitle(cardTextKey(chosen.purpose)) }),
         )
       : null,
     readerControls(ui),
@@ -71,7 +71,7 @@ function readerPanel(ui: Ui): HTMLElement {
 
 function cardGrid(ui: Ui): HTMLElement {
   const { t } = ui;
-  const cards = viewOf(ui)?.cards ?? [];
+  const cards = inOrder(viewOf(ui)?.cards ?? []);
   const chosen = chosenCard(cards, ui.chosen);
   return h(
     'fieldset',

@@ -116,7 +116,7 @@ test('the language changes without a reload, and what was open stays open', { sk
     await page.click('#hop-4-item-0');
     await page.evaluate(() => document.body.setAttribute('data-same-page', 'yes'));
     await page.click('[data-test=language]');
-    assert.equal(await page.locator('h1').textContent(), '交易透视');
+    assert.equal(await page.locator('h1').textContent(), '交易过程');
     assert.equal(await page.locator('html').getAttribute('lang'), 'zh-CN');
     assert.match(
       (await page.locator('#hop-4-item-0-body').textContent()) ?? '',

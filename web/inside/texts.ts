@@ -2,21 +2,24 @@
 import { createTranslator } from '../shared/i18n.ts';
 
 const TEXTS = {
-  title: { zh: '交易透视', en: 'Look inside' },
+  title: { zh: '交易过程', en: 'Look inside' },
   subtitle: {
-    zh: '一笔支付,从下单到通知的十四步',
+    zh: '一笔支付从下单到通知的十四步',
     en: 'One payment, from order to receipt, in fourteen hops',
   },
-  sandbox: { zh: '实验环境 · 测试资金', en: 'Laboratory · test money' },
+  sandbox: { zh: '沙箱 · 测试资金', en: 'Sandbox · test money' },
   language: { zh: 'English', en: '中文' },
   loading: { zh: '正在读取各方日志…', en: 'Reading the logs of all parties…' },
   notFound: { zh: '没有这笔订单的记录', en: 'No party has logged this order' },
   notFoundHelp: {
-    zh: '订单号可能有误,或日志已清除。只有实验环境才记录交易过程。',
-    en: 'The order id may be wrong, or its logs are gone. Only a laboratory writes them.',
+    zh: '订单号可能有误，或日志已清除。只有沙箱环境才记录交易过程。',
+    en: 'The order number may be wrong, or its logs are gone. Only a sandbox keeps them.',
   },
   failed: { zh: '读取失败', en: 'It could not be read' },
-  failedHelp: { zh: '透视服务没有应答。', en: 'The observer does not answer.' },
+  failedHelp: {
+    zh: '查看服务没有应答。请确认系统仍在运行，然后重试。',
+    en: 'The observer does not answer. Check that the system still runs, then try again.',
+  },
   retry: { zh: '重试', en: 'Try again' },
   refresh: { zh: '刷新', en: 'Refresh' },
   exportJson: { zh: '导出 JSON', en: 'Export JSON' },
@@ -36,9 +39,9 @@ const TEXTS = {
   'outcome.cancelled': { zh: '已取消', en: 'Cancelled' },
   'outcome.open': { zh: '尚未完成', en: 'Not finished' },
   show: { zh: '只看', en: 'Show only' },
-  'kind.apdu': { zh: 'APDU 指令', en: 'APDUs' },
+  'kind.apdu': { zh: 'APDU 命令', en: 'APDUs' },
   'kind.iso8583': { zh: '8583 报文', en: 'ISO 8583' },
-  'kind.hsm': { zh: '加密机指令', en: 'HSM commands' },
+  'kind.hsm': { zh: '加密机命令', en: 'HSM commands' },
   'kind.ledger': { zh: '账务分录', en: 'Ledger rows' },
   'kind.channel': { zh: '安全通道', en: 'Channel' },
   openAll: { zh: '全部展开', en: 'Open all hops' },
@@ -57,7 +60,7 @@ const TEXTS = {
   notReached: { zh: '未到达', en: 'not reached' },
   notApplicable: { zh: '不适用', en: 'not applicable' },
   notApplicableHelp: {
-    zh: '非接触交易在 0210 应答时即为最终结果,卡片不再参与。',
+    zh: '挥卡交易收到 0210 应答即为最终结果，卡片不再参与。',
     en: 'A contactless payment is final at the 0210: the card takes no further part.',
   },
   notReachedHelp: { zh: '这笔支付没有走到这一步。', en: 'The payment did not get here.' },
@@ -75,28 +78,31 @@ const TEXTS = {
   copy: { zh: '复制', en: 'Copy' },
   copied: { zh: '已复制', en: 'Copied' },
   footer: {
-    zh: '本系统仅供实验,未经任何机构认证。卡号、磁道、PIN 与密钥在写入日志前已屏蔽。',
-    en: 'A laboratory, not certified by anyone. Numbers, PINs and keys are masked in the logs.',
+    zh: '本系统仅供实验，未经任何机构认证。卡号、磁道、PIN 与密钥在写入日志前已屏蔽。',
+    en: 'A laboratory, not certified by anyone. The logs mask card numbers, PINs and keys.',
   },
   'party.shop': { zh: '商户', en: 'shop' },
-  'party.agent': { zh: '助手', en: 'helper' },
+  'party.agent': { zh: '支付助手', en: 'helper' },
   'party.tap': { zh: '卡片', en: 'card' },
   'party.card': { zh: '卡片', en: 'card' },
   'party.element': { zh: '安全单元', en: 'secure element' },
   'party.gateway': { zh: '网关', en: 'gateway' },
   'party.switch': { zh: '转接中心', en: 'switch' },
   'party.issuer': { zh: '发卡行', en: 'issuer' },
-  'why.order': { zh: '商户向网关下单:金额、币种,一次有效', en: 'An amount and a currency, once' },
+  'why.order': {
+    zh: '商户向网关下单：金额、币种，只付一次',
+    en: 'Amount and currency, to be paid once',
+  },
   'why.ask': {
-    zh: '页面只递出订单号,其余一概不由它说了算',
+    zh: '页面只传递订单号，金额和商户都不由它决定',
     en: 'The page passes an order id and nothing else',
   },
   'why.channel': {
-    zh: 'TLS 1.3 双向证书,网关签名的订单由此进入安全单元',
+    zh: 'TLS 1.3 双向证书，安全单元由此收到网关签名的订单',
     en: 'TLS 1.3, certificates on both sides; the signed order arrives',
   },
   'why.tap': {
-    zh: '选择应用、取处理选项、读记录',
+    zh: '选择应用、获取处理选项、读记录',
     en: 'SELECT, GET PROCESSING OPTIONS, READ RECORD',
   },
   'why.check': {
@@ -104,7 +110,7 @@ const TEXTS = {
     en: 'Data authentication, restrictions, cardholder verification, risk',
   },
   'why.cryptogram': {
-    zh: '卡片对这笔交易产生 ARQC',
+    zh: '卡片为这笔交易产生应用密文 ARQC',
     en: 'The card makes its ARQC over this very transaction',
   },
   'why.seal': {
@@ -112,28 +118,28 @@ const TEXTS = {
     en: 'Card data and field 55, signed, leave through the channel',
   },
   'why.request': {
-    zh: '落库为提交点,随后发出 0200',
-    en: 'The durable commit point, then the 0200',
+    zh: '先落库（此后不会丢单），再发出 0200',
+    en: 'Stored durably first, then the 0200',
   },
   'why.route': {
-    zh: '按卡 BIN 找到发卡行,转换 PIN 块与 MAC',
-    en: 'The issuer by BIN; PIN block and MAC for its line',
+    zh: '按卡 BIN 找到发卡行，转换 PIN 块与 MAC',
+    en: 'Finds the issuer by BIN; PIN block and MAC for its line',
   },
   'why.decide': {
-    zh: '验密文、PIN、卡状态与余额,然后记账',
-    en: 'Cryptogram, PIN, card, balance; then the posting',
+    zh: '验证应用密文、PIN、卡状态和余额，然后记账',
+    en: 'Checks cryptogram, PIN, card and balance, then posts',
   },
-  'why.return': { zh: '0210 应答,带应答码与 ARPC', en: '0210 with response code and ARPC' },
+  'why.return': { zh: '0210 应答，带应答码与 ARPC', en: '0210 with response code and ARPC' },
   'why.finish': {
-    zh: '卡片验证发卡行,产生第二个密文',
+    zh: '卡片验证发卡行，产生第二个应用密文',
     en: 'The card checks its issuer and makes the second cryptogram',
   },
   'why.confirm': {
-    zh: 'TC 即成交;批准后出现 AAC 则冲正',
-    en: 'A TC captures; an AAC after an approval reverses',
+    zh: '卡片给出 TC 则入账，批准后仍给出 AAC 则冲正',
+    en: 'A TC captures the payment; an AAC reverses it',
   },
   'why.tell': {
-    zh: '签名通知商户,页面显示收据',
+    zh: '签名通知商户，页面显示交易凭证',
     en: 'A signed notification to the shop, a receipt on the page',
   },
 } as const;

@@ -154,7 +154,7 @@ describe('the pay page', { skip }, () => {
         'AUTHORISING',
         'Processing, keep the card in',
       ],
-      [{ name: 'removeCard' }, 'REMOVE_CARD', 'You can take your card away'],
+      [{ name: 'removeCard' }, 'REMOVE_CARD', 'You can take your card back'],
     ] as const) {
       system.state(state);
       await until(page, name);

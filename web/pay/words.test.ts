@@ -84,7 +84,7 @@ test('the reasons of a bank that a payer meets most', () => {
     ['61', '超出交易限额', 'Over the limit of this card'],
     ['62', '此卡状态受限', 'This card may not be used'],
     ['14', '无效卡号', 'The card is not known'],
-    ['91', '发卡银行暂时无法处理', 'Your bank cannot answer now'],
+    ['91', '发卡行暂时无法处理', 'Your bank cannot answer now'],
     ['A0', '系统暂时异常', 'A technical fault'],
     ['05', '银行拒绝了本次交易', 'Your bank declined the payment'],
   ] as const) {

@@ -27,13 +27,14 @@ type Report = {
 export const bench: Command = {
   summary: {
     en: 'measure: taps (from the card to the result, by hop)',
-    zh: '性能测量:taps(从刷卡到结果,逐步计时)',
+    zh: '性能测量：taps（从挥卡或插卡到结果，逐步计时）',
   },
   usage: `usage: tapnpay bench taps [--count ${COUNT}] [--json]
-pays with a virtual card that has no delay of its own, in a system of its own.`,
+pays with a virtual card that adds no delay, in a temporary system of its own.`,
   options: { count: { type: 'string' } },
   run: async (values, positionals) => {
-    if (positionals[0] !== 'taps') throw new UsageError('bench measures: taps');
+    if (positionals[0] !== 'taps')
+      throw new UsageError('bench measures taps: run tapnpay bench taps');
     const count = Number(textOption(values, 'count') ?? COUNT);
     if (!Number.isInteger(count) || count < 1 || count > COUNT_MAX) {
       throw new UsageError(`--count takes 1 to ${COUNT_MAX}`);

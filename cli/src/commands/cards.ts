@@ -20,7 +20,7 @@ insert (or present), tap and take-away act at the running agent's reader, as the
 export const cards: Command = {
   summary: {
     en: 'list the virtual cards; insert or tap one, or take it away',
-    zh: '列出虚拟卡,插卡、挥卡或取走',
+    zh: '列出虚拟卡；插卡、挥卡或取走卡片',
   },
   usage: USAGE,
   options: { data: { type: 'string' }, 'lift-after': { type: 'string' } },
@@ -83,7 +83,8 @@ function print({ reader, cards: list }: ReaderAnswer, values: OptionValues): voi
     return;
   }
   for (const card of list) {
-    const place = card.name === reader.card ? `at the reader 在读卡器上 (${reader.interface})` : '';
+    const place =
+      card.name === reader.card ? `at the reader 在读卡器上（${reader.interface}）` : '';
     const atc = `ATC ${card.applicationTransactionCounter}`;
     const row = [card.name.padEnd(18), card.panMasked, card.expiryYymm, atc, card.label];
     process.stdout.write(`${[...row, card.interfaces.join('+'), place].join('  ').trimEnd()}\n`);

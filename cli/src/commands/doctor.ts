@@ -18,8 +18,8 @@ const PORTS: readonly (keyof Ports)[] = [
 
 export const doctor: Command = {
   summary: {
-    en: 'find the broken link from browser to reader, and its fix',
-    zh: '逐个检查从浏览器到读卡器的环节,指出断点与修复办法',
+    en: 'find the broken link between browser and reader, and how to fix it',
+    zh: '逐个检查从浏览器到读卡器的各个环节，指出故障和修复方法',
   },
   usage: `usage: tapnpay doctor [--data DIR] [--lang zh|en] [--json]
 exits 0 when a payment can be made, 1 when a link is broken. The report holds no secrets.`,

@@ -8,7 +8,7 @@ import { ROLES } from '../system/roles.ts';
 export const serve: Command = {
   summary: {
     en: 'run one role of a system: gateway, switch, issuer, shop, agent, observer, or an HSM',
-    zh: '单独运行一个角色:gateway、switch、issuer、shop、agent、observer 或 HSM',
+    zh: '单独运行一个角色：gateway、switch、issuer、shop、agent、observer 或加密机',
   },
   usage: `usage: tapnpay serve ROLE [--data DIR]\nroles: ${Object.keys(ROLES).join(', ')}`,
   options: { data: { type: 'string' }, supervised: { type: 'boolean' } },

@@ -24,8 +24,8 @@ const SANDBOX_PIN = '123456';
 const USAGE = `usage: tapnpay tap [--amount 12.34] [--currency 156] [--card NAME]
                    [--interface contact|contactless] [--pin DIGITS|-|none] [--fault NAME]
                    [--notify-url URL] [--trace [--lang zh|en]] [--json] [--data DIR] [--own]
-pays with a virtual card against the running system, or (--own, or none running) an own
-short-lived one. --pin - reads standard input; the sandbox cards have PIN ${SANDBOX_PIN}.
+pays with a virtual card in the running system or, with --own or when none runs, in a
+temporary one. --pin - reads standard input; the sandbox cards have PIN ${SANDBOX_PIN}.
 faults: flip-arqc flip-mac wrong-issuer-key card-removed@N drop-reply kill-gateway@HOP
 hops: ${Object.keys(Hop).join(' ')}`;
 
@@ -77,9 +77,11 @@ export const tap: Command = {
   },
 };
 
+const OWN_SYSTEM = 'starting a temporary system for this payment… 正在为这笔支付启动一套临时系统…';
+
 /** The end of a tap whose card or amount wants insertion. */
 const USE_CONTACT =
-  'insert this card: pay again with --interface contact\n请改用插卡:加上 --interface contact 重新支付';
+  'insert this card: pay again with --interface contact\n请改用插卡：加上 --interface contact 重新支付';
 
 const INSERTION_REASONS: ReadonlySet<string | null> = new Set([
   ...['card:useContact', 'terminal:contactlessLimit', 'terminal:contactlessNotTaken'],
@@ -154,7 +156,7 @@ async function findSystem(values: OptionValues): Promise<Found> {
   const dataDir = mkdtempSync(join(tmpdir(), 'tapnpay-'));
   // The database's own user must be able to pass.
   chmodSync(dataDir, 0o711);
-  process.stderr.write('no system is running: starting an own one for this payment…\n');
+  process.stderr.write(`${OWN_SYSTEM}\n`);
   const launched = await launchSystem({ dataDir, basePort: 0 });
   const close = async (): Promise<void> => {
     await launched.close();

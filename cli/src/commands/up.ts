@@ -4,13 +4,16 @@ import { join, resolve } from 'node:path';
 import { systemClock } from '@tapnpay/protocol/node';
 import { AGENT_WALLET_PAGE } from '@tapnpay/protocol/wire';
 import { type Command, portOption, textOption } from '../command.ts';
+import { padded } from '../doctor/report.ts';
 import { launchSystem } from '../system/launch.ts';
 import { DEFAULT_PORT, defaultDataDir, type SystemConfig, urlOf } from '../system/layout.ts';
+
+const LABEL_COLUMNS = 36;
 
 export const up: Command = {
   summary: {
     en: 'start the whole system; stop it with Ctrl-C',
-    zh: '启动整个系统;按 Ctrl-C 停止',
+    zh: '启动整个系统；按 Ctrl-C 停止',
   },
   usage: `usage: tapnpay up [--port N] [--data DIR] [--database-url URL] [--json]
 --port is the first of nine ports on 127.0.0.1 (default ${DEFAULT_PORT}, 0 for free ones);
@@ -67,21 +70,25 @@ function secretLine(dataDir: string, file: string): string {
 }
 
 function readyText(facts: ReadyFacts): string {
+  const rows: readonly (readonly [label: string, value: string])[] = [
+    ['shop 商城', facts.shop],
+    ['browser pairing code 浏览器配对码', `${facts.pairingCode}   (asked once 首次支付时输入)`],
+    ['PIN of every test card 测试卡密码', '123456'],
+    ['', ''],
+    ['wallet 虚拟卡包', facts.wallet],
+    ['back office 商户后台', `${facts.shop}/admin   password 密码 ${facts.adminPassword}`],
+    ['pay without a browser 命令行支付', 'npx tapnpay tap --amount 12.34 --trace'],
+    ['is anything wrong? 诊断', 'npx tapnpay doctor'],
+    ['data folder 数据目录', facts.dataDir],
+  ];
+  const lines = rows.map(([label, value]) => `  ${padded(label, LABEL_COLUMNS)}${value}`.trimEnd());
   return `
   Tap & Pay is ready after ${(facts.readyMs / 1000).toFixed(1)} s 系统就绪
 
-  shop 商城                ${facts.shop}
-  browser pairing code 浏览器配对码   ${facts.pairingCode}   (asked once 首次支付时输入)
-  PIN of every test card 测试卡密码   123456
+${lines.join('\n')}
 
-  wallet 虚拟卡包          ${facts.wallet}
-  shop's back office 商户后台  ${facts.shop}/admin   password 密码 ${facts.adminPassword}
-  without a browser 命令行试付  npx tapnpay tap --amount 12.34 --trace
-  is anything wrong? 诊断   npx tapnpay doctor
-  data 数据                ${facts.dataDir}
-
-  This is a laboratory system with test money, not certified by anyone.
-  本系统仅供实验,使用测试资金,未经任何认证。Ctrl-C 停止。
+  This is a laboratory system with test money, not certified by anyone. Ctrl-C stops it.
+  本系统仅供实验，使用测试资金，未经任何机构认证。按 Ctrl-C 停止。
 `;
 }
 

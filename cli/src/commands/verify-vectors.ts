@@ -7,7 +7,7 @@ import { projectRoot } from '../system/layout.ts';
 export const verifyVectors: Command = {
   summary: {
     en: 'check every published test vector and list mismatches',
-    zh: '逐条验证公开的测试向量并列出不符项',
+    zh: '逐条验证公开的测试向量，列出不符的项',
   },
   usage: 'usage: tapnpay verify-vectors [--json]',
   options: {},

@@ -38,7 +38,12 @@ type Check = {
   readonly look: (patient: Patient) => Seen | Promise<Seen>;
 };
 
-const START = two('start the system: npm start', '启动系统:npm start');
+const START = two('start the system: npm start', '请启动系统：npm start');
+
+const FREE_PORT = two(
+  'free that port, or use others: npm start -- --port N',
+  '请释放该端口，或换用其他端口：npm start -- --port N',
+);
 
 const CHECKS: Readonly<Record<Link, Check>> = {
   node: { needs: [], look: checkNode },
@@ -73,7 +78,7 @@ export async function examine(patient: Patient): Promise<readonly Finding[]> {
 
 function waitsFor(link: Link): Seen {
   const { en, zh } = LINK_NAMES[link];
-  return broken(two(`not looked at: ${en} comes first`, `未检查:须先修复${zh}`), null);
+  return broken(two(`not looked at: fix ${en} first`, `未检查：请先修复“${zh}”`), null);
 }
 
 function housed(look: (patient: Housed) => Seen | Promise<Seen>): Check['look'] {
@@ -89,26 +94,27 @@ function checkNode({ machine }: Patient): Seen {
   if (Number(nodeVersion.split('.')[0]) >= NODE_MAJOR_MIN) return ok(seen);
   const fix = two(
     `Node.js ${NODE_MAJOR_MIN} or later is needed; npm ci brings one along: use npm start`,
-    `需要 Node.js ${NODE_MAJOR_MIN} 或更高版本;npm ci 会自带一份,请用 npm start`,
+    `需要 Node.js ${NODE_MAJOR_MIN} 或更高版本；npm ci 会自带一份，请用 npm start`,
   );
   return broken(seen, fix);
 }
 
 function checkDataFolder({ machine, dataDir, system }: Patient): Seen {
-  if (!machine.exists(dataDir)) return broken(two(`no ${dataDir}`, `没有 ${dataDir}`), START);
+  if (!machine.exists(dataDir))
+    return broken(two(`${dataDir} does not exist`, `${dataDir} 不存在`), START);
   if (!machine.isWritable(dataDir)) {
     const fix = two(
-      `make ${dataDir} yours: it may have been made by root or another user`,
-      `取得 ${dataDir} 的写权限:它可能由 root 或其他用户创建`,
+      `take ownership of ${dataDir} (chown): root or another user may have made it`,
+      `请取得 ${dataDir} 的写权限：它可能由 root 或其他用户创建`,
     );
     return broken(two(`${dataDir} cannot be written`, `${dataDir} 不可写`), fix);
   }
-  if (!system) return broken(two(`no system in ${dataDir}`, `${dataDir} 中没有系统`), START);
+  if (!system) return broken(two(`no system in ${dataDir}`, `${dataDir} 中还没有系统`), START);
   const free = machine.freeBytes(dataDir);
   if (free !== null && free < FREE_BYTES_MIN) {
     const left = `${Math.floor(free / 1_000_000)} MB`;
     const fix = two('free some disk space', '请清理磁盘空间');
-    return warn(two(`${dataDir}, only ${left} free`, `${dataDir},仅剩 ${left}`), fix);
+    return warn(two(`${dataDir}, only ${left} free`, `${dataDir}，仅剩 ${left}`), fix);
   }
   return ok(two(dataDir, dataDir));
 }
@@ -121,7 +127,7 @@ async function checkBrowser({ machine }: Patient): Promise<Seen> {
   }
   const fix = two(
     'install Chromium, Chrome, Edge or Firefox; npx tapnpay tap pays without one',
-    '请安装 Chromium、Chrome、Edge 或 Firefox;不用浏览器可运行 npx tapnpay tap',
+    '请安装 Chromium、Chrome、Edge 或 Firefox；不用浏览器可运行 npx tapnpay tap',
   );
   return warn(two('none was found', '未找到'), fix);
 }
@@ -131,8 +137,8 @@ function checkPages({ machine }: Patient): Seen {
   const missing = audiences.filter((name) => !machine.exists(join(pagesDir(name), 'index.html')));
   if (missing.length === 0) return ok(two('all four are built', '四组页面均已构建'));
   const names = missing.join(', ');
-  const fix = two('build them: node web/build.ts', '构建页面:node web/build.ts');
-  return broken(two(`not built: ${names}`, `未构建:${names}`), fix);
+  const fix = two('build them: node web/build.ts', '请构建页面：node web/build.ts');
+  return broken(two(`not built: ${names}`, `未构建：${names}`), fix);
 }
 
 /** Only host and port of the database's URL are looked at: the rest is a password. */
@@ -161,7 +167,7 @@ async function checkHsms({ machine, system }: Housed): Promise<Seen> {
   );
   const down = states.filter(({ isOpen }) => !isOpen).map(({ name }) => name);
   if (down.length === 0) return ok(two('three answer', '三台均应答'));
-  return broken(two(`down: ${down.join(', ')}`, `未运行:${down.join('、')}`), restart(...down));
+  return broken(two(`down: ${down.join(', ')}`, `未运行：${down.join('、')}`), restart(...down));
 }
 
 /** The listener, and whether the gateway has signed on to it. */
@@ -174,7 +180,7 @@ async function checkSwitch({ machine, system }: Housed): Promise<Seen> {
   const line = memberOf(health?.body, 'switchLine');
   if (line === 'established') return ok(two('established', '已建立'));
   if (line === undefined) {
-    return ok(two('it listens; the gateway cannot be asked', '正在监听;无法询问网关'));
+    return ok(two('it listens; the gateway cannot be asked', '正在监听，但无法询问网关'));
   }
   const seen = two('the gateway has not signed on', '网关尚未签到');
   return broken(seen, restart('switch', 'gateway'));
@@ -212,11 +218,10 @@ async function checkHttp(
   if (!answer) return broken(two(`${url} does not answer`, `${url} 无应答`), restart(party.log));
   if (answer.body === undefined && party.party === 'gatewayHttp') {
     const seen = two(`something else answers at ${url}`, `${url} 上应答的是其他程序`);
-    const fix = two('free the port, or npm start -- --port N', '释放端口,或 npm start -- --port N');
-    return broken(seen, fix);
+    return broken(seen, FREE_PORT);
   }
   if (answer.status >= 500) {
-    const seen = two(`${url} is not ready (${answer.status})`, `${url} 未就绪(${answer.status})`);
+    const seen = two(`${url} is not ready (${answer.status})`, `${url} 未就绪（${answer.status}）`);
     return broken(seen, restart(party.log));
   }
   return ok(two(url, url));
@@ -229,15 +234,17 @@ async function checkAgent({ machine, system }: Housed): Promise<Seen> {
   const version = memberOf(answer.body, 'version');
   if (typeof version !== 'number') {
     const seen = two(`something else answers at ${url}`, `${url} 上应答的是其他程序`);
-    const fix = two('free the port, or npm start -- --port N', '释放端口,或 npm start -- --port N');
-    return broken(seen, fix);
+    return broken(seen, FREE_PORT);
   }
   if (version !== AGENT_VERSION) {
     const seen = two(
       `version ${version}, ${AGENT_VERSION} wanted`,
-      `版本 ${version},需要 ${AGENT_VERSION}`,
+      `版本 ${version}，需要 ${AGENT_VERSION}`,
     );
-    const fix = two('end the older helper, then npm start', '退出旧版助手,然后 npm start');
+    const fix = two(
+      'stop the older helper, then run npm start',
+      '请退出旧版支付助手，再运行 npm start',
+    );
     return broken(seen, fix);
   }
   return ok(two(url, url));
@@ -248,14 +255,14 @@ const ELEMENT_FIXES: Readonly<Record<string, Seen>> = {
     two('not enrolled', '尚未登记'),
     two(
       'it enrols by itself once the gateway answers; see logs/agent.log',
-      '网关应答后会自动登记;请查看 logs/agent.log',
+      '网关应答后会自动登记；请查看 logs/agent.log',
     ),
   ),
   locked: broken(
     two('locked by its operator', '已被运营方锁定'),
     two(
-      'end the system, remove the folder element below the data folder, npm start',
-      '停止系统,删除数据目录下的 element 文件夹,再 npm start',
+      'stop the system, remove the folder element in the data folder, then run npm start',
+      '请停止系统，删除数据目录下的 element 文件夹，再运行 npm start',
     ),
   ),
 };
@@ -265,7 +272,7 @@ async function checkElement({ machine, system }: Housed): Promise<Seen> {
   const element = memberOf(answer?.body, 'element');
   const state = String(memberOf(element, 'state'));
   const id = memberOf(element, 'id');
-  if (state === 'operable') return ok(two(`operable, ${id}`, `可操作,${id}`));
+  if (state === 'operable') return ok(two(`ready, ${id}`, `可用，${id}`));
   return ELEMENT_FIXES[state] ?? broken(two('it does not answer', '无应答'), restart('agent'));
 }
 
@@ -273,8 +280,8 @@ async function checkElement({ machine, system }: Housed): Promise<Seen> {
 function restart(...roles: readonly string[]): { readonly zh: string; readonly en: string } {
   const logs = roles.map((role) => `logs/${role}.log`).join(', ');
   return two(
-    `npm start if the system is not running; else see ${logs} in the data folder`,
-    `系统未运行请 npm start;否则查看数据目录下的 ${logs}`,
+    `run npm start if the system is not running; if it is, see ${logs} in the data folder`,
+    `若系统未运行，请运行 npm start；否则请查看数据目录下的 ${logs}`,
   );
 }
 

@@ -150,7 +150,7 @@ const WARNED: readonly (readonly [Link, string, Case, RegExp])[] = [
   ['browser', 'no browser', { programs: {} }, /none/],
   ['observer', 'a dead observer', { answers: { [OBSERVER]: null } }, /1009/],
   ['readerService', 'no PC/SC library', { readers: { status: 'noLibrary' } }, /library/],
-  ['readerService', 'no pcscd', { readers: { status: 'noService' } }, /pcscd does not run/],
+  ['readerService', 'no pcscd', { readers: { status: 'noService' } }, /pcscd is not running/],
   [
     'readerService',
     'a pcscd that refuses this user',

@@ -44,12 +44,12 @@ function conclusion(findings: readonly Finding[]): Finding['seen'] {
   const { en, zh } = LINK_NAMES[first.link];
   return two(
     `No payment can be made: the first broken link is "${en}".`,
-    `无法支付:首个断开的环节是“${zh}”。`,
+    `无法支付：首个断开的环节是“${zh}”。`,
   );
 }
 
 /** Chinese characters take two columns of a terminal. */
-function padded(text: string, columns: number): string {
+export function padded(text: string, columns: number): string {
   const width = [...text].reduce((sum, character) => sum + (character > '\u2e80' ? 2 : 1), 0);
   return text + ' '.repeat(Math.max(1, columns - width));
 }

@@ -31,8 +31,8 @@ const HOP_ZH: Readonly<Record<HopName, string>> = {
 const OUTCOME: Readonly<Record<TapDocument['outcome'], string>> = {
   approved: 'APPROVED 交易成功',
   declined: 'DECLINED 交易被拒绝',
-  unknown: 'UNKNOWN, do not pay again 结果确认中,请勿重复支付',
-  cancelled: 'CANCELLED, nothing was charged 已取消,未扣款',
+  unknown: 'UNKNOWN, do not pay again 结果确认中，请勿重复支付',
+  cancelled: 'CANCELLED, nothing was charged 已取消，未扣款',
 };
 
 /** A receipt-like summary. */
@@ -80,7 +80,7 @@ export function traceText(document: TapDocument, apdus: readonly ApduRecord[]): 
     `${String(number).padStart(3)} => ${command}`,
     `    <= ${response}`,
   ]);
-  return ['', 'hops 路径', ...hops, '', 'card 卡片 (masked)', ...exchanges].join('\n');
+  return ['', 'hops 路径', ...hops, '', 'card 卡片 (masked 已屏蔽)', ...exchanges].join('\n');
 }
 
 /** In which languages a trace is printed. */

@@ -88,15 +88,15 @@ export class CardSession {
       case Ins.generateAc:
         return (
           this.#dolValues(this.#cryptograms === 0 ? '8C' : '8D', data, 5) ??
-          whole(two('Values of the CDOL', 'CDOL的数据'))
+          whole(two('Values of the CDOL', 'CDOL 的数据'))
         );
       case Ins.internalAuthenticate:
-        return this.#dolValues('9F49', data, 5) ?? whole(two('Values of the DDOL', 'DDOL的数据'));
+        return this.#dolValues('9F49', data, 5) ?? whole(two('Values of the DDOL', 'DDOL 的数据'));
       case Ins.externalAuthenticate:
         return [elementField({ tag: '91', value: data }, this.#context, { raw: 0, offset: 5 })];
       case Ins.verify:
       case Ins.pinChange:
-        return whole(two('PIN data, masked', 'PIN数据,已屏蔽'));
+        return whole(two('PIN data, masked', 'PIN 数据，已屏蔽'));
       default:
         return whole(two('Data', '数据'));
     }

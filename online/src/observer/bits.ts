@@ -49,16 +49,16 @@ export function cvrMeanings(bytes: Uint8Array): readonly TwoLanguages[] {
 }
 
 const FIRST_AC: readonly TwoLanguages[] = [
-  two('B2b6-5 = 00: first GENERATE AC returned an AAC', 'B2b6-5 = 00:第一次GENERATE AC返回AAC'),
-  two('B2b6-5 = 01: first GENERATE AC returned a TC', 'B2b6-5 = 01:第一次GENERATE AC返回TC'),
-  two('B2b6-5 = 10: first GENERATE AC returned an ARQC', 'B2b6-5 = 10:第一次GENERATE AC返回ARQC'),
-  two('B2b6-5 = 11: reserved', 'B2b6-5 = 11:保留'),
+  two('B2b6-5 = 00: first GENERATE AC returned an AAC', 'B2b6-5 = 00：第一次GENERATE AC返回AAC'),
+  two('B2b6-5 = 01: first GENERATE AC returned a TC', 'B2b6-5 = 01：第一次GENERATE AC返回TC'),
+  two('B2b6-5 = 10: first GENERATE AC returned an ARQC', 'B2b6-5 = 10：第一次GENERATE AC返回ARQC'),
+  two('B2b6-5 = 11: reserved', 'B2b6-5 = 11：保留'),
 ];
 const SECOND_AC: readonly TwoLanguages[] = [
-  two('B2b8-7 = 00: second GENERATE AC returned an AAC', 'B2b8-7 = 00:第二次GENERATE AC返回AAC'),
-  two('B2b8-7 = 01: second GENERATE AC returned a TC', 'B2b8-7 = 01:第二次GENERATE AC返回TC'),
-  two('B2b8-7 = 10: second GENERATE AC not requested', 'B2b8-7 = 10:未请求第二次GENERATE AC'),
-  two('B2b8-7 = 11: reserved', 'B2b8-7 = 11:保留'),
+  two('B2b8-7 = 00: second GENERATE AC returned an AAC', 'B2b8-7 = 00：第二次GENERATE AC返回AAC'),
+  two('B2b8-7 = 01: second GENERATE AC returned a TC', 'B2b8-7 = 01：第二次GENERATE AC返回TC'),
+  two('B2b8-7 = 10: second GENERATE AC not requested', 'B2b8-7 = 10：未请求第二次GENERATE AC'),
+  two('B2b8-7 = 11: reserved', 'B2b8-7 = 11：保留'),
 ];
 
 function namesOf(bytes: Uint8Array, table: readonly StatusBit[]): readonly TwoLanguages[] {

@@ -5,11 +5,11 @@ import { two } from './field.ts';
 
 const METHODS: Readonly<Record<number, TwoLanguages>> = {
   0: two('Fail CVM processing', '持卡人验证失败'),
-  1: two('Plaintext PIN by the card', '卡片验证明文PIN'),
-  2: two('Enciphered PIN online', '联机加密PIN'),
-  3: two('Plaintext PIN by the card and signature', '卡片验证明文PIN加签名'),
-  4: two('Enciphered PIN by the card', '卡片验证加密PIN'),
-  5: two('Enciphered PIN by the card and signature', '卡片验证加密PIN加签名'),
+  1: two('Plaintext PIN by the card', '脱机密码（卡片验证明文 PIN）'),
+  2: two('Enciphered PIN online', '联机密码（加密 PIN）'),
+  3: two('Plaintext PIN by the card and signature', '脱机密码（卡片验证明文 PIN）加签名'),
+  4: two('Enciphered PIN by the card', '脱机密码（卡片验证加密 PIN）'),
+  5: two('Enciphered PIN by the card and signature', '脱机密码（卡片验证加密 PIN）加签名'),
   30: two('Signature', '签名'),
   31: two('No CVM required', '无需持卡人验证'),
   32: two("Cardholder's identity document", '出示持卡人证件'),
@@ -22,13 +22,13 @@ const CONDITIONS: readonly TwoLanguages[] = [
   two('if the terminal supports it', '终端支持时'),
   two('manual cash', '人工现金'),
   two('with cashback', '返现时'),
-  two('under amount X', '低于金额X'),
-  two('over amount X', '高于金额X'),
-  two('under amount Y', '低于金额Y'),
-  two('over amount Y', '高于金额Y'),
+  two('under amount X', '低于金额 X'),
+  two('over amount X', '高于金额 X'),
+  two('under amount Y', '低于金额 Y'),
+  two('over amount Y', '高于金额 Y'),
 ];
 const RESULTS: readonly TwoLanguages[] = [
-  two('result unknown (the issuer checks)', '结果未知(由发卡行验证)'),
+  two('result unknown (the issuer checks)', '结果未知（由发卡行验证）'),
   two('failed', '失败'),
   two('successful', '成功'),
 ];

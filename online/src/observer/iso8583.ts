@@ -66,8 +66,8 @@ function faultFields(data: TraceEvent['data']): readonly TraceField[] {
   const fault = String(data['fault']);
   const meaning =
     fault === 'timeout'
-      ? two('Timed out: the end is unknown and will be reversed', '超时:结果未知,将发起冲正')
-      : two('The line was down: nothing was sent', '线路中断:没有发出');
+      ? two('Timed out: the end is unknown and will be reversed', '超时：结果未知，将发起冲正')
+      : two('The line was down: nothing was sent', '线路中断：报文没有发出');
   return [field('fault', two('Fault', '故障'), { value: fault, meanings: [meaning] })];
 }
 
@@ -109,8 +109,8 @@ const ENTRY: Readonly<Record<string, TwoLanguages>> = {
   '07': two('chip card, contactless', '非接触式芯片卡'),
 };
 const PIN_ENTRY: Readonly<Record<string, TwoLanguages>> = {
-  '1': two('with PIN', '含PIN'),
-  '2': two('without PIN', '不含PIN'),
+  '1': two('with PIN', '含 PIN'),
+  '2': two('without PIN', '不含 PIN'),
 };
 const PROCESSING: Readonly<Record<string, TwoLanguages>> = {
   '00': two('purchase', '消费'),
@@ -144,7 +144,7 @@ function fieldMeanings(
     case 35:
     case 14:
     case 128:
-      return [two('Hidden: only its length is logged', '不显示:日志只记录长度')];
+      return [two('Hidden: only its length is logged', '不显示：日志只记录长度')];
     default:
       return [];
   }
@@ -184,7 +184,7 @@ function issuerFactFields(value: string): readonly TraceField[] {
           : two('wrong', '错误');
     const ledger = two("Issuer's ledger entry", '发卡行账务分录');
     return [
-      field('AV', two("The issuer's word on the ARQC", '发卡行对ARQC的验证'), {
+      field('AV', two("The issuer's word on the ARQC", '发卡行对 ARQC 的验证'), {
         meanings: [verdict],
       }),
       ...(ledgerEntryId === null ? [] : [field('LE', ledger, { value: ledgerEntryId })]),

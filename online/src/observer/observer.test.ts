@@ -209,7 +209,7 @@ test('HSM commands say what they do, keys what they are for, cryptogram input wh
   const trace = traceOf(CONTACT);
   const translate = itemOf(hopOf(trace, 'request'), 'translatePin');
   assert.match(translate.name.en, /no PIN leaves the HSM/);
-  assert.match(translate.name.zh, /PIN明文不出加密机/);
+  assert.match(translate.name.zh, /PIN 明文不出加密机/);
   const key = fieldOf(translate.fields, 'in', 'from.key');
   assert.equal(key.meanings[0]?.en, 'AES base derivation key');
   const verify = itemOf(hopOf(trace, 'decide'), 'verifyArqc');

@@ -11,7 +11,7 @@ const COLUMNS: Readonly<Record<string, TwoLanguages>> = {
   entryId: two('Entry', '分录号'),
   account: two('Account', '账户'),
   currency: two('Currency', '货币'),
-  amountMinor: two('Amount, minor units', '金额(最小单位)'),
+  amountMinor: two('Amount, minor units', '金额（最小单位）'),
   direction: two('Direction', '方向'),
   elementId: two('Secure element', '安全单元'),
   protocol: two('Protocol', '协议'),
@@ -19,26 +19,26 @@ const COLUMNS: Readonly<Record<string, TwoLanguages>> = {
   merchantName: two('Merchant', '商户'),
   terminalId: two('Terminal', '终端'),
   origin: two('Origin of the shop', '商户来源'),
-  interface: two('Interface', '界面'),
+  interface: two('Interface', '用卡方式'),
   applicationLabel: two('Application', '应用'),
-  panMasked: two('Card number, masked', '卡号(屏蔽)'),
+  panMasked: two('Card number, masked', '卡号（已屏蔽）'),
   panSequenceNumber: two('PAN sequence number', '主账号序列号'),
-  trackTwoDigits: two('Track 2 equivalent data, digits', '磁道2等价数据位数'),
-  chipDataBytes: two('Chip data (field 55), bytes', '芯片数据(55域)字节数'),
-  pinBlockBytes: two('PIN block (ISO 9564-1 format 4), bytes', 'PIN块(ISO 9564-1格式4)字节数'),
-  pinKsn: two('Key serial number of the PIN key', 'PIN密钥序列号'),
+  trackTwoDigits: two('Track 2 equivalent data, digits', '磁道 2 等价数据位数'),
+  chipDataBytes: two('Chip data (field 55), bytes', '芯片数据（55 域）字节数'),
+  pinBlockBytes: two('PIN block (ISO 9564-1 format 4), bytes', 'PIN 块（ISO 9564-1 格式 4）字节数'),
+  pinKsn: two('Key serial number of the PIN key', 'PIN 密钥序列号'),
   signatureBytes: two("The element's signature, bytes", '安全单元签名字节数'),
-  paymentId: two('Payment', '支付号'),
+  paymentId: two('Payment', '支付流水号'),
   result: two('Result', '结果'),
   outcome: two('Outcome', '结果'),
   responseCode: two('Response code', '应答码'),
-  issuerAuthenticationData: two('Issuer authentication data (91)', '发卡行认证数据(91)'),
+  issuerAuthenticationData: two('Issuer authentication data (91)', '发卡行认证数据（91）'),
   scripts: two('Issuer scripts', '发卡行脚本数'),
   scriptResults: two('Script results', '脚本结果'),
   secondType: two('Kind of the second cryptogram', '第二个密文的类型'),
   second: two('Second cryptogram', '第二个密文'),
-  tvr: two('Terminal verification results (95)', '终端验证结果(95)'),
-  tsi: two('Transaction status information (9B)', '交易状态信息(9B)'),
+  tvr: two('Terminal verification results (95)', '终端验证结果（95）'),
+  tsi: two('Transaction status information (9B)', '交易状态信息（9B）'),
 };
 /** Columns that hold the value of a tag. */
 const TAGS: Readonly<Record<string, string>> = { tvr: '95', tsi: '9B' };
@@ -51,12 +51,12 @@ const TRANSACTIONS: Readonly<Record<string, TwoLanguages>> = {
 };
 
 const CHANNEL_NAMES: Readonly<Record<string, TwoLanguages>> = {
-  handshake: two('TLS handshake with the secure element', '与安全单元的TLS握手'),
+  handshake: two('TLS handshake with the secure element', '与安全单元的 TLS 握手'),
   signedOrder: two('The order, signed by the gateway', '网关签名的订单'),
-  payment: two('The sealed payment arrives', '收到封装的支付'),
-  authorisation: two("The issuer's answer for the card", '把发卡行应答交给卡片'),
+  payment: two('The sealed payment arrives', '收到封装好的支付数据'),
+  authorisation: two("The issuer's answer for the card", '发卡行的应答，交给卡片'),
   completion: two('How the card ended it', '卡片的最终结果'),
-  result: two('The final word', '最终结果'),
+  result: two('The final word', '网关的最终结果'),
 };
 
 /** What was said in the channel. */

@@ -13,7 +13,7 @@ export type ValueContext = {
 };
 
 const UNKNOWN = two('Unknown tag', '未知标签');
-const MASKED = two('Cardholder data, masked', '持卡人数据,已屏蔽');
+const MASKED = two('Cardholder data, masked', '持卡人数据，已屏蔽');
 
 /** Name of a tag. */
 export function tagName(tag: string): TwoLanguages {

@@ -32,9 +32,9 @@ const date: Reader = (bytes) => {
 };
 
 const CRYPTOGRAMS: Readonly<Record<CryptogramType, TwoLanguages>> = {
-  AAC: two('AAC: declined offline', 'AAC:脱机拒绝'),
-  TC: two('TC: approved', 'TC:批准'),
-  ARQC: two('ARQC: online authorisation requested', 'ARQC:请求联机授权'),
+  AAC: two('AAC: declined offline', 'AAC：脱机拒绝'),
+  TC: two('TC: approved', 'TC：批准'),
+  ARQC: two('ARQC: online authorisation requested', 'ARQC：请求联机授权'),
   RFU: two('reserved', '保留'),
 };
 const AIDS: Readonly<Record<string, TwoLanguages>> = {
@@ -69,12 +69,12 @@ const READERS: Readonly<Record<string, Reader>> = {
 
 /** @see EMV 4.3 B4 §A1 */
 const TERMINAL_TYPES: Readonly<Record<string, TwoLanguages>> = {
-  '21': two('Attended, online only, merchant', '有人值守,仅联机,商户'),
-  '22': two('Attended, offline with online, merchant', '有人值守,可脱机可联机,商户'),
-  '24': two('Unattended, online only, merchant', '无人值守,仅联机,商户'),
-  '25': two('Unattended, offline with online, merchant', '无人值守,可脱机可联机,商户'),
-  '34': two('Unattended, online only, cardholder', '无人值守,仅联机,持卡人'),
-  '35': two('Unattended, offline with online, cardholder', '无人值守,可脱机可联机,持卡人'),
+  '21': two('Attended, online only, merchant', '有人值守，仅联机，商户'),
+  '22': two('Attended, offline with online, merchant', '有人值守，可脱机可联机，商户'),
+  '24': two('Unattended, online only, merchant', '无人值守，仅联机，商户'),
+  '25': two('Unattended, offline with online, merchant', '无人值守，可脱机可联机，商户'),
+  '34': two('Unattended, online only, cardholder', '无人值守，仅联机，持卡人'),
+  '35': two('Unattended, offline with online, cardholder', '无人值守，可脱机可联机，持卡人'),
 };
 
 /** What a value means; a value that its own rules do not allow says so. */
@@ -131,7 +131,7 @@ function issuerAuthenticationParts(bytes: Uint8Array): readonly TraceField[] {
 function aflParts(bytes: Uint8Array): readonly TraceField[] {
   return decodeAfl(bytes).map(({ sfi, firstRecord, lastRecord, signedRecords }, index) => {
     const range = firstRecord === lastRecord ? `${firstRecord}` : `${firstRecord}-${lastRecord}`;
-    const signed = two(`${signedRecords} of them signed`, `其中${signedRecords}条参与脱机认证`);
+    const signed = two(`${signedRecords} of them signed`, `其中 ${signedRecords} 条参与脱机认证`);
     return field(`SFI ${sfi}`, two(`Records ${range}`, `记录 ${range}`), {
       value: toHex(bytes.subarray(4 * index, 4 * index + 4)),
       meanings: signedRecords > 0 ? [signed] : [],
@@ -157,7 +157,7 @@ function iadParts(bytes: Uint8Array): readonly TraceField[] {
       value: toHex(iad.cvr),
       meanings: cvrMeanings(iad.cvr),
     }),
-    field('ALG', two('Algorithm of the cryptogram', '算法标识'), {
+    field('ALG', two('Algorithm of the cryptogram', '密文算法标识'), {
       value: byte(iad.algorithm),
       meanings: [algorithm],
     }),
@@ -172,7 +172,7 @@ function iadParts(bytes: Uint8Array): readonly TraceField[] {
 }
 
 const CRYPTOGRAM_VERSIONS: Readonly<Record<string, TwoLanguages>> = {
-  '01': two('01: contact debit/credit', '01:接触式借记/贷记'),
+  '01': two('01: contact debit/credit', '01：接触式借记/贷记'),
   '17': two('17: qPBOC', '17:qPBOC'),
 };
 
@@ -181,7 +181,7 @@ function dolParts(bytes: Uint8Array): readonly TraceField[] {
     const element = DATA_ELEMENTS[tag];
     const name = element ? two(element.nameEn, element.nameZh) : two('Unknown tag', '未知标签');
     const unit = lengthBytes === 1 ? 'byte' : 'bytes';
-    const length = two(`${lengthBytes} ${unit}`, `${lengthBytes}字节`);
+    const length = two(`${lengthBytes} ${unit}`, `${lengthBytes} 字节`);
     return field(tag, name, { meanings: [length] });
   });
 }
@@ -200,7 +200,7 @@ function cvmList(bytes: Uint8Array): Meanings {
       const when = cvmCondition(condition);
       return two(
         `${index + 1}. ${method.en}; ${when.en}; then ${applyNextOnFailure ? 'the next' : 'fail'}`,
-        `${index + 1}. ${method.zh};${when.zh};不成功则${applyNextOnFailure ? '下一条' : '失败'}`,
+        `${index + 1}. ${method.zh}；${when.zh}；不成功则${applyNextOnFailure ? '用下一条' : '失败'}`,
       );
     }),
   ];

@@ -45,19 +45,19 @@ export const SHOP_ERRORS: Readonly<Record<ShopErrorCode, Entry>> = {
   },
   ERR_HOST: {
     status: 421,
-    zh: '访问地址不属于本店。',
-    en: 'This address is not one of this shop.',
+    zh: '此地址不属于本店，请使用商城启动时显示的地址。',
+    en: 'This address is not one of this shop. Use the one printed when the system started.',
   },
   ERR_ORIGIN: {
     status: 403,
-    zh: '请求来自其他网站，已拒绝。',
-    en: 'The request came from another site and was refused.',
+    zh: '请求来自其他网站，已拒绝。请在本店页面中操作。',
+    en: 'The request came from another site and was refused. Use the pages of this shop.',
   },
-  ERR_NOT_FOUND: { status: 404, zh: '没有这个页面。', en: 'There is no such page.' },
+  ERR_NOT_FOUND: { status: 404, zh: '找不到这个页面。', en: 'There is no such page.' },
   ERR_GOODS_NOT_FOUND: {
     status: 404,
-    zh: '该商品不存在或已下架。',
-    en: 'This item does not exist or is no longer on sale.',
+    zh: '该商品不存在或已下架，请选择其他商品。',
+    en: 'This item does not exist or is no longer on sale. Choose another one.',
   },
   ERR_GOODS_EXISTS: {
     status: 409,
@@ -74,7 +74,11 @@ export const SHOP_ERRORS: Readonly<Record<ShopErrorCode, Entry>> = {
     zh: '库存不足，仅剩 {left} 件。',
     en: 'Not enough in stock: only {left} left.',
   },
-  ERR_ORDER_NOT_FOUND: { status: 404, zh: '没有这个订单。', en: 'There is no such order.' },
+  ERR_ORDER_NOT_FOUND: {
+    status: 404,
+    zh: '找不到这个订单，请核对订单号。',
+    en: 'There is no such order.',
+  },
   ERR_IDEMPOTENCY_MISMATCH: {
     status: 422,
     zh: '这次提交与之前的不一致，请刷新页面后重新下单。',
@@ -82,12 +86,12 @@ export const SHOP_ERRORS: Readonly<Record<ShopErrorCode, Entry>> = {
   },
   ERR_GATEWAY_UNAVAILABLE: {
     status: 503,
-    zh: '支付系统暂时无法连接。订单与库存已保留，未产生扣款，可稍后重试。',
+    zh: '支付系统暂时无法连接。订单与库存已保留，未扣款，请稍后重试。',
     en: 'The payment system cannot be reached. Your order is kept, nothing was charged; try again.',
   },
   ERR_GATEWAY_REFUSED: {
     status: 502,
-    zh: '支付系统未接受该订单，未产生扣款。请联系商家处理。',
+    zh: '支付系统未接受该订单，未扣款。请联系本店处理。',
     en: 'The payment system did not accept this order. Nothing was charged; contact the shop.',
   },
   ERR_ORDER_MISMATCH: {
@@ -107,8 +111,8 @@ export const SHOP_ERRORS: Readonly<Record<ShopErrorCode, Entry>> = {
   },
   ERR_ORDER_PLACING: {
     status: 503,
-    zh: '订单仍在提交中，请稍后再通知。',
-    en: 'The order is still being placed; notify again later.',
+    zh: '订单仍在提交中，请稍后重发通知。',
+    en: 'The order is still being placed; send the notification again later.',
   },
   ERR_SIGNATURE: {
     status: 401,
@@ -120,18 +124,22 @@ export const SHOP_ERRORS: Readonly<Record<ShopErrorCode, Entry>> = {
     zh: '通知时间超出允许范围。',
     en: 'The time of the notification is too far off.',
   },
-  ERR_LOGIN: { status: 401, zh: '密码不正确。', en: 'The password is wrong.' },
+  ERR_LOGIN: { status: 401, zh: '密码不正确，请重试。', en: 'The password is wrong. Try again.' },
   ERR_LOGIN_NEEDED: { status: 401, zh: '请先登录。', en: 'Please sign in first.' },
   ERR_RATE: {
     status: 429,
     zh: '尝试次数过多，请 {seconds} 秒后再试。',
-    en: 'Too many tries. Wait {seconds} seconds.',
+    en: 'Too many tries. Wait {seconds} seconds, then try again.',
   },
-  ERR_BODY_TOO_LARGE: { status: 413, zh: '提交的内容过长。', en: 'The request is too long.' },
+  ERR_BODY_TOO_LARGE: {
+    status: 413,
+    zh: '提交的内容过长，请缩短。',
+    en: 'The request is too long. Shorten it.',
+  },
   ERR_PAGES: {
     status: 503,
-    zh: '页面尚未构建。',
-    en: 'The pages are not built yet.',
+    zh: '页面尚未构建，请运行 node web/build.ts。',
+    en: 'The pages are not built yet. Run node web/build.ts.',
   },
   ERR_INTERNAL: {
     status: 500,

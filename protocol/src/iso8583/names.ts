@@ -38,7 +38,7 @@ const FIELDS = `
 43 | Card acceptor name and location | 受卡方名称地址
 44 | Additional response data | 附加响应数据
 45 | Track 1 data | 第一磁道数据
-48 | Additional data, private | 附加数据(私有)
+48 | Additional data, private | 附加数据（私有）
 49 | Currency code, transaction | 交易货币代码
 50 | Currency code, settlement | 清算货币代码
 51 | Currency code, cardholder billing | 持卡人账户货币代码
@@ -47,15 +47,15 @@ const FIELDS = `
 54 | Additional amounts | 实际余额
 55 | Integrated circuit card data | 基于PBOC借贷记标准的IC卡数据域
 57 | Additional transaction data | 附加交易信息
-58 | Electronic purse data | IC卡数据域(电子钱包)
+58 | Electronic purse data | IC卡数据域（电子钱包）
 59 | Detail inquiring data | 明细查询数据
-60 | Reserved (transaction characteristics) | 自定义域(交易特征)
+60 | Reserved (transaction characteristics) | 自定义域（交易特征）
 61 | Cardholder authentication information | 持卡人身份认证信息
 62 | Switching centre data | 交换中心数据
 63 | Financial network data | 金融网络数据
 70 | Network management information code | 网络管理信息码
 90 | Original data elements | 原始数据元
-96 | Message security code (new key) | 报文安全码(新密钥)
+96 | Message security code (new key) | 报文安全码（新密钥）
 100 | Receiving institution identification code | 接收机构标识码
 102 | Account identification 1 | 账户标识1
 103 | Account identification 2 | 账户标识2
@@ -71,10 +71,10 @@ const MESSAGE_TYPES = `
 0200 | Financial transaction request | 金融交易请求
 0210 | Financial transaction response | 金融交易应答
 0420 | Reversal advice | 冲正通知
-0421 | Reversal advice, repeated | 冲正通知(重发)
+0421 | Reversal advice, repeated | 冲正通知（重发）
 0430 | Reversal advice response | 冲正通知应答
-0800 | Network management request (key) | 网络管理请求(密钥)
-0810 | Network management response (key) | 网络管理应答(密钥)
+0800 | Network management request (key) | 网络管理请求（密钥）
+0810 | Network management response (key) | 网络管理应答（密钥）
 0820 | Network management request | 网络管理请求
 0830 | Network management response | 网络管理应答
 `;
@@ -85,14 +85,14 @@ const RESPONSES = `
 01 | Refer to card issuer | 查发卡行
 03 | Invalid merchant | 无效商户
 04 | Pick up card | 没收卡
-05 | Do not honour | 身份认证失败(不予承兑)
+05 | Do not honour | 身份认证失败（不予承兑）
 12 | Invalid transaction | 无效交易
 13 | Invalid amount | 无效金额
 14 | Invalid card number | 无效卡号
 25 | Original not found | 找不到原始交易
 30 | Format error | 报文格式错误
 34 | Suspected fraud | 有作弊嫌疑
-38 | PIN tries exceeded, pick up | 超过允许的PIN试输入次数(没收)
+38 | PIN tries exceeded, pick up | 超过允许的PIN试输入次数（没收）
 40 | Function not supported | 请求的功能尚不支持
 41 | Lost card | 挂失卡
 43 | Stolen card | 被窃卡

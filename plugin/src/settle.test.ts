@@ -1,0 +1,40 @@
+/** Shows what the page says when the gateway reversed an approval for want of the card's last word. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { orderView, paymentView, TestPage } from './payment.test-kit.ts';
+
+const REVERSED = orderView({ payment: paymentView({ outcome: 'reversed', reason: 'card:none' }) });
+
+test('the agent saw the card leave: taken away too soon, nothing charged, try again', async () => {
+  const page = await new TestPage().open();
+  await page.payTo('AUTHORISING');
+  page.order = REVERSED;
+  await page.result({ outcome: 'declined', charged: 'no', reason: 'ERR_CARD_REMOVED' });
+  const { name, error, charged, canStart } = page.state;
+  assert.deepEqual([name, error?.code, charged], ['INTERRUPTED', 'TP_CARD_REMOVED', 'no']);
+  assert.equal(error?.action, 'retry');
+  assert.equal(error?.detail, 'card:none');
+  assert.equal(canStart, true);
+});
+
+test('any other end of the card is its refusal, with the agent or after a reload', async () => {
+  const page = await new TestPage().open();
+  await page.payTo('AUTHORISING');
+  page.order = REVERSED;
+  await page.result({ outcome: 'declined', charged: 'no', reason: 'ERR_CARD_STATUS' });
+  const reloaded = new TestPage();
+  reloaded.order = REVERSED;
+  await reloaded.open();
+  for (const { state } of [page, reloaded]) {
+    const { name, error, charged } = state;
+    assert.deepEqual([name, error?.code, charged], ['DECLINED', 'TP_DECLINED_OFFLINE', 'no']);
+  }
+});
+
+test('a card that left after all is no end of a paid order', async () => {
+  const page = await new TestPage().open();
+  await page.payTo('AUTHORISING');
+  page.order = orderView({ status: 'paid', payment: paymentView() });
+  await page.result({ outcome: 'declined', charged: 'no', reason: 'ERR_CARD_REMOVED' });
+  assert.equal(page.state.name, 'APPROVED');
+});
