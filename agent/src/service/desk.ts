@@ -145,7 +145,8 @@ export class PaymentDesk {
 
   /** A card came or went. */
   onReaderChanged(): void {
-    if (this.#ports.cards.presented() === null) this.#current?.apply({ type: 'takenAway' });
+    const isEmpty = this.#ports.cards.presented() === null;
+    this.#current?.apply({ type: isEmpty ? 'takenAway' : 'arrived' });
     this.push();
   }
 

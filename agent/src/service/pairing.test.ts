@@ -68,3 +68,17 @@ test('an empty code, token or cookie is no right', () => {
   assert.equal(pairing.isBrowser(''), false);
   assert.equal(pairing.isPage('', GATEWAY), false);
 });
+
+test('tokens, however many pages ask for, push no browser out', () => {
+  const directory = mkdtempSync(join(root, 'tokens-'));
+  const pairing = open(directory);
+  const { cookie } = pairing.grant({ code: codeIn(directory), origin: null }, null);
+  // Any web page may open our window again and again in the name of a gateway.
+  const ask = { code: null, origin: GATEWAY };
+  const tokens = Array.from({ length: PAIRED_MAX + 1 }, () => pairing.grant(ask, cookie).token);
+  for (const known of [pairing, open(directory)]) {
+    assert.equal(known.isBrowser(cookie), true);
+    assert.equal(known.isPage(tokens[0] ?? null, GATEWAY), false, 'the oldest token is forgotten');
+    assert.equal(known.isPage(tokens[1] ?? null, GATEWAY), true);
+  }
+});

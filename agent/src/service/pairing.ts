@@ -25,7 +25,7 @@ import { WindowedCount } from './rate.ts';
 /** Wrong codes in a minute before all are refused for its rest. */
 export const PAIRING_TRIES_MAX = 5;
 const PAIRING_WINDOW_MS = 60_000;
-/** Browsers and pages known at one time; the oldest is forgotten for a new one. */
+/** Browsers known at one time, and pages; the oldest of a kind is forgotten for a new one. */
 export const PAIRED_MAX = 64;
 const SECRET_BYTES = 32;
 const CODE_FILE = 'pairing-code';
@@ -51,7 +51,7 @@ const pairedShape: Shape<{ version: number; paired: readonly Paired[] }> = objec
       origin: nullableShape(textShape(256)),
       createdAtMs: countShape(),
     }),
-    PAIRED_MAX,
+    2 * PAIRED_MAX,
   ),
 });
 
@@ -144,9 +144,14 @@ export class Pairing {
     return { digest: digest(secret).toString('hex'), origin, createdAtMs };
   }
 
+  /** Each kind by itself: tokens, which any page can have made in a gateway's name, are many. */
   #keep(entries: readonly Paired[]): void {
     if (entries.length === 0) return;
-    this.#paired = [...this.#paired, ...entries].slice(-PAIRED_MAX);
+    const all = [...this.#paired, ...entries];
+    this.#paired = [
+      ...all.filter(({ origin }) => origin === null).slice(-PAIRED_MAX),
+      ...all.filter(({ origin }) => origin !== null).slice(-PAIRED_MAX),
+    ];
     const file = { version: PAIRED_VERSION, paired: this.#paired };
     replaceFile(join(this.#ports.directory, PAIRED_FILE), `${JSON.stringify(file)}\n`);
   }

@@ -224,6 +224,23 @@ test('a card that was there before must be taken out, then a fresh one counts', 
   assert.equal((await cardOf(card)).interface, 'contact');
 });
 
+test('a card that was on its way before the yes is none of this payment', async () => {
+  const { card } = await bringTo('consent');
+  // Its lock is still being taken when the person says yes.
+  present();
+  consent();
+  const { payment } = await window.next(shown('waitCard'));
+  assert.deepEqual(payment?.state, { ...payment?.state, takeOutFirst: true });
+  window.send({ type: 'takeAway' });
+  await window.next((message): message is WindowView => {
+    const state = message.type === 'view' ? message.payment?.state : undefined;
+    return state?.name === 'waitCard' && !state.takeOutFirst;
+  });
+  tap('travel');
+  const given = await card;
+  assert.equal(typeof given === 'object' && given !== null && given.interface, 'contactless');
+});
+
 test('one payment at a time: another is told who holds it, but not a foreign order id', async () => {
   await bringTo('consent');
   const ask = { type: 'pay', session: SESSION_2, orderId: 'order-2' } as const;

@@ -227,6 +227,7 @@ const anyEvent: fc.Arbitrary<SessionEvent> = fc.constantFrom<SessionEvent>(
   { type: 'consent', given: false },
   inserted,
   tapped,
+  { type: 'arrived' },
   { type: 'takenAway' },
   cardDone,
   pinAsked,

@@ -44,6 +44,8 @@ export type SessionState = {
 export type SessionEvent =
   | { readonly type: 'cardAsked'; readonly request: CardRequest }
   | { readonly type: 'consent'; readonly given: boolean }
+  /** A card has come; whether it works is not known yet. */
+  | { readonly type: 'arrived' }
   | { readonly type: 'presented'; readonly interface: CardInterface }
   | { readonly type: 'takenAway' }
   | { readonly type: 'cardDone' }
@@ -98,6 +100,8 @@ export function stepSession(state: SessionState, event: SessionEvent, nowMs: num
     case 'consent':
       if (state.shown.name !== 'consent' || state.abortedBy !== null) return same(state);
       return event.given ? waitCard(consented(state), nowMs) : abort(state, 'ERR_USER_CANCELLED');
+    case 'arrived':
+      return same({ ...state, isReaderOccupied: true });
     case 'presented':
       return onPresented(state, event.interface);
     case 'takenAway':

@@ -68,6 +68,12 @@ export async function startObserver(config: ObserverConfig): Promise<RunningObse
   return { port, facts: { port }, close: () => app.close() };
 }
 
+/**
+ * Ids with random bits, such as an order's: only who was told one knows it. A retrieval reference
+ * can be counted up. @see RFC 9562
+ */
+const UNGUESSABLE_ID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+
 /** Names of this server: another one means that a foreign page's name was bent to loopback. */
 function addGuards(app: FastifyInstance): void {
   app.addHook('onRequest', async (request) => {
@@ -102,7 +108,7 @@ function addTraces(app: FastifyInstance, { dataDir }: ObserverConfig): void {
       if (format !== 'json' && format !== 'apdu') {
         throw new ObserverError('ERR_FORMAT', 'format is json or apdu');
       }
-      const document = collectTrace(dataDir, orderId);
+      const document = UNGUESSABLE_ID.test(orderId) ? collectTrace(dataDir, orderId) : null;
       if (!document) {
         throw new ObserverError('ERR_TRACE_NOT_FOUND', 'no party has logged such an order');
       }

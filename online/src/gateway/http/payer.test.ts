@@ -311,6 +311,21 @@ test('the page: its own files only, its own policy, nothing beside the folder', 
   await app.close();
 });
 
+test('the page has its policy under every spelling of its address', async () => {
+  const app = build(await testGateway());
+  const plain = await ask(app, '/pay/x');
+  for (const path of ['/%70ay/x', '/p%61y/x']) {
+    const { status, headers } = await ask(app, path);
+    const seen = headers as Record<string, unknown>;
+    assert.equal(status, 200, path);
+    for (const name of ['content-security-policy', 'x-frame-options', 'referrer-policy']) {
+      assert.ok(seen[name], `${path} ${name}`);
+      assert.equal(seen[name], (plain.headers as Record<string, unknown>)[name], path);
+    }
+  }
+  await app.close();
+});
+
 test('a page that is not built says so', async () => {
   const gateway = await testGateway();
   for (const missing of [null, join(dataDir, 'nowhere')]) {

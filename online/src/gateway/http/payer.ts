@@ -89,7 +89,8 @@ function addPages(scope: FastifyInstance, { pagesDir, publicUrl, agentUrl }: Pay
   const connect = [webSocketOrigin(publicUrl), agentUrl, webSocketOrigin(agentUrl)];
   const headers = pageHeaders({ connect, opensWindows: true });
   scope.addHook('onSend', async (request, reply) => {
-    if (isPage(request.url)) reply.headers(headers);
+    // By the route: an address may be spelled in many ways.
+    if (isPage(request.routeOptions.url ?? request.url)) reply.headers(headers);
   });
   const isBuilt = pagesDir !== null && existsSync(join(pagesDir, 'index.html'));
   if (isBuilt) {

@@ -26,10 +26,21 @@ export class RefusalCount {
     throw new GatewayError('ERR_UNAUTHORIZED', 'the bearer key is missing or wrong');
   }
 
-  /** Runs `action`, counting wrong pairing codes. @throws GatewayError `ERR_RATE`. */
+  /**
+   * Runs `action`, counting wrong pairing codes. Each counts before it is looked at, so that tries
+   * at the same moment gain nothing. @throws GatewayError `ERR_RATE`.
+   */
   async guard<T>(action: () => Promise<T>): Promise<T> {
-    this.#assertBelowLimit();
-    return this.count('ERR_PAIRING_CODE', action);
+    this.#note();
+    let isWrong = false;
+    try {
+      return await action();
+    } catch (fault) {
+      isWrong = fault instanceof GatewayError && fault.code === 'ERR_PAIRING_CODE';
+      throw fault;
+    } finally {
+      if (!isWrong) this.#count = Math.max(0, this.#count - 1);
+    }
   }
 
   /**
