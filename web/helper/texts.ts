@@ -135,7 +135,7 @@ export const HELPER_TEXTS = {
   },
   gestureInsertAsked: { zh: '这次只能插卡。', en: 'Only an inserted card is taken now.' },
   gestureTapAsked: { zh: '这次只能挥卡。', en: 'Only a tapped card is taken now.' },
-  liftEarly: { zh: '提前移开：在第几条命令之前', en: 'Remove early, before command no.' },
+  liftEarly: { zh: '提前移开：在第几条命令之前', en: 'Remove before command no.' },
   liftOff: { zh: '留空：不提前移开', en: 'Empty: the card stays' },
   liftAfter: {
     zh: '在第 {number} 条命令之前移开（挥卡时通常是 {command}）',

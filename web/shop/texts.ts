@@ -6,7 +6,7 @@ export const TEXTS = {
   shopLine: { zh: '好物慢选，安心付款', en: 'Small good things, paid by card' },
   sandbox: { zh: '沙箱环境', en: 'SANDBOX' },
   sandboxLine: {
-    zh: '仅供体验：使用测试卡和测试资金付款，不会真正扣款，商品也不会发货。',
+    zh: '仅供体验：使用测试卡和测试资金，不会真正扣款或发货。',
     en: 'For trying out only: test cards, test money. Nothing is charged and nothing is shipped.',
   },
   skip: { zh: '跳到主要内容', en: 'Skip to content' },

@@ -55,7 +55,7 @@ function serviceFix(machine: Machine): Seen['seen'] {
   }
   return two(
     `sudo systemctl enable --now pcscd.socket; ${VIRTUAL.en}`,
-    `sudo systemctl enable --now pcscd.socket;${VIRTUAL.zh}`,
+    `sudo systemctl enable --now pcscd.socket；${VIRTUAL.zh}`,
   );
 }
 
