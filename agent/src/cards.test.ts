@@ -126,6 +126,19 @@ test('a card is at one reader at a time, and comes back with what the other read
   await other.close();
 });
 
+test('a card that does not power up is let go', async () => {
+  const { cards, directory } = newCards();
+  cards.add('card', imageText);
+  const spoilt = cards.insert('card');
+  // Spoilt between the look at it and its power: the lock is held by then.
+  writeFileSync(join(directory, 'card.json'), '{');
+  await assert.rejects(spoilt.ready, { code: 'ERR_EMV_IMAGE' });
+  writeFileSync(join(directory, 'card.json'), imageText);
+  const again = cards.insert('card');
+  await again.ready;
+  await cards.close();
+});
+
 test('the same card can be presented again and again', async () => {
   const { cards } = newCards();
   cards.add('card', imageText);

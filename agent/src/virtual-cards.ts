@@ -218,10 +218,9 @@ class Presentation implements PresentedChannel {
   lift(): void {
     if (this.#isGone) return;
     this.#isGone = true;
-    this.released = this.ready.then(
-      () => this.#lock?.release(),
-      () => {},
-    );
+    // A card without power may have its lock all the same.
+    const release = () => this.#lock?.release();
+    this.released = this.ready.then(release, release);
     this.#facts.onGone(this);
   }
 
