@@ -28,12 +28,21 @@ async function picture(page: Page, name: string): Promise<void> {
   process.stderr.write(`\r${count} pictures 张截图  ${name.padEnd(48)}`);
 }
 
+/** Pictures below the fold load when they are seen. */
+async function untilDrawn(page: Page): Promise<void> {
+  const end = await page.evaluate(() => document.documentElement.scrollHeight);
+  for (let at = 0; at < end; at += 400) await page.mouse.wheel(0, 400);
+  await page.waitForFunction(() => [...document.images].every((image) => image.complete));
+  await page.evaluate(() => scrollTo(0, 0));
+}
+
 type Person = { readonly language: 'zh' | 'en'; readonly phone: boolean };
 
 async function shopPictures(payer: Payer, suffix: string): Promise<Page> {
   const page = await payer.context.newPage();
   await page.goto(system.ready.shop);
   await page.locator('[data-test^=add-]').first().waitFor();
+  await untilDrawn(page);
   await picture(page, `shop-${suffix}`);
   await page.locator('[data-test^=add-]').first().click();
   await page.locator('[data-test=cart]').click();
@@ -62,6 +71,7 @@ async function paymentPictures(payer: Payer, page: Page, suffix: string): Promis
   await picture(page, `pay-consent-${suffix}`);
   await window.locator('[data-test=confirm]').click();
   await window.locator('[data-state=waitCard]').waitFor();
+  await window.mouse.move(1, 1);
   await picture(window, `window-card-${suffix}`);
   await picture(page, `pay-wait-card-${suffix}`);
   await presentCard(window, { card: 'debit', interface: 'contact' });

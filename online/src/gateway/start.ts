@@ -42,10 +42,10 @@ const TICK_MS = 250;
 /** The one merchant of an installation that names none. */
 const LAB_MERCHANT: MerchantProfile = {
   merchantId: '629990000000001',
-  name: 'Tap and Pay Lab Shop',
+  name: 'Daylight Goods',
   terminalId: '62990001',
   categoryCode: '5732',
-  location: 'TAP AND PAY LAB SHOP',
+  location: 'DAYLIGHT GOODS',
 };
 
 /** What the gateway is told at its start. */
