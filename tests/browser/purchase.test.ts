@@ -143,9 +143,10 @@ test('an answer that never comes is unknown, not failed, until the reversal is a
   const payer = await Payer.open(browser(), system, { language: 'zh' });
   const { orderId, payUrl } = await payer.order('9.00');
   const page = await payer.openPayPage(payUrl);
-  const issuer = system.processOf('issuer');
+  // A switch that stands still answers neither the request nor its reversal.
+  const held = system.processOf('switch');
   const window = await payer.pressPay(page);
-  process.kill(issuer, 'SIGSTOP');
+  process.kill(held, 'SIGSTOP');
   try {
     await answerWindow(window, system.ready.pairingCode, {
       card: 'debit',
@@ -159,7 +160,7 @@ test('an answer that never comes is unknown, not failed, until the reversal is a
       0,
     );
   } finally {
-    process.kill(issuer, 'SIGCONT');
+    process.kill(held, 'SIGCONT');
   }
   const end = await untilState(page, 'DECLINED', 'INTERRUPTED', 'CANCELLED', 'APPROVED');
   const order = await payView(orderId);

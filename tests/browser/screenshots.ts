@@ -149,8 +149,8 @@ async function againPictures(payer: Payer, suffix: string): Promise<void> {
 async function unknownPictures(payer: Payer, suffix: string): Promise<void> {
   const page = await payer.openPayPage((await payer.order('66.00')).payUrl);
   const window = await payer.pressPay(page);
-  const issuer = system.processOf('issuer');
-  process.kill(issuer, 'SIGSTOP');
+  const held = system.processOf('switch');
+  process.kill(held, 'SIGSTOP');
   try {
     await answerWindow(window, system.ready.pairingCode, {
       card: 'debit',
@@ -161,7 +161,7 @@ async function unknownPictures(payer: Payer, suffix: string): Promise<void> {
     await untilState(page, 'UNKNOWN');
     await picture(page, `pay-unknown-${suffix}`);
   } finally {
-    process.kill(issuer, 'SIGCONT');
+    process.kill(held, 'SIGCONT');
   }
   await untilState(page, 'DECLINED', 'INTERRUPTED', 'CANCELLED');
   await picture(page, `pay-reversed-${suffix}`);
