@@ -82,7 +82,10 @@ function reportOf(wire: CardInterface, documents: readonly TapDocument[]): Repor
   const steps = new Map<HopName, number[]>();
   const totals: number[] = [];
   for (const { hops } of documents) {
-    const passed = hops.filter(({ ms }) => ms !== null);
+    // In the order of time: a tap's cryptogram comes with its GPO, before the checks.
+    const passed = hops
+      .filter(({ ms }) => ms !== null)
+      .toSorted((left, right) => (left.ms ?? 0) - (right.ms ?? 0));
     for (const [index, { name, ms }] of passed.entries()) {
       const before = passed[index - 1]?.ms;
       if (before === undefined) continue;
