@@ -176,7 +176,13 @@ export class Acceptance {
         // The kernel offers candidates by priority; the agent's card picker comes later.
         return request.candidates.length > 0 ? 0 : null;
       case 'enterPin':
-        return yield* this.#enterPin(request.pan);
+        // The parameters give this terminal no offline PIN.
+        return request.purpose === 'online' ? yield* this.#enterPin(request.pan) : 'unavailable';
+      case 'referral':
+        return 'declined';
+      case 'verifyPin':
+      case 'storeOfflineApproval':
+        throw new AppletError('ERR_CARD_DATA', `${request.kind} is not in the parameters`);
       case 'authorise':
         return yield* this.#authorise(request.request);
       case 'releaseCard':

@@ -13,17 +13,11 @@ import { type CipherProvider, CryptoError } from '../src/crypto/index.ts';
 export const CIPHER_CONTEXTS_MAX = 512;
 const BLOCK_BYTES = 16;
 
-/** What Node has beyond the provider interface. */
-export interface NodeCipherProvider extends CipherProvider {
-  /** SM3 digest, 32 bytes. @see GM/T 0004 */
-  sm3(data: Uint8Array): Uint8Array;
-}
-
 type Context = Cipheriv | Decipheriv;
 const contexts = new Map<string, Context>();
 
 /** The one instance; stateless but for its bounded cache of contexts. */
-export const nodeCiphers: NodeCipherProvider = {
+export const nodeCiphers: CipherProvider = {
   sha1: (data) => digest('sha1', data),
   sha256: (data) => digest('sha256', data),
   sm3: (data) => digest('sm3', data),
@@ -31,6 +25,7 @@ export const nodeCiphers: NodeCipherProvider = {
   aesEcbEncrypt: (key, blocks) => ecb(`aes-${8 * key.length}-ecb`, 'encrypt', key, blocks),
   aesEcbDecrypt: (key, blocks) => ecb(`aes-${8 * key.length}-ecb`, 'decrypt', key, blocks),
   sm4EcbEncrypt: (key, blocks) => ecb('sm4-ecb', 'encrypt', key, blocks),
+  sm4EcbDecrypt: (key, blocks) => ecb('sm4-ecb', 'decrypt', key, blocks),
 };
 
 function digest(algorithm: string, data: Uint8Array): Uint8Array {

@@ -36,6 +36,10 @@ const PROTOCOL_WALLS: Readonly<Record<string, readonly string[]>> = {
   'globalplatform/oncard': ['bytes', 'iso7816', 'crypto', 'globalplatform/data'],
   'globalplatform/offcard': ['bytes', 'iso7816', 'crypto', 'globalplatform/data'],
   iso8583: ['bytes'],
+  explain: [
+    ...['bytes', 'iso7816', 'crypto', 'iso8583', 'emv/data', 'emv/issuer'],
+    ...['globalplatform/data'],
+  ],
   wire: ['bytes'],
 };
 

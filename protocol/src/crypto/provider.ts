@@ -4,10 +4,13 @@
 export interface CipherProvider {
   sha1(data: Uint8Array): Uint8Array;
   sha256(data: Uint8Array): Uint8Array;
+  /** 32 bytes. @see GM/T 0004 */
+  sm3(data: Uint8Array): Uint8Array;
   hmacSha256(key: Uint8Array, data: Uint8Array): Uint8Array;
   /** AES-ECB without padding over whole 16-byte blocks; key of 16, 24 or 32 bytes. */
   aesEcbEncrypt(key: Uint8Array, blocks: Uint8Array): Uint8Array;
   aesEcbDecrypt(key: Uint8Array, blocks: Uint8Array): Uint8Array;
   /** SM4-ECB without padding over whole 16-byte blocks. */
   sm4EcbEncrypt(key: Uint8Array, blocks: Uint8Array): Uint8Array;
+  sm4EcbDecrypt(key: Uint8Array, blocks: Uint8Array): Uint8Array;
 }

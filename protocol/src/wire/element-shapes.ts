@@ -209,7 +209,7 @@ export const elementPayResultShape: Shape<ElementPayResult> = objectShape<Elemen
   tvr: hexShape({ max: 5 }),
   tsi: hexShape({ max: 2 }),
   cvmResults: hexShape({ max: 3 }),
-  dataAuthentication: oneOfShape('none', 'SDA', 'DDA', 'fDDA', 'failed'),
+  dataAuthentication: oneOfShape('none', 'SDA', 'DDA', 'CDA', 'fDDA', 'failed'),
   channel: nullableShape(
     objectShape({
       protocol: textShape(16),

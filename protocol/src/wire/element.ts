@@ -181,7 +181,7 @@ export type ElementPayResult = {
   readonly tvr: string;
   readonly tsi: string;
   readonly cvmResults: string;
-  readonly dataAuthentication: 'none' | 'SDA' | 'DDA' | 'fDDA' | 'failed';
+  readonly dataAuthentication: 'none' | 'SDA' | 'DDA' | 'CDA' | 'fDDA' | 'failed';
   readonly channel: {
     readonly protocol: string;
     readonly mutual: boolean;

@@ -186,7 +186,13 @@ function* performRule(
 /** Online PIN: the issuer will tell whether it is right. @see EMV 4.3 B3 §10.5.2 */
 export function* enterOnlinePin(context: KernelContext, memory: PinMemory): Kernel<RuleResult> {
   if (memory.refused) return 'failed';
-  const answer = yield { kind: 'enterPin', pan: new Secret(panOf(context)) };
+  const answer = yield {
+    kind: 'enterPin',
+    pan: new Secret(panOf(context)),
+    purpose: 'online',
+    triesLeft: null,
+    isRetry: false,
+  };
   switch (answer as PinEntry) {
     case 'entered':
       context.pinEntered = true;

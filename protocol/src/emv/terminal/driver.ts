@@ -1,14 +1,18 @@
 /** Drives the kernel's generator with asynchronous methods. */
 import type { CommandApdu, ResponseApdu } from '../../iso7816/index.ts';
+import { KernelError } from './errors.ts';
 import type {
   Candidate,
   Kernel,
   KernelAnswer,
   KernelOutcome,
   KernelRequest,
+  OfflineApproval,
   OnlineAnswer,
   OnlineRequest,
   PinEntry,
+  PinVerification,
+  ReferralAnswer,
 } from './types.ts';
 
 type Awaitable<Value> = Value | Promise<Value>;
@@ -19,7 +23,13 @@ export type KernelDriver = {
   random(lengthBytes: number): Awaitable<Uint8Array>;
   selectApplication(candidates: readonly Candidate[]): Awaitable<number | null>;
   enterPin(request: Extract<KernelRequest, { kind: 'enterPin' }>): Awaitable<PinEntry>;
+  /** A driver without it has no PIN for the card. */
+  verifyPin?(verification: PinVerification): Awaitable<ResponseApdu>;
   authorise(request: OnlineRequest): Awaitable<OnlineAnswer>;
+  /** A driver without it cannot ask: declined. */
+  referral?(request: Extract<KernelRequest, { kind: 'referral' }>): Awaitable<ReferralAnswer>;
+  /** A driver without it keeps nothing: an offline approval becomes unknown. */
+  storeOfflineApproval?(approval: OfflineApproval): Awaitable<void>;
   /** The card may be taken away. */
   releaseCard?(): Awaitable<void>;
   phase?(notice: Extract<KernelRequest, { kind: 'phase' }>): void;
@@ -58,8 +68,17 @@ async function answerRequest(request: KernelRequest, driver: KernelDriver): Prom
       return await driver.selectApplication(request.candidates);
     case 'enterPin':
       return await driver.enterPin(request);
+    case 'verifyPin':
+      if (!driver.verifyPin) throw lacking('verifyPin');
+      return await driver.verifyPin(request.verification);
     case 'authorise':
       return await driver.authorise(request.request);
+    case 'referral':
+      return (await driver.referral?.(request)) ?? 'declined';
+    case 'storeOfflineApproval':
+      if (!driver.storeOfflineApproval) throw lacking('storeOfflineApproval');
+      await driver.storeOfflineApproval(request.approval);
+      return undefined;
     case 'releaseCard':
       await driver.releaseCard?.();
       return undefined;
@@ -67,4 +86,8 @@ async function answerRequest(request: KernelRequest, driver: KernelDriver): Prom
       driver.phase?.(request);
       return undefined;
   }
+}
+
+function lacking(method: string): KernelError {
+  return new KernelError('ERR_KERNEL_ANSWER', `the driver has no ${method}`, { method });
 }

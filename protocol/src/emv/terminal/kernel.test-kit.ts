@@ -12,9 +12,12 @@ import type {
   KernelAnswer,
   KernelOutcome,
   KernelRequest,
+  OfflineApproval,
   OnlineAnswer,
   OnlineRequest,
   PinEntry,
+  PinVerification,
+  ReferralAnswer,
 } from './types.ts';
 
 /** What the tests answer; an absent member answers the plainest thing. */
@@ -22,7 +25,10 @@ export type TestDriver = {
   readonly transmit: (command: CommandApdu, index: number) => ResponseApdu;
   readonly random?: (lengthBytes: number) => Uint8Array;
   readonly selectApplication?: (candidates: readonly Candidate[]) => number | null;
-  readonly enterPin?: () => PinEntry;
+  readonly enterPin?: (request: Extract<KernelRequest, { kind: 'enterPin' }>) => PinEntry;
+  readonly verifyPin?: (verification: PinVerification) => ResponseApdu;
+  readonly referral?: (request: Extract<KernelRequest, { kind: 'referral' }>) => ReferralAnswer;
+  readonly storeOfflineApproval?: (approval: OfflineApproval) => void;
   readonly authorise?: (request: OnlineRequest) => OnlineAnswer;
   readonly releaseCard?: () => void;
   readonly onPhase?: (notice: Extract<KernelRequest, { kind: 'phase' }>) => void;
@@ -59,7 +65,15 @@ export function runKernel<Outcome extends KernelOutcome>(
         offers.push(request.candidates);
         return driver.selectApplication ? driver.selectApplication(request.candidates) : 0;
       case 'enterPin':
-        return driver.enterPin?.() ?? 'entered';
+        return driver.enterPin?.(request) ?? 'entered';
+      case 'verifyPin':
+        assert.ok(driver.verifyPin, 'the test has an answer to verifyPin');
+        return driver.verifyPin(request.verification);
+      case 'referral':
+        return driver.referral?.(request) ?? 'declined';
+      case 'storeOfflineApproval':
+        driver.storeOfflineApproval?.(request.approval);
+        return undefined;
       case 'authorise':
         requests.push(request.request);
         return driver.authorise ? driver.authorise(request.request) : { result: 'unable' };

@@ -3,7 +3,7 @@ import { concatBytes, errorBody, Secret, toHex } from '../../bytes/index.ts';
 import { encodeTlv } from '../../iso7816/index.ts';
 import * as data from '../data/index.ts';
 import type { KernelContext } from './context.ts';
-import { panOf } from './read-data.ts';
+import { panOf, panSequenceNumberOf } from './read-data.ts';
 import type { Cryptogram, Kernel, KernelAnswer, OnlineAnswer, OnlineRequest } from './types.ts';
 
 /** Field 55 of an online purchase in UnionPay's order. */
@@ -64,7 +64,6 @@ export function* authorise(context: KernelContext, arqc: Cryptogram): Kernel<Aut
 
 function onlineRequest(context: KernelContext, arqc: Cryptogram): OnlineRequest {
   const expiry = context.data.get(data.TAG_5F24_APPLICATION_EXPIRATION_DATE);
-  const sequence = context.data.get(data.TAG_5F34_PAN_SEQUENCE_NUMBER);
   const track2 = context.data.get(data.TAG_57_TRACK_2_EQUIVALENT_DATA);
   return {
     values: context.data.snapshot(),
@@ -72,7 +71,7 @@ function onlineRequest(context: KernelContext, arqc: Cryptogram): OnlineRequest 
     field55: encodeField55(context, FIELD_55_TAGS),
     arqc,
     pan: new Secret(panOf(context)),
-    panSequenceNumber: new Secret(sequence?.length === 1 ? toHex(sequence) : '00'),
+    panSequenceNumber: panSequenceNumberOf(context),
     expiryYymm: new Secret(toHex(expiry ?? new Uint8Array(3)).slice(0, 4)),
     track2: track2 ? new Secret(toHex(track2).replace(/F+$/, '')) : null,
   };

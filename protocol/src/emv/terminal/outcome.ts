@@ -47,6 +47,8 @@ export function transactionOutcome(
     cvmResults: (context.data.get(data.TAG_9F34_CVM_RESULTS) ?? new Uint8Array(3)).slice(),
     issuerAuthentication: context.issuerAuthentication,
     scriptResults: [...context.scriptResults],
+    offlineApproval: null,
+    electronicCash: null,
     aid: context.data.get(data.TAG_84_DEDICATED_FILE_NAME)?.slice() ?? null,
     label: context.label,
     panMasked: panMaskedOf(context),

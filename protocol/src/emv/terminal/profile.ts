@@ -31,6 +31,8 @@ export type ContactlessLimits = {
   readonly transactionLimitMinor: bigint;
   /** A larger amount wants the cardholder verified. */
   readonly cvmLimitMinor: bigint;
+  /** Amount 0.00: refused here, or asked online; absent is online. @see EMV C-7 §3.1 */
+  readonly zeroAmount?: 'online' | 'refused';
 };
 
 /** Rules for one application. */
@@ -51,7 +53,30 @@ export type TerminalAid = {
   readonly defaultTdol: Uint8Array | null;
   /** Null: contact only. */
   readonly contactless: ContactlessLimits | null;
+  /** Null or absent: no e-cash with this application. */
+  readonly electronicCash?: ElectronicCashLimits | null;
 };
+
+/** E-cash acceptance. @see PBOC3 P13 */
+export type ElectronicCashLimits = {
+  /** 9F7B: a larger or equal amount is no e-cash transaction. */
+  readonly transactionLimitMinor: bigint;
+};
+
+/** One revoked issuer certificate. @see EMV 4.3 B2 §5.1.2 */
+export type CertificateRevocation = {
+  /** 5 bytes. */
+  readonly rid: Uint8Array;
+  readonly caIndex: number;
+  /** 3 bytes. */
+  readonly serialNumber: Uint8Array;
+};
+
+/** What the terminal remembers of its own offline approvals. @see EMV 4.3 B3 §10.6.1 */
+export interface TransactionAmountLog {
+  /** Sum of the amounts logged for this card, minor units; 0n without an entry. */
+  amountMinorOf(pan: Secret<string>, panSequenceNumber: Secret<string>): bigint;
+}
 
 /** The acceptor. */
 export type TerminalProfile = {
@@ -73,7 +98,13 @@ export type TerminalProfile = {
   readonly aids: readonly TerminalAid[];
   readonly caPublicKeys: CaPublicKeyTable;
   /** Cards that this terminal must refuse; none without it. @see EMV 4.3 B4 §6.3.5 */
-  readonly isOnExceptionFile?: (pan: Secret<string>) => boolean;
+  readonly isOnExceptionFile?: (pan: Secret<string>, panSequenceNumber: Secret<string>) => boolean;
+  /** Certificate revocation list; empty when absent. @see EMV 4.3 B2 §5.1.2 */
+  readonly revokedCertificates?: readonly CertificateRevocation[];
+  /** Split sales count together; without it each sale stands alone. */
+  readonly amountLog?: TransactionAmountLog;
+  /** DF69 as 1: the terminal takes SM2, SM3 and SM4 cards; absent is no. @see PBOC3 P7 */
+  readonly supportsSmAlgorithms?: boolean;
 };
 
 /** Most applications a profile may name. */
@@ -231,6 +262,12 @@ function assertContactless(profile: TerminalProfile): void {
   if (unbuilt) throw profileError(`${member} (${unbuilt.nameEn} is not built)`);
 }
 
+const NO_LIMITS: ContactlessLimits = {
+  floorLimitMinor: 0n,
+  transactionLimitMinor: 0n,
+  cvmLimitMinor: 0n,
+};
+
 function assertTerminalAid(entry: TerminalAid): void {
   if (entry.aid.length < 5 || entry.aid.length > 16) throw profileError('aid');
   if (entry.applicationVersion.length !== 2) throw profileError('applicationVersion');
@@ -247,7 +284,8 @@ function assertTerminalAid(entry: TerminalAid): void {
   if (maximumTargetPercentage < targetPercentage || thresholdMinor < 0n) {
     throw profileError('randomSelection');
   }
-  const limits = Object.values(entry.contactless ?? {});
+  const { floorLimitMinor, transactionLimitMinor, cvmLimitMinor } = entry.contactless ?? NO_LIMITS;
+  const limits = [floorLimitMinor, transactionLimitMinor, cvmLimitMinor];
   if (limits.some((limit) => limit < 0n)) throw profileError('contactless');
   if ((entry.contactless?.floorLimitMinor ?? 0n) > 0xffffffffn) throw profileError('contactless');
   assertDol('defaultDdol', entry.defaultDdol);

@@ -1,5 +1,5 @@
 /** Read application data: the records of the AFL, static data to be authenticated, must-haves. */
-import { bcdToCompressed, maskPan } from '../../bytes/index.ts';
+import { bcdToCompressed, maskPan, Secret, toHex } from '../../bytes/index.ts';
 import { decodeTlv, flattenTlv, SW_9000_OK, statusWordHex } from '../../iso7816/index.ts';
 import * as data from '../data/index.ts';
 import { cardValue, type KernelContext, storeCardObjects, transmit } from './context.ts';
@@ -125,6 +125,12 @@ export function panOf(context: KernelContext): string {
   const pan = parseCardData(data.TAG_5A_APPLICATION_PAN, () => bcdToCompressed(value));
   if (pan.length >= 8 && pan.length <= 19) return pan;
   throw new KernelError('ERR_CARD_DATA', `PAN of ${pan.length} digits`, { tag: '5A' });
+}
+
+/** Two digits; `00` when the card gives none. */
+export function panSequenceNumberOf(context: KernelContext): Secret<string> {
+  const sequence = context.data.get(data.TAG_5F34_PAN_SEQUENCE_NUMBER);
+  return new Secret(sequence?.length === 1 ? toHex(sequence) : '00');
 }
 
 /** The PAN as people may see it; null before it is read. */

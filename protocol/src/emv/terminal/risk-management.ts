@@ -12,7 +12,7 @@ import {
   selectedAid,
   transmit,
 } from './context.ts';
-import { panOf } from './read-data.ts';
+import { panOf, panSequenceNumberOf } from './read-data.ts';
 import type { Kernel } from './types.ts';
 
 /** Random numbers of 1 to 99 are drawn from this many bytes; the bias is below 2^-25. */
@@ -42,7 +42,7 @@ export function* manageRisk(context: KernelContext): Kernel<boolean> {
 /** Terminal exception file, where the terminal has one. @see EMV 4.3 B4 §6.3.5 */
 export function checkExceptionFile(context: KernelContext): void {
   const { isOnExceptionFile } = context.input.terminal;
-  if (isOnExceptionFile?.(new Secret(panOf(context))) === true) {
+  if (isOnExceptionFile?.(new Secret(panOf(context)), panSequenceNumberOf(context)) === true) {
     markTvr(context, data.TVR_1_CARD_ON_EXCEPTION_FILE);
   }
 }

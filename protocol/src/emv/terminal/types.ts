@@ -48,6 +48,18 @@ export type Candidate = {
 /** How the cardholder's PIN entry ended; `cancelled` ends the transaction. */
 export type PinEntry = 'entered' | 'bypassed' | 'cancelled' | 'unavailable';
 
+/** How an offline PIN reaches the card. @see EMV 4.3 B3 §6.5.12; B2 §7 */
+export type PinVerification =
+  | { readonly form: 'plaintext' }
+  | {
+      readonly form: 'enciphered';
+      /** The card's PIN encipherment key, or its own key. */
+      readonly modulus: Uint8Array;
+      readonly exponent: Uint8Array;
+      /** Eight bytes of GET CHALLENGE. */
+      readonly challenge: Uint8Array;
+    };
+
 /** An application cryptogram and its kind. */
 export type Cryptogram = { readonly type: CryptogramType; readonly value: Uint8Array };
 
@@ -82,6 +94,36 @@ export type OnlineAnswer =
   | { readonly result: 'unable' }
   | { readonly result: 'unknown' };
 
+/** What the attendant heard from the issuer. */
+export type ReferralAnswer = 'approved' | 'declined';
+
+/** An approval of the card alone, to be uploaded: the issuer checks its TC and books it once. */
+export type OfflineApproval = {
+  readonly kind: 'debitCredit' | 'electronicCash';
+  /** Field 55 as TLV in UnionPay's order, the TC in it. */
+  readonly field55: Uint8Array;
+  readonly pan: Secret<string>;
+  readonly panSequenceNumber: Secret<string>;
+  readonly expiryYymm: Secret<string>;
+  readonly track2: Secret<string> | null;
+  readonly amountMinor: bigint;
+  readonly currency: string;
+  /** Key of an upload together with PAN and PAN sequence number. */
+  readonly applicationTransactionCounter: number;
+};
+
+/** What an e-cash card said, and whether this transaction was one. @see PBOC3 P13 */
+export type ElectronicCash = {
+  /** Terminal and card agreed on an e-cash transaction (9F7A sent as 1). */
+  readonly isUsed: boolean;
+  /** 9F79 (or DF79) in minor units before the transaction; null when the card did not tell. */
+  readonly balanceMinor: bigint | null;
+  /** After an offline approval; null else. */
+  readonly balanceAfterMinor: bigint | null;
+  /** ISO 4217 numeric of the balance. */
+  readonly currency: string;
+};
+
 /** What the kernel asks its driver. */
 export type KernelRequest =
   /** Answer: `ResponseApdu`; thrown into the generator: `ERR_CARD_REMOVED`. */
@@ -90,8 +132,28 @@ export type KernelRequest =
   | { readonly kind: 'random'; readonly lengthBytes: number }
   /** Answer: index into `candidates`, or null to cancel. */
   | { readonly kind: 'selectApplication'; readonly candidates: readonly Candidate[] }
-  /** Answer: `PinEntry`. The PIN itself stays with the driver. */
-  | { readonly kind: 'enterPin'; readonly pan: Secret<string> }
+  /**
+   * Answer: `PinEntry`. The PIN itself stays with the driver: an online one is sealed for the issuer,
+   * an offline one is kept for the `verifyPin` that follows.
+   */
+  | {
+      readonly kind: 'enterPin';
+      readonly pan: Secret<string>;
+      readonly purpose: 'online' | 'offline';
+      /** Tries the card has left; null when it does not tell, and for an online PIN. */
+      readonly triesLeft: number | null;
+      /** The PIN entered before was wrong. */
+      readonly isRetry: boolean;
+    }
+  /** Answer: `ResponseApdu` of the VERIFY that the driver built with the PIN entered last. */
+  | { readonly kind: 'verifyPin'; readonly verification: PinVerification }
+  /** The issuer asks for a voice referral. Answer: `ReferralAnswer`. @see EMV 4.3 B4 §6.5.1 */
+  | { readonly kind: 'referral'; readonly pan: Secret<string>; readonly responseCode: string }
+  /**
+   * An offline approval must be stored durably before it is shown; the answer is ignored. What is
+   * thrown makes the outcome `unknown`: the card has paid, the proof is lost.
+   */
+  | { readonly kind: 'storeOfflineApproval'; readonly approval: OfflineApproval }
   /** Answer: `OnlineAnswer`. */
   | { readonly kind: 'authorise'; readonly request: OnlineRequest }
   /**
@@ -115,6 +177,7 @@ export type KernelAnswer =
   | number
   | null
   | PinEntry
+  | ReferralAnswer
   | OnlineAnswer
   | undefined;
 
@@ -137,6 +200,8 @@ export type TerminalTransaction = {
   readonly sequenceCounter: number;
   /** The merchant wants this one online. */
   readonly forceOnline?: boolean;
+  /** False: no e-cash for this one even where card and terminal could. */
+  readonly electronicCash?: boolean;
   readonly merchant: MerchantData;
 };
 
@@ -160,7 +225,7 @@ export type MerchantData = {
 };
 
 /** Result of offline data authentication. */
-export type DataAuthentication = 'none' | 'SDA' | 'DDA' | 'fDDA' | 'failed';
+export type DataAuthentication = 'none' | 'SDA' | 'DDA' | 'CDA' | 'fDDA' | 'failed';
 
 /** What both kernels say of a transaction's end. */
 export type TransactionOutcome = {
@@ -178,6 +243,10 @@ export type TransactionOutcome = {
   readonly issuerAuthentication: 'notPerformed' | 'passed' | 'failed';
   /** One result of 5 bytes a script. @see EMV 4.3 B4 §A5 */
   readonly scriptResults: readonly Uint8Array[];
+  /** Stored for upload; null unless approved offline. */
+  readonly offlineApproval: OfflineApproval | null;
+  /** Null when card or terminal has no e-cash. */
+  readonly electronicCash: ElectronicCash | null;
   readonly aid: Uint8Array | null;
   readonly label: string | null;
   readonly panMasked: string | null;
