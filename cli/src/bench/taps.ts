@@ -1,0 +1,99 @@
+/** `bench taps`: from the tap to the result, hop by hop, over real processes and wires. */
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { CardInterface, HopName } from '@tapnpay/protocol/wire';
+import { UsageError } from '../command.ts';
+import type { TapDocument } from '../payment/document.ts';
+import { runTap } from '../payment/run-tap.ts';
+import { launchSystem } from '../system/launch.ts';
+import type { SystemConfig } from '../system/layout.ts';
+import { type Benchmark, type Spread, spreadOf } from './benchmark.ts';
+
+/** First payments of a process compile and connect: they are not counted. */
+const WARM_UP = 5;
+
+/** `steps`: the time since the hop before; `tapToResult`: from the card to the last word. */
+type Report = {
+  readonly interface: CardInterface;
+  readonly count: number;
+  readonly steps: Readonly<Partial<Record<HopName, Spread>>>;
+  readonly tapToResult: Spread;
+};
+
+/** Pays `count` times on each interface. */
+export const benchTaps: Benchmark = {
+  countDefault: 100,
+  countMax: 2_000,
+  run: async (count) => {
+    const reports = await measure(count);
+    return { json: { reports }, text: reports.map(reportText).join('\n') };
+  },
+};
+
+async function measure(count: number): Promise<readonly Report[]> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'tapnpay-bench-'));
+  // The database's own user must be able to pass.
+  chmodSync(dataDir, 0o711);
+  const system = await launchSystem({ dataDir, basePort: 0 });
+  try {
+    const reports: Report[] = [];
+    for (const wire of ['contact', 'contactless'] as const) {
+      const documents: TapDocument[] = [];
+      for (let index = -WARM_UP; index < count; index++) {
+        const document = await pay(system.config, wire);
+        if (index >= 0) documents.push(document);
+        process.stderr.write(`\r${wire} ${index + 1}/${count} `);
+      }
+      reports.push(reportOf(wire, documents));
+    }
+    process.stderr.write('\n');
+    return reports;
+  } finally {
+    await system.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+async function pay(system: SystemConfig, wire: CardInterface): Promise<TapDocument> {
+  const common = { system, amount: '1.00', currency: '156', card: 'debit', pin: '123456' };
+  const document = await runTap({ ...common, interface: wire, fault: null, notifyUrl: null });
+  if (document.outcome === 'approved') return document;
+  throw new UsageError(`a payment was ${document.outcome}: ${document.reason}`);
+}
+
+function reportOf(wire: CardInterface, documents: readonly TapDocument[]): Report {
+  const steps = new Map<HopName, number[]>();
+  const totals: number[] = [];
+  for (const { hops } of documents) {
+    // In the order of time: a tap's cryptogram comes with its GPO, before the checks.
+    const passed = hops
+      .filter(({ ms }) => ms !== null)
+      .toSorted((left, right) => (left.ms ?? 0) - (right.ms ?? 0));
+    for (const [index, { name, ms }] of passed.entries()) {
+      const before = passed[index - 1]?.ms;
+      if (before === undefined) continue;
+      steps.set(name, [...(steps.get(name) ?? []), (ms ?? 0) - (before ?? 0)]);
+    }
+    const at = (name: HopName): number => hops.find((hop) => hop.name === name)?.ms ?? Number.NaN;
+    totals.push(at('confirm') - at('channel'));
+  }
+  const spreads = [...steps].map(([name, values]) => [name, spreadOf(values)] as const);
+  return {
+    interface: wire,
+    count: documents.length,
+    steps: Object.fromEntries(spreads),
+    tapToResult: spreadOf(totals),
+  };
+}
+
+function reportText(report: Report): string {
+  const row = (name: string, { p50, p99 }: Spread): string =>
+    `  ${name.padEnd(16)}${String(p50).padStart(6)}${String(p99).padStart(8)}`;
+  return [
+    `${report.interface}, ${report.count} payments, ms since the hop before  p50     p99`,
+    ...Object.entries(report.steps).map(([name, spread]) => row(name, spread)),
+    row('tap to result', report.tapToResult),
+    '',
+  ].join('\n');
+}
