@@ -19,4 +19,5 @@ export * from './pin-block.ts';
 export type { CipherProvider } from './provider.ts';
 export * from './pvv.ts';
 export * from './rsa.ts';
+export * from './sm4-cryptogram.ts';
 export * from './tr31.ts';

@@ -10,6 +10,7 @@ export * from './cryptogram.ts';
 export * from './cvm.ts';
 export * from './cvr.ts';
 export * from './dictionary.ts';
+export * from './ec-balance-data.ts';
 export * from './errors.ts';
 export * from './icc-contactless.ts';
 export * from './icc-image.ts';
