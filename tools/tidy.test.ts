@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { checkHandles } from './tidy/handles.ts';
 import { checkExactVersions, checkManifests } from './tidy/manifests.ts';
-import { checkDeadFiles, checkLinks, checkPointers } from './tidy/pointers.ts';
+import { checkDeadFiles, checkLinks, checkPointers, checkTestPointers } from './tidy/pointers.ts';
 import { checkRooms } from './tidy/rooms.ts';
 import { checkSizes } from './tidy/sizes.ts';
 import { type Finding, readTree, type Tree } from './tidy/tree.ts';
@@ -55,6 +55,13 @@ const RULES: Readonly<Record<string, Rule>> = {
   'a file opens with its purpose': {
     check: checkHeads,
     bad: [['agent/src/a.ts', 'export const x = 1;\n']],
+  },
+  'a coverage table names tests that are there': {
+    check: checkTestPointers,
+    bad: [
+      ['docs/a.md', '| rule | `agent/src/a.test.ts`: "the rule" |\n'],
+      ['agent/src/a.test.ts', "test('another rule', () => {});\n"],
+    ],
   },
   'document pointers lead to symbols': {
     check: checkPointers,

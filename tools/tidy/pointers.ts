@@ -25,6 +25,30 @@ export function checkPointers(tree: Tree): readonly Finding[] {
   );
 }
 
+/**
+ * Rule: each `path.test.ts`: "words" in a document names a test file whose text has the words, so
+ * that a coverage table cannot outlive its tests.
+ */
+export function checkTestPointers(tree: Tree): readonly Finding[] {
+  const texts = new Map(tree.files.map((file) => [file.path, oneSpace(file.text)]));
+  const documents = tree.files.filter((file) => file.path.endsWith('.md'));
+  return documents.flatMap((file) =>
+    [...file.text.matchAll(/`([\w./-]+\.test\.ts)`: "([^"]+)"/g)].flatMap((match) => {
+      const [, path = '', words = ''] = match;
+      const text = texts.get(path);
+      if (text?.includes(oneSpace(words))) return [];
+      const line = lineAt(file.text, match.index);
+      const message = text === undefined ? `${path} does not exist` : `${path} has no "${words}"`;
+      return [{ path: file.path, line, message }];
+    }),
+  );
+}
+
+/** Test names may be broken over lines and escaped. */
+function oneSpace(text: string): string {
+  return text.replaceAll(/\s+/g, ' ').replaceAll("\\'", "'");
+}
+
 /** Rule: a link to a file in a document leads to it. */
 export function checkLinks(tree: Tree): readonly Finding[] {
   const paths = new Set(tree.files.map((file) => file.path));
@@ -46,6 +70,7 @@ const ENTRIES = [
   /(^|\/)main\.tsx?$/,
   /^applet\/src\/index\.ts$/,
   /^tools\/(check|format|property-seed)\.ts$/,
+  /^tests\/mutants\/hook\.ts$/,
   /^tests\/browser\/(screenshots|first-payment)\.ts$/,
   /^web\/build\.ts$/,
   /^bench\//,
