@@ -11,6 +11,7 @@ export type CryptoErrorCode =
   | 'ERR_CRYPTO_DIGITS'
   | 'ERR_CRYPTO_COUNTER'
   | 'ERR_CRYPTO_RSA'
+  | 'ERR_CRYPTO_SM2'
   | 'ERR_CRYPTO_KEY_BLOCK'
   | 'ERR_CRYPTO_KEY_BLOCK_MAC';
 

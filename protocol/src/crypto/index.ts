@@ -19,5 +19,6 @@ export * from './pin-block.ts';
 export type { CipherProvider } from './provider.ts';
 export * from './pvv.ts';
 export * from './rsa.ts';
+export * from './sm2.ts';
 export * from './sm4-cryptogram.ts';
 export * from './tr31.ts';
