@@ -135,8 +135,17 @@ test("Node's sign('sm3') on this curve is ECDSA, not SM2: its signatures do not 
     publicKey,
   );
   const key = createPrivateKey({ key: Buffer.from(sec1), format: 'der', type: 'sec1' });
-  const foreign = nodeSign('sm3', message, { key, dsaEncoding: 'ieee-p1363' });
-  const signature = new Uint8Array(foreign);
-  assert.equal(signature.length, 64);
-  assert.equal(sm2Verify(nodeCiphers, { publicKey, message, signature }), false);
+  const signature = plainSignature(new Uint8Array(nodeSign('sm3', message, key)));
+  for (const userId of ['1234567812345678', '']) {
+    assert.equal(sm2Verify(nodeCiphers, { publicKey, message, signature, userId }), false);
+  }
 });
+
+/** r ‖ s of a DER sequence of two integers. */
+function plainSignature(der: Uint8Array): Uint8Array {
+  const rLength = der[3] ?? 0;
+  const integer = (at: number, length: number) => toHex(der.slice(at, at + length));
+  const s = 4 + rLength + 2;
+  const parts = [integer(4, rLength), integer(s, der[s - 1] ?? 0)];
+  return fromHex(parts.map((part) => part.slice(-64).padStart(64, '0')).join(''));
+}
