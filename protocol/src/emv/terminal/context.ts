@@ -3,6 +3,7 @@ import { asciiToBytes, numericToBcd, TapError, uintToBytes } from '../../bytes/i
 import type { CommandApdu, ResponseApdu } from '../../iso7816/index.ts';
 import * as data from '../data/index.ts';
 import { DataObjects, isCardObject } from './data-objects.ts';
+import type { ElectronicCashState } from './electronic-cash.ts';
 import { KernelError } from './errors.ts';
 import { assertTerminalProfile, type TerminalAid } from './profile.ts';
 import { transmitApdu } from './transport.ts';
@@ -10,6 +11,7 @@ import type {
   Cryptogram,
   DataAuthentication,
   Kernel,
+  OfflineApproval,
   Phase,
   PhaseFacts,
   TerminalTransaction,
@@ -41,6 +43,10 @@ export type KernelContext = {
   staticDataFault: boolean;
   dataAuthentication: DataAuthentication;
   issuerAuthentication: 'notPerformed' | 'passed' | 'failed';
+  /** Null until both sides offer e-cash; it begins afresh with every application selected. */
+  electronicCash: ElectronicCashState | null;
+  /** Kept by the driver for upload. */
+  offlineApproval: OfflineApproval | null;
   first: Cryptogram | null;
   second: Cryptogram | null;
   pinEntered: boolean;
@@ -71,6 +77,8 @@ export function createContext(
     staticDataFault: false,
     dataAuthentication: 'none',
     issuerAuthentication: 'notPerformed',
+    electronicCash: null,
+    offlineApproval: null,
     first: null,
     second: null,
     pinEntered: false,

@@ -7,16 +7,26 @@ export { COMMANDS_MAX } from './context.ts';
 export type { DataValues } from './data-objects.ts';
 export { driveKernel, type KernelDriver } from './driver.ts';
 export { KernelError, type KernelErrorCode } from './errors.ts';
+export {
+  CHALLENGE_BYTES,
+  type EncipheredPin,
+  encipheredPinData,
+  plaintextPinBlock,
+  verifyCommand,
+} from './offline-pin.ts';
 export { FIELD_55_TAGS } from './online.ts';
 export {
   assertTerminalProfile,
+  type CertificateRevocation,
   type ContactlessLimits,
+  type ElectronicCashLimits,
   NO_RANDOM_SELECTION,
   type ProfileOptions,
   type RandomSelection,
   type TerminalAid,
   type TerminalParameters,
   type TerminalProfile,
+  type TransactionAmountLog,
   terminalProfileOf,
 } from './profile.ts';
 export type {
@@ -27,16 +37,20 @@ export type {
   ContactTransaction,
   Cryptogram,
   DataAuthentication,
+  ElectronicCash,
   Kernel,
   KernelAnswer,
   KernelOutcome,
   KernelRequest,
   MerchantData,
+  OfflineApproval,
   OnlineAnswer,
   OnlineRequest,
   Phase,
   PhaseFacts,
   PinEntry,
+  PinVerification,
+  ReferralAnswer,
   TerminalTransaction,
   TransactionOutcome,
 } from './types.ts';

@@ -47,7 +47,7 @@ export function transactionOutcome(
     cvmResults: (context.data.get(data.TAG_9F34_CVM_RESULTS) ?? new Uint8Array(3)).slice(),
     issuerAuthentication: context.issuerAuthentication,
     scriptResults: [...context.scriptResults],
-    offlineApproval: null,
+    offlineApproval: context.offlineApproval,
     electronicCash: null,
     aid: context.data.get(data.TAG_84_DEDICATED_FILE_NAME)?.slice() ?? null,
     label: context.label,
