@@ -6,6 +6,7 @@ export * from './enrolment.ts';
 export * from './errors.ts';
 export * from './payment.ts';
 export * from './pcsc/index.ts';
+export * from './readers/index.ts';
 export * from './record-relay.ts';
 export * from './service/index.ts';
 export * from './virtual-cards.ts';
