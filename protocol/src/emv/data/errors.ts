@@ -7,7 +7,14 @@ export type EmvDataErrorCode =
   | 'ERR_EMV_CVM_LIST'
   | 'ERR_EMV_IAD'
   | 'ERR_EMV_BITS'
-  | 'ERR_EMV_IMAGE';
+  | 'ERR_EMV_IMAGE'
+  | 'ERR_EMV_IMAGE_VERSION'
+  | 'ERR_CARD_MODEL'
+  | 'ERR_DGI_ID'
+  | 'ERR_DGI_LENGTH'
+  | 'ERR_DGI_CUT'
+  | 'ERR_DGI_COUNT'
+  | 'ERR_STORE_DATA';
 
-/** A malformed AFL, CVM list, issuer application data, bit field or card image. */
+/** A malformed AFL, CVM list, issuer application data, bit field, card image, model or DGI. */
 export class EmvDataError extends TapError<EmvDataErrorCode> {}

@@ -5,10 +5,10 @@ import { type AflEntry, encodeAfl } from './afl.ts';
 import {
   expirationDate,
   type IccContactless,
-  type IccImage,
+  type IccImageV2,
   type IccRecord,
   type IccSignedFields,
-} from './icc-image.ts';
+} from './icc-image-v2.ts';
 import * as tags from './tags.ts';
 
 /**
@@ -54,7 +54,7 @@ export function iccContactlessStaticData(
 
 /** Records of the contactless file; `dynamic` is what this transaction's last record holds. */
 export function iccContactlessRecords(
-  image: IccImage,
+  image: IccImageV2,
   contactless: IccContactless,
   dynamic: Uint8Array,
 ): readonly IccRecord[] {
