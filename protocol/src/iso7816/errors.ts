@@ -11,6 +11,8 @@ export type Iso7816ErrorCode =
   | 'ERR_TLV_MISSING'
   | 'ERR_DOL'
   | 'ERR_CARD_REMOVED'
+  /** More than one card answers in the reader's field. */
+  | 'ERR_CARD_COLLISION'
   | 'ERR_CARD_TRANSPORT';
 
 /** A malformed APDU, TLV or DOL, an unexpected status word, or a lost card. */

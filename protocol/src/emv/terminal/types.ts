@@ -18,6 +18,8 @@ export type Phase =
   | 'readApplicationData'
   | 'offlineDataAuthentication'
   | 'processingRestrictions'
+  /** Whether the card's electronic cash pays; only where card and terminal both offer it. */
+  | 'electronicCash'
   | 'cardholderVerification'
   | 'terminalRiskManagement'
   | 'terminalActionAnalysis'
