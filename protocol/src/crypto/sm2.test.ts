@@ -1,9 +1,9 @@
 /**
  * SM2 against the example of the standard on the recommended curve, and every way a key or a
- * signature can be wrong; Node's ECDSA over SM3 is shown to be something else.
+ * signature can be wrong; what Node's own signing gives is shown to be something else.
  */
 import assert from 'node:assert/strict';
-import { createPrivateKey, sign as nodeSign } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, sign as nodeSign } from 'node:crypto';
 import test from 'node:test';
 import { nodeCiphers, systemRandom } from '../../node/index.ts';
 import { asciiToBytes, concatBytes, fromHex, TapError, toHex } from '../bytes/index.ts';
@@ -125,9 +125,21 @@ test('a fresh key signs and is verified, with its own user identity too', () => 
   assert.throws(() => sm2Verify(nodeCiphers, endless), isSm2Error);
 });
 
-test("Node's sign('sm3') on this curve is ECDSA, not SM2: its signatures do not verify", () => {
+test("Node's sign('sm3') is ECDSA with a key made by Node: no user identity verifies it", () => {
+  const made = generateKeyPairSync('ec', { namedCurve: 'SM2' });
+  const spki = new Uint8Array(made.publicKey.export({ format: 'der', type: 'spki' }));
+  const publicKey = spki.slice(-64);
+  assert.equal(isSm2PublicKey(publicKey), true);
+  const { message } = EXAMPLE;
+  const signature = plainSignature(new Uint8Array(nodeSign('sm3', message, made.privateKey)));
+  for (const userId of ['1234567812345678', '']) {
+    assert.equal(sm2Verify(nodeCiphers, { publicKey, message, signature, userId }), false);
+  }
+});
+
+test("Node's sign('sm3') with an imported key is SM2 of an empty user, not of the default one", () => {
   const { privateKey, publicKey, message } = EXAMPLE;
-  // SEC 1 key of curve 1.2.156.10197.1.301, which OpenSSL calls SM2.
+  // SEC 1 key of curve 1.2.156.10197.1.301.
   const sec1 = concatBytes(
     fromHex('30770201010420'),
     privateKey,
@@ -136,9 +148,9 @@ test("Node's sign('sm3') on this curve is ECDSA, not SM2: its signatures do not 
   );
   const key = createPrivateKey({ key: Buffer.from(sec1), format: 'der', type: 'sec1' });
   const signature = plainSignature(new Uint8Array(nodeSign('sm3', message, key)));
-  for (const userId of ['1234567812345678', '']) {
-    assert.equal(sm2Verify(nodeCiphers, { publicKey, message, signature, userId }), false);
-  }
+  assert.equal(sm2Verify(nodeCiphers, { publicKey, message, signature }), false);
+  // OpenSSL as the second implementation.
+  assert.equal(sm2Verify(nodeCiphers, { publicKey, message, signature, userId: '' }), true);
 });
 
 /** r ‖ s of a DER sequence of two integers. */

@@ -1,7 +1,8 @@
 /**
  * SM2 signatures over SM3 on the recommended curve, with the signer's Z value. Node's own
- * `crypto.sign('sm3')` is ECDSA over SM3, which is another algorithm. BigInt arithmetic is not
- * constant in time: private keys here are laboratory keys only. @see GM/T 0003
+ * `crypto.sign('sm3')` is ECDSA with a key it made and SM2 of an empty user identity with a key it
+ * imported: neither is what cards have. BigInt arithmetic is not constant in time: private keys
+ * here are laboratory keys only. @see GM/T 0003
  */
 import { weierstrass } from '@noble/curves/abstract/weierstrass.js';
 import { asciiToBytes, concatBytes, fromHex, type RandomSource } from '../bytes/index.ts';
