@@ -1,10 +1,16 @@
 /** One contact transaction: the phases in the order of the standard, and how it ended. */
 import { errorBody } from '../../bytes/index.ts';
 import * as data from '../data/index.ts';
-import { analyseBeforeOnline, analyseUnableOnline, tvrNames } from './action-analysis.ts';
-import { verifyCardholder } from './cardholder-verification.ts';
+import { analyseUnableOnline, tvrNames } from './action-analysis.ts';
 import { createContext, type KernelContext, reportPhase, tvrOf } from './context.ts';
 import { authenticateOfflineData } from './data-authentication.ts';
+import {
+  analysePurchase,
+  examineElectronicCash,
+  managePurchaseRisk,
+  offerElectronicCash,
+  verifyPurchaser,
+} from './electronic-cash.ts';
 import { KernelError } from './errors.ts';
 import { firstGenerateAc, secondGenerateAc } from './generate-ac.ts';
 import { initiateApplication, refusalReason } from './initiate.ts';
@@ -13,7 +19,6 @@ import { authorise, RESPONSE_CODE_APPROVED } from './online.ts';
 import { releaseCardAnyway, setResponseCode, transactionOutcome } from './outcome.ts';
 import { readApplicationData } from './read-data.ts';
 import { checkRestrictions } from './restrictions.ts';
-import { manageRisk } from './risk-management.ts';
 import { buildCandidateList, chooseCandidate, selectApplication } from './select.ts';
 import type {
   ContactOutcome,
@@ -47,12 +52,14 @@ export function* contactTransaction(
   yield* reportPhase(context, 'offlineDataAuthentication', authentication);
   checkRestrictions(context);
   yield* reportPhase(context, 'processingRestrictions');
-  const verification = yield* verifyCardholder(context);
+  const cash = yield* examineElectronicCash(context);
+  if (cash !== null) yield* reportPhase(context, 'electronicCash', cash);
+  const verification = yield* verifyPurchaser(context);
   if (verification.result === 'cancelled') {
     return yield* endOf(context, { outcome: 'cancelled', reason: 'cardholder:pin' });
   }
   yield* reportPhase(context, 'cardholderVerification', verification.facts);
-  const isManaged = yield* manageRisk(context);
+  const isManaged = yield* managePurchaseRisk(context);
   yield* reportPhase(context, 'terminalRiskManagement', { performed: isManaged });
   return yield* decide(context);
 }
@@ -73,6 +80,7 @@ function* startApplication(context: KernelContext): Kernel<Ending | null> {
       candidates: list.candidates.length,
       label: context.label,
     });
+    offerElectronicCash(context);
     const initiation = yield* initiateApplication(context);
     if (initiation.result === 'tryNext') continue;
     if (initiation.result === 'refused') {
@@ -86,7 +94,7 @@ function* startApplication(context: KernelContext): Kernel<Ending | null> {
 
 /** Terminal and card action analysis, then offline end or the way online. */
 function* decide(context: KernelContext): Kernel<ContactOutcome> {
-  const decision = analyseBeforeOnline(context);
+  const decision = analysePurchase(context);
   yield* reportPhase(context, 'terminalActionAnalysis', {
     request: decision.request,
     reason: decision.reason,

@@ -20,7 +20,7 @@ import {
 import { pdolEntries } from './initiate.ts';
 import { TRANSACTION_TYPE_GOODS_AND_SERVICES } from './restrictions.ts';
 import { checkExceptionFile, manageRisk } from './risk-management.ts';
-import type { ElectronicCash, Kernel, PhaseFacts } from './types.ts';
+import type { ElectronicCash, Kernel, OfflineApproval, PhaseFacts } from './types.ts';
 
 /** Where a purse of the card keeps its values. */
 export type Purse = {
@@ -340,15 +340,20 @@ export function analysePurchase(context: KernelContext): ActionDecision {
   }
 }
 
+/** Which offline approval a TC of this transaction is: the purse's, or the card's own limits'. */
+export function offlineApprovalKindOf(context: KernelContext): OfflineApproval['kind'] {
+  return context.electronicCash?.isAccepted === true ? 'electronicCash' : 'debitCredit';
+}
+
 /**
- * What the outcome says of e-cash; null when card or terminal has none. `isPaid`: the card alone
- * approved, so that its purse holds less than before.
+ * What the outcome says of e-cash; null when card or terminal has none. The purse holds less after
+ * a TC that was approved and stored for upload.
  */
-export function electronicCashOf(context: KernelContext, isPaid: boolean): ElectronicCash | null {
+export function electronicCashOf(context: KernelContext): ElectronicCash | null {
   const state = context.electronicCash;
   if (state === null) return null;
   const { balanceMinor, isAccepted } = state;
-  const isDebited = isPaid && isAccepted && balanceMinor !== null;
+  const isDebited = context.offlineApproval !== null && isAccepted && balanceMinor !== null;
   return {
     isUsed: isAccepted,
     balanceMinor,

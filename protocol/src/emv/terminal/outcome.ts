@@ -1,6 +1,7 @@
 /** What both kernels do at a transaction's end: response code, release of the card, the outcome. */
 import * as data from '../data/index.ts';
 import { type KernelContext, tsiOf, tvrOf } from './context.ts';
+import { electronicCashOf } from './electronic-cash.ts';
 import { panMaskedOf } from './read-data.ts';
 import type { Kernel, OnlineAnswer, TransactionOutcome } from './types.ts';
 
@@ -48,7 +49,7 @@ export function transactionOutcome(
     issuerAuthentication: context.issuerAuthentication,
     scriptResults: [...context.scriptResults],
     offlineApproval: context.offlineApproval,
-    electronicCash: null,
+    electronicCash: electronicCashOf(context),
     aid: context.data.get(data.TAG_84_DEDICATED_FILE_NAME)?.slice() ?? null,
     label: context.label,
     panMasked: panMaskedOf(context),
