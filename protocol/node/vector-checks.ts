@@ -28,6 +28,7 @@ import {
   flattenTlv,
 } from '../src/iso7816/index.ts';
 import { nodeCiphers } from './ciphers.ts';
+import { checkScp02Session, checkScp03Kdf, checkScp03Session } from './globalplatform-checks.ts';
 
 /** The inputs of one case; every value is text or a number. */
 export class VectorInput {
@@ -87,6 +88,9 @@ export const VECTOR_CHECKS: ReadonlyMap<string, VectorCheck> = new Map<string, V
   ['cvn10', checkCvn10],
   ['applicationCryptogram', checkApplicationCryptogram],
   ['scriptMac', checkScriptMac],
+  ['scp02Session', checkScp02Session],
+  ['scp03Session', checkScp03Session],
+  ['scp03Kdf', checkScp03Kdf],
   ['sm3', (input) => ({ digest: toHex(nodeCiphers.sm3(data(input))) })],
   [
     'sm4',
