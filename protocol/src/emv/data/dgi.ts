@@ -44,9 +44,13 @@ export const DGI_PIN_TRIES = '9010';
 export const DGI_CONTACT_FCI = '9102';
 export const DGI_CONTACTLESS_FCI = '9103';
 export const DGI_CONTACT_OPTIONS = '9104';
+export const DGI_CONTACT_OPTIONS_EC = '9105';
 export const DGI_CONTACT_OPTIONS_SM = '9106';
+export const DGI_CONTACT_OPTIONS_EC_SM = '9107';
 export const DGI_CONTACTLESS_OPTIONS = '9207';
+export const DGI_CONTACTLESS_OPTIONS_EC = '9208';
 export const DGI_CONTACTLESS_OPTIONS_SM = '9209';
+export const DGI_CONTACTLESS_OPTIONS_EC_SM = '920A';
 
 /** What is known of a grouping. */
 export type DgiDefinition = {
@@ -81,9 +85,13 @@ const TABLE = `
 9102 - practice | FCI proprietary template (A5), contact | 接触式FCI专用模板
 9103 - practice | FCI proprietary template (A5), contactless | 非接触式FCI专用模板
 9104 - practice | GET PROCESSING OPTIONS answer: AIP and AFL, contact | 接触式GPO响应：AIP和AFL
+9105 - own | GET PROCESSING OPTIONS answer when e-cash pays, contact | 电子现金接触式GPO响应
 9106 - own | GET PROCESSING OPTIONS answer when SM is chosen, contact | 国密算法接触式GPO响应
+9107 - own | GET PROCESSING OPTIONS answer of e-cash under SM, contact | 国密算法电子现金接触式GPO响应
 9207 - practice | GET PROCESSING OPTIONS answer: AIP and AFL, contactless | 非接触式GPO响应：AIP和AFL
+9208 - own | GET PROCESSING OPTIONS answer when e-cash pays, contactless | 电子现金非接触式GPO响应
 9209 - own | GET PROCESSING OPTIONS answer when SM is chosen, contactless | 国密算法非接触式GPO响应
+920A - own | GET PROCESSING OPTIONS answer of e-cash under SM, contactless | 国密电子现金非接触式GPO响应
 `;
 
 /** Every known grouping but the records, by id. */

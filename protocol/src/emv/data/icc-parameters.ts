@@ -8,7 +8,7 @@
  */
 import { byteAt } from '../../bytes/index.ts';
 import { IAD_ALGORITHM_3DES, IAD_ALGORITHM_SM4 } from './cryptogram.ts';
-import { DGI_CRYPTOGRAM_PARAMETERS, DGI_UDK_3DES, DGI_UDK_SM4 } from './dgi.ts';
+import * as ids from './dgi.ts';
 import { EmvDataError } from './errors.ts';
 import { type IccApplication, iccDgi } from './icc-image.ts';
 
@@ -41,7 +41,7 @@ export function encodeCryptogramParameters(parameters: CryptogramParameters): Ui
 export function decodeCryptogramParameters(value: Uint8Array): CryptogramParameters {
   if (value.length !== CRYPTOGRAM_PARAMETERS_BYTES) {
     throw new EmvDataError('ERR_DGI_LENGTH', `0D02 has ${value.length} bytes and needs 5`, {
-      id: DGI_CRYPTOGRAM_PARAMETERS,
+      id: ids.DGI_CRYPTOGRAM_PARAMETERS,
     });
   }
   return {
@@ -61,11 +61,44 @@ export function isSmChosen(
   application: Pick<IccApplication, 'dgis'>,
   terminalIndicator: Uint8Array | undefined,
 ): boolean {
-  if (iccDgi(application, DGI_UDK_SM4) === undefined) return false;
-  return terminalIndicator?.[0] === 0x01 || iccDgi(application, DGI_UDK_3DES) === undefined;
+  if (iccDgi(application, ids.DGI_UDK_SM4) === undefined) return false;
+  return terminalIndicator?.[0] === 0x01 || iccDgi(application, ids.DGI_UDK_3DES) === undefined;
 }
 
 /** Algorithm byte of issuer application data for a transaction. */
 export function iadAlgorithm(isSm: boolean): number {
   return isSm ? IAD_ALGORITHM_SM4 : IAD_ALGORITHM_3DES;
+}
+
+/** How a transaction runs, as far as the answer to GET PROCESSING OPTIONS depends on it. */
+export type OptionsChoice = {
+  readonly interface: 'contact' | 'contactless';
+  readonly isSm: boolean;
+  /** The card pays from its purse: the answer's AFL names the record with 9F74. */
+  readonly isElectronicCash: boolean;
+};
+
+/**
+ * Grouping ids by preference: the most special one that is personalised holds AIP ‖ AFL. E-cash
+ * gives way before SM does, for an AFL of the other algorithm would break data authentication.
+ */
+const OPTIONS_IDS = {
+  contact: {
+    plain: [ids.DGI_CONTACT_OPTIONS_EC, ids.DGI_CONTACT_OPTIONS],
+    sm: [ids.DGI_CONTACT_OPTIONS_EC_SM, ids.DGI_CONTACT_OPTIONS_SM],
+  },
+  contactless: {
+    plain: [ids.DGI_CONTACTLESS_OPTIONS_EC, ids.DGI_CONTACTLESS_OPTIONS],
+    sm: [ids.DGI_CONTACTLESS_OPTIONS_EC_SM, ids.DGI_CONTACTLESS_OPTIONS_SM],
+  },
+} as const;
+
+/** AIP ‖ AFL of a transaction, or undefined when nothing is personalised for it. */
+export function processingOptions(
+  application: Pick<IccApplication, 'dgis'>,
+  choice: OptionsChoice,
+): Uint8Array | undefined {
+  const preferred = OPTIONS_IDS[choice.interface][choice.isSm ? 'sm' : 'plain'];
+  const usable = choice.isElectronicCash ? preferred : preferred.slice(1);
+  return usable.map((id) => iccDgi(application, id)).find((value) => value !== undefined);
 }
