@@ -6,9 +6,11 @@ import { nodeCiphers } from '../../../node/index.ts';
 import { fromHex, toHex } from '../../bytes/index.ts';
 import { TEST_TERMINAL_AID, testCaKey, testKeyOf, testTransaction } from './card.test-kit.ts';
 import {
+  assertTerminalProfile,
   contactTransaction,
   loadCaPublicKeys,
   type TerminalParameters,
+  type TransactionAmountLog,
   terminalProfileOf,
 } from './index.ts';
 
@@ -70,6 +72,48 @@ test('managed parameters become a profile', () => {
   assert.equal(endless.caPublicKeys.find(fromHex('A000000333'), 0xf0)?.expiryYymmdd, null);
 });
 
+test('managed parameters may name random selection, e-cash, revocations, SM and what to ask', () => {
+  const [aid] = PARAMETERS.aids;
+  assert.ok(aid);
+  const randomSelection = { targetPercentage: 10, maximumTargetPercentage: 40 };
+  const asked: string[] = [];
+  const profile = terminalProfileOf(
+    {
+      ...PARAMETERS,
+      supportsSmAlgorithms: true,
+      revokedCertificates: [{ rid: 'A000000333', index: 'F0', serialNumber: '000001' }],
+      aids: [
+        {
+          ...aid,
+          floorLimitMinor: '50000',
+          defaultTdol: '9F0206',
+          electronicCash: { transactionLimitMinor: '100000' },
+          randomSelection: { ...randomSelection, thresholdMinor: '20000' },
+        },
+      ],
+    },
+    {
+      ...OPTIONS,
+      isOnExceptionFile: () => true,
+      amountLog: { amountMinorOf: (pan) => BigInt(asked.push(pan.expose())) },
+    },
+  );
+  assert.deepEqual(profile.aids[0]?.randomSelection, {
+    ...randomSelection,
+    thresholdMinor: 20_000n,
+  });
+  assert.deepEqual(profile.aids[0]?.electronicCash, { transactionLimitMinor: 100_000n });
+  assert.equal(toHex(profile.aids[0]?.defaultTdol ?? new Uint8Array(0)), '9F0206');
+  assert.deepEqual(profile.revokedCertificates, [REVOKED]);
+  assert.equal(profile.supportsSmAlgorithms, true);
+  assert.ok(profile.isOnExceptionFile && profile.amountLog);
+  const plain = terminalProfileOf(PARAMETERS, OPTIONS);
+  assert.deepEqual(
+    [plain.supportsSmAlgorithms, plain.revokedCertificates, plain.amountLog],
+    [false, [], undefined],
+  );
+});
+
 test('parameters that are wrong name their member', () => {
   const [aid] = PARAMETERS.aids;
   const [key] = PARAMETERS.caPublicKeys;
@@ -99,12 +143,28 @@ test('parameters that are wrong name their member', () => {
   }
 });
 
-test('what is not built is refused in the capabilities: offline PIN, CDA', () => {
-  for (const capabilities of ['E0E8C0', 'E078C0', 'E068C8']) {
+test('offline PIN of both kinds and CDA may be among the capabilities', () => {
+  for (const capabilities of ['E0E8C0', 'E078C0', 'E068C8', 'E0F8C8']) {
     const terminal = { capabilities: fromHex(capabilities) };
     const kernel = contactTransaction(testTransaction(nodeCiphers, KEYS, { terminal }));
-    assert.throws(() => kernel.next(undefined), { code: 'ERR_KERNEL_PROFILE' });
+    assert.equal(kernel.next(undefined).done, false, capabilities);
   }
+});
+
+test('EMV 4.3 B4 §A1: the terminal types that exist, and no others', () => {
+  const types = Array.from({ length: 256 }, (_, type) => type).filter((terminalType) => {
+    const { terminal } = testTransaction(nodeCiphers, KEYS, { terminal: { terminalType } });
+    try {
+      assertTerminalProfile(terminal);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+  assert.deepEqual(
+    types.map((type) => type.toString(16)).join(' '),
+    '11 12 13 14 15 16 21 22 23 24 25 26 34 35 36',
+  );
 });
 
 test('a CA key that fails its check value, is empty or doubled is refused; EMV 4.3 B2 §11.2.2', () => {
@@ -142,6 +202,26 @@ test('transaction data out of range end before any command', () => {
   }
 });
 
+const REVOKED = { rid: fromHex('A000000333'), caIndex: 0xf0, serialNumber: fromHex('000001') };
+const NO_CONTACTLESS = { floorLimitMinor: 0n, transactionLimitMinor: 0n, cvmLimitMinor: 0n };
+
+test('EMV 4.3 B3 §10.6.2: the threshold of biased selection is below the floor limit', () => {
+  const accepted = (floorLimitMinor: bigint, thresholdMinor: bigint, percentage: number) => () => {
+    const randomSelection = {
+      targetPercentage: percentage,
+      maximumTargetPercentage: percentage,
+      thresholdMinor,
+    };
+    const change = { aid: { floorLimitMinor, randomSelection } };
+    assertTerminalProfile(testTransaction(nodeCiphers, KEYS, change).terminal);
+  };
+  assert.doesNotThrow(accepted(1000n, 999n, 50));
+  assert.throws(accepted(1000n, 1000n, 50), { code: 'ERR_KERNEL_PROFILE' });
+  // Nothing to select: no floor limit, or no percentage.
+  assert.doesNotThrow(accepted(0n, 500n, 50));
+  assert.doesNotThrow(accepted(1000n, 5000n, 0));
+});
+
 test('profile rules of one application', () => {
   const { randomSelection } = TEST_TERMINAL_AID;
   const wrong: readonly Change[] = [
@@ -150,6 +230,17 @@ test('profile rules of one application', () => {
     { aid: { randomSelection: { ...randomSelection, targetPercentage: 100 } } },
     { aid: { randomSelection: { ...randomSelection, targetPercentage: 5 } } },
     { aid: { defaultTdol: fromHex('9F') } },
+    { aid: { electronicCash: { transactionLimitMinor: -1n } } },
+    { aid: { electronicCash: { transactionLimitMinor: 1_000_000_000_000n } } },
+    { aid: { contactless: { ...NO_CONTACTLESS, zeroAmount: 'never' as 'online' } } },
+    { terminal: { revokedCertificates: [{ ...REVOKED, rid: fromHex('A0000003') }] } },
+    { terminal: { revokedCertificates: [{ ...REVOKED, serialNumber: fromHex('0001') }] } },
+    { terminal: { revokedCertificates: [{ ...REVOKED, caIndex: 256 }] } },
+    { terminal: { revokedCertificates: [{ ...REVOKED, caIndex: -1 }] } },
+    { terminal: { revokedCertificates: new Array(1025).fill(REVOKED) } },
+    { terminal: { amountLog: {} as TransactionAmountLog } },
+    { terminal: { isOnExceptionFile: true as unknown as () => boolean } },
+    { terminal: { supportsSmAlgorithms: 1 as unknown as boolean } },
     { terminal: { currency: 'CNY' } },
     { terminal: { currencyExponent: -1 } },
     { terminal: { interfaceDeviceSerialNumber: 'SHORT' } },
@@ -187,7 +278,6 @@ for (const [what, ttq, limits] of [
   ['a reader without qPBOC', '14000080', LIMITS],
   ['a reader without fDDA version 01', '34000000', LIMITS],
   ['magnetic stripe mode', 'B4000080', LIMITS],
-  ['an offline-only reader', '3C000080', LIMITS],
   ['a negative limit', '34000080', { ...LIMITS, cvmLimitMinor: '-1' }],
   ['a limit that is no number', '34000080', { ...LIMITS, transactionLimitMinor: '5000.00' }],
   ['a floor limit beyond 9F1B', '34000080', { ...LIMITS, floorLimitMinor: '4294967296' }],
@@ -198,6 +288,11 @@ for (const [what, ttq, limits] of [
     });
   });
 }
+
+test('an offline-only reader is taken', () => {
+  const profile = terminalProfileOf(withReader('3C000080', LIMITS), OPTIONS);
+  assert.equal(toHex(profile.terminalTransactionQualifiers), '3C000080');
+});
 
 test('a terminal without a reader may have any qualifiers', () => {
   assert.ok(terminalProfileOf(withReader('00000000', null), OPTIONS));

@@ -1,19 +1,15 @@
 /** The terminal profile: what the acceptor is, which applications it takes and under what rules. */
-import { byteAt, fromHex, type Secret, TapError, toHex, uintToBytes } from '../../bytes/index.ts';
+import { byteAt, fromHex, type Secret, TapError } from '../../bytes/index.ts';
 import type { CipherProvider } from '../../crypto/provider.ts';
 import { decodeDol } from '../../iso7816/index.ts';
 import {
   hasBit,
-  TERMINAL_CAPABILITY_2_ENCIPHERED_PIN_OFFLINE,
-  TERMINAL_CAPABILITY_2_PLAINTEXT_PIN_OFFLINE,
-  TERMINAL_CAPABILITY_3_CDA,
   TTQ_1_MSD_SUPPORTED,
-  TTQ_1_OFFLINE_ONLY,
   TTQ_1_QPBOC_SUPPORTED,
   TTQ_4_FDDA_VERSION_01_SUPPORTED,
   TTQ_BYTES,
 } from '../data/index.ts';
-import { type CaPublicKeyTable, loadCaPublicKeys } from './ca-keys.ts';
+import { type CaPublicKey, type CaPublicKeyTable, loadCaPublicKeys } from './ca-keys.ts';
 import { KernelError } from './errors.ts';
 
 /** Random selection for online processing. @see EMV 4.3 B3 §10.6.2 */
@@ -109,6 +105,19 @@ export type TerminalProfile = {
 
 /** Most applications a profile may name. */
 export const TERMINAL_AIDS_MAX = 32;
+/** Most rows of a revocation list; a terminal must hold 30 a RID. @see EMV 4.3 B2 §5.1.2 */
+export const REVOKED_CERTIFICATES_MAX = 1024;
+
+/**
+ * First digit: financial institution, merchant, cardholder; second: online only, both, offline
+ * only, attended then unattended. A cardholder's own terminal is never attended.
+ * @see EMV 4.3 B4 §A1 table 24
+ */
+const TERMINAL_TYPES: readonly number[] = [
+  0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x34, 0x35, 0x36,
+];
+/** 9F02 and the e-cash amounts have 12 digits. */
+const AMOUNT_MINOR_MAX = 999_999_999_999n;
 
 /** Plain form of the acceptance parameters a gateway manages; byte values are hex. */
 export type TerminalParameters = {
@@ -130,6 +139,14 @@ export type TerminalParameters = {
       readonly transactionLimitMinor: string;
       readonly cvmLimitMinor: string;
     } | null;
+    readonly defaultTdol?: string;
+    /** None when absent. */
+    readonly randomSelection?: {
+      readonly targetPercentage: number;
+      readonly maximumTargetPercentage: number;
+      readonly thresholdMinor: string;
+    };
+    readonly electronicCash?: { readonly transactionLimitMinor: string } | null;
   }[];
   readonly caPublicKeys: readonly {
     readonly rid: string;
@@ -139,15 +156,23 @@ export type TerminalParameters = {
     readonly sha1: string;
     readonly expiryYymmdd: string;
   }[];
+  readonly revokedCertificates?: readonly {
+    readonly rid: string;
+    readonly index: string;
+    readonly serialNumber: string;
+  }[];
+  readonly supportsSmAlgorithms?: boolean;
 };
 
 /** What a profile needs beyond the managed parameters. */
-export type ProfileOptions = {
-  readonly ciphers: CipherProvider;
-  readonly currency: string;
-  readonly currencyExponent: number;
-  readonly interfaceDeviceSerialNumber: string;
-};
+export type ProfileOptions = Pick<
+  TerminalProfile,
+  | 'currency'
+  | 'currencyExponent'
+  | 'interfaceDeviceSerialNumber'
+  | 'isOnExceptionFile'
+  | 'amountLog'
+> & { readonly ciphers: CipherProvider };
 
 /** No random selection: every transaction at or above the floor limit goes online anyway. */
 export const NO_RANDOM_SELECTION: RandomSelection = {
@@ -164,14 +189,6 @@ export function terminalProfileOf(
   parameters: TerminalParameters,
   options: ProfileOptions,
 ): TerminalProfile {
-  const caPublicKeys = parameters.caPublicKeys.map((key) => ({
-    rid: hex('caPublicKeys.rid', key.rid),
-    index: byteAt(hex('caPublicKeys.index', key.index, 1), 0),
-    modulus: hex('caPublicKeys.modulus', key.modulus),
-    exponent: hex('caPublicKeys.exponent', key.exponent),
-    sha1: hex('caPublicKeys.sha1', key.sha1, 20),
-    expiryYymmdd: key.expiryYymmdd === '' ? null : key.expiryYymmdd,
-  }));
   const profile: TerminalProfile = {
     countryCode: parameters.countryCode.slice(-3),
     currency: options.currency,
@@ -185,23 +202,61 @@ export function terminalProfileOf(
       4,
     ),
     interfaceDeviceSerialNumber: options.interfaceDeviceSerialNumber,
-    aids: parameters.aids.map((entry) => ({
-      aid: hex('aid', entry.aid),
-      partialSelection: true,
-      applicationVersion: hex('applicationVersion', entry.applicationVersion, 2),
-      tacDefault: hex('tacDefault', entry.tacDefault, 5),
-      tacDenial: hex('tacDenial', entry.tacDenial, 5),
-      tacOnline: hex('tacOnline', entry.tacOnline, 5),
-      floorLimitMinor: minorUnits('floorLimitMinor', entry.floorLimitMinor),
-      randomSelection: NO_RANDOM_SELECTION,
-      defaultDdol: entry.defaultDdol === '' ? null : hex('defaultDdol', entry.defaultDdol),
-      defaultTdol: null,
-      contactless: contactlessLimitsOf(entry.contactless),
+    aids: parameters.aids.map(terminalAidOf),
+    caPublicKeys: loadCaPublicKeys(options.ciphers, caPublicKeysOf(parameters)),
+    revokedCertificates: (parameters.revokedCertificates ?? []).map((row) => ({
+      rid: hex('revokedCertificates', row.rid, 5),
+      caIndex: byteAt(hex('revokedCertificates', row.index, 1), 0),
+      serialNumber: hex('revokedCertificates', row.serialNumber, 3),
     })),
-    caPublicKeys: loadCaPublicKeys(options.ciphers, caPublicKeys),
+    supportsSmAlgorithms: parameters.supportsSmAlgorithms ?? false,
+    ...(options.isOnExceptionFile ? { isOnExceptionFile: options.isOnExceptionFile } : {}),
+    ...(options.amountLog ? { amountLog: options.amountLog } : {}),
   };
   assertTerminalProfile(profile);
   return profile;
+}
+
+function caPublicKeysOf(parameters: TerminalParameters): readonly CaPublicKey[] {
+  return parameters.caPublicKeys.map((key) => ({
+    rid: hex('caPublicKeys.rid', key.rid),
+    index: byteAt(hex('caPublicKeys.index', key.index, 1), 0),
+    modulus: hex('caPublicKeys.modulus', key.modulus),
+    exponent: hex('caPublicKeys.exponent', key.exponent),
+    sha1: hex('caPublicKeys.sha1', key.sha1, 20),
+    expiryYymmdd: key.expiryYymmdd === '' ? null : key.expiryYymmdd,
+  }));
+}
+
+function terminalAidOf(entry: TerminalParameters['aids'][number]): TerminalAid {
+  const { randomSelection, electronicCash } = entry;
+  return {
+    aid: hex('aid', entry.aid),
+    partialSelection: true,
+    applicationVersion: hex('applicationVersion', entry.applicationVersion, 2),
+    tacDefault: hex('tacDefault', entry.tacDefault, 5),
+    tacDenial: hex('tacDenial', entry.tacDenial, 5),
+    tacOnline: hex('tacOnline', entry.tacOnline, 5),
+    floorLimitMinor: minorUnits('floorLimitMinor', entry.floorLimitMinor),
+    randomSelection: randomSelection
+      ? {
+          ...randomSelection,
+          thresholdMinor: minorUnits('randomSelection', randomSelection.thresholdMinor),
+        }
+      : NO_RANDOM_SELECTION,
+    defaultDdol: dolOf('defaultDdol', entry.defaultDdol),
+    defaultTdol: dolOf('defaultTdol', entry.defaultTdol ?? ''),
+    contactless: contactlessLimitsOf(entry.contactless),
+    electronicCash: electronicCash
+      ? {
+          transactionLimitMinor: minorUnits('electronicCash', electronicCash.transactionLimitMinor),
+        }
+      : null,
+  };
+}
+
+function dolOf(member: string, text: string): Uint8Array | null {
+  return text === '' ? null : hex(member, text);
 }
 
 function contactlessLimitsOf(
@@ -226,17 +281,8 @@ export function assertTerminalProfile(profile: TerminalProfile): void {
   if (!Number.isInteger(exponent) || exponent < 0 || exponent > 9) {
     throw profileError('currencyExponent');
   }
-  // §A1: first digit 1 to 3 says who operates it, second digit 1 to 6 what it can do.
-  if (!/^[123][1-6]$/.test(toHex(uintToBytes(profile.terminalType & 0xff, 1)))) {
-    throw profileError('terminalType');
-  }
+  if (!TERMINAL_TYPES.includes(profile.terminalType)) throw profileError('terminalType');
   if (profile.capabilities.length !== 3) throw profileError('capabilities');
-  const unbuilt = [
-    TERMINAL_CAPABILITY_2_PLAINTEXT_PIN_OFFLINE,
-    TERMINAL_CAPABILITY_2_ENCIPHERED_PIN_OFFLINE,
-    TERMINAL_CAPABILITY_3_CDA,
-  ].find((bit) => hasBit(profile.capabilities, bit));
-  if (unbuilt) throw profileError(`capabilities (${unbuilt.nameEn} is not built)`);
   if (profile.additionalCapabilities.length !== 5) throw profileError('additionalCapabilities');
   if (profile.terminalTransactionQualifiers.length !== TTQ_BYTES) {
     throw profileError('terminalTransactionQualifiers');
@@ -248,18 +294,42 @@ export function assertTerminalProfile(profile: TerminalProfile): void {
     throw profileError('aids');
   }
   for (const aid of profile.aids) assertTerminalAid(aid);
+  assertRevocations(profile.revokedCertificates ?? []);
+  assertPorts(profile);
   if (profile.aids.some((aid) => aid.contactless !== null)) assertContactless(profile);
 }
 
-/** What a terminal with a reader must say of itself; MSD and offline-only readers are not built. */
+function assertRevocations(rows: readonly CertificateRevocation[]): void {
+  const member = 'revokedCertificates';
+  if (!Array.isArray(rows) || rows.length > REVOKED_CERTIFICATES_MAX) throw profileError(member);
+  for (const { rid, caIndex, serialNumber } of rows) {
+    if (rid.length !== 5 || serialNumber.length !== 3) throw profileError(member);
+    if (!Number.isInteger(caIndex) || caIndex < 0 || caIndex > 0xff) throw profileError(member);
+  }
+}
+
+/** What the profile asks of its owner during a transaction must be there to be asked. */
+function assertPorts(profile: TerminalProfile): void {
+  const { amountLog, isOnExceptionFile, supportsSmAlgorithms } = profile;
+  if (amountLog !== undefined && typeof amountLog.amountMinorOf !== 'function') {
+    throw profileError('amountLog');
+  }
+  if (isOnExceptionFile !== undefined && typeof isOnExceptionFile !== 'function') {
+    throw profileError('isOnExceptionFile');
+  }
+  if (supportsSmAlgorithms !== undefined && typeof supportsSmAlgorithms !== 'boolean') {
+    throw profileError('supportsSmAlgorithms');
+  }
+}
+
+/** What a terminal with a reader must say of itself; magnetic stripe data are not built. */
 function assertContactless(profile: TerminalProfile): void {
   const ttq = profile.terminalTransactionQualifiers;
   const member = 'terminalTransactionQualifiers';
   const needed = [TTQ_1_QPBOC_SUPPORTED, TTQ_4_FDDA_VERSION_01_SUPPORTED];
   const lacking = needed.find((bit) => !hasBit(ttq, bit));
   if (lacking) throw profileError(`${member} (${lacking.nameEn} is needed)`);
-  const unbuilt = [TTQ_1_MSD_SUPPORTED, TTQ_1_OFFLINE_ONLY].find((bit) => hasBit(ttq, bit));
-  if (unbuilt) throw profileError(`${member} (${unbuilt.nameEn} is not built)`);
+  if (hasBit(ttq, TTQ_1_MSD_SUPPORTED)) throw profileError(`${member} (MSD is not built)`);
 }
 
 const NO_LIMITS: ContactlessLimits = {
@@ -276,6 +346,21 @@ function assertTerminalAid(entry: TerminalAid): void {
   if (entry.floorLimitMinor < 0n || entry.floorLimitMinor > 0xffffffffn) {
     throw profileError('floorLimitMinor');
   }
+  assertRandomSelection(entry);
+  const { floorLimitMinor, transactionLimitMinor, cvmLimitMinor } = entry.contactless ?? NO_LIMITS;
+  const limits = [floorLimitMinor, transactionLimitMinor, cvmLimitMinor];
+  if (limits.some((limit) => limit < 0n)) throw profileError('contactless');
+  if ((entry.contactless?.floorLimitMinor ?? 0n) > 0xffffffffn) throw profileError('contactless');
+  const zeroAmount = entry.contactless?.zeroAmount ?? 'online';
+  if (zeroAmount !== 'online' && zeroAmount !== 'refused') throw profileError('contactless');
+  const cashLimit = entry.electronicCash?.transactionLimitMinor ?? 0n;
+  if (cashLimit < 0n || cashLimit > AMOUNT_MINOR_MAX) throw profileError('electronicCash');
+  assertDol('defaultDdol', entry.defaultDdol);
+  assertDol('defaultTdol', entry.defaultTdol);
+}
+
+/** The threshold lies below the floor limit wherever there is something to select. */
+function assertRandomSelection(entry: TerminalAid): void {
   const { targetPercentage, maximumTargetPercentage, thresholdMinor } = entry.randomSelection;
   const percentages = [targetPercentage, maximumTargetPercentage];
   if (percentages.some((value) => !Number.isInteger(value) || value < 0 || value > 99)) {
@@ -284,12 +369,8 @@ function assertTerminalAid(entry: TerminalAid): void {
   if (maximumTargetPercentage < targetPercentage || thresholdMinor < 0n) {
     throw profileError('randomSelection');
   }
-  const { floorLimitMinor, transactionLimitMinor, cvmLimitMinor } = entry.contactless ?? NO_LIMITS;
-  const limits = [floorLimitMinor, transactionLimitMinor, cvmLimitMinor];
-  if (limits.some((limit) => limit < 0n)) throw profileError('contactless');
-  if ((entry.contactless?.floorLimitMinor ?? 0n) > 0xffffffffn) throw profileError('contactless');
-  assertDol('defaultDdol', entry.defaultDdol);
-  assertDol('defaultTdol', entry.defaultTdol);
+  const isUsed = maximumTargetPercentage > 0 && entry.floorLimitMinor > 0n;
+  if (isUsed && thresholdMinor >= entry.floorLimitMinor) throw profileError('randomSelection');
 }
 
 function assertDol(member: string, dol: Uint8Array | null): void {
