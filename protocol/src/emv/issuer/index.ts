@@ -2,6 +2,7 @@
 export * from './ac-input.ts';
 export * from './atc.ts';
 export * from './certificates.ts';
+export * from './certificates-sm.ts';
 export * from './envelope.ts';
 export * from './errors.ts';
 export * from './personalisation.ts';
