@@ -10,6 +10,11 @@ export type ContactlessEnding = Pick<ContactlessOutcome, 'outcome' | 'reason'>;
 /** Reason of a card that wants to be inserted. */
 export const REASON_USE_CONTACT = 'card:useContact';
 
+/** Where a tap goes after the checks. */
+export type ContactlessDecision =
+  | { readonly way: 'online' | 'offline' }
+  | { readonly way: 'ended'; readonly end: ContactlessEnding };
+
 /** One rule: when it holds, the transaction ends so. */
 type Rule = {
   readonly holds: (context: KernelContext) => boolean;
@@ -23,8 +28,10 @@ const USE_CONTACT: ContactlessEnding = {
 };
 
 /**
- * In this order; when none holds, the card's ARQC goes to the issuer. A TC is no approval here: the
- * reader required an online cryptogram and this system captures nothing offline.
+ * In this order. When none holds, a TC is an approval and an ARQC goes to the issuer.
+ * DEVIATION: where the card's qualifiers say "online if authentication fails" or "online if
+ * expired", C-7 sends any cryptogram to the issuer. Here only an ARQC goes: a card that gave a TC
+ * has taken the amount from its own funds, and an authorisation would charge it twice.
  * @see EMV C-7 §3.6, §3.8; PBOC3 P5
  */
 const RULES: readonly Rule[] = [
@@ -36,15 +43,15 @@ const RULES: readonly Rule[] = [
   { holds: wantsContactForCash, end: USE_CONTACT },
   {
     holds: (context) =>
-      hasTvr(context, data.TVR_1_DDA_FAILED) &&
-      !cardSays(context, data.CTQ_1_ONLINE_IF_ODA_FAILS) &&
+      isUnauthentic(context) &&
+      !mayGoOnline(context, data.CTQ_1_ONLINE_IF_ODA_FAILS) &&
       cardSays(context, data.CTQ_1_SWITCH_INTERFACE_IF_ODA_FAILS) &&
       takesContact(context),
     end: USE_CONTACT,
   },
   {
     holds: (context) =>
-      hasTvr(context, data.TVR_1_DDA_FAILED) && !cardSays(context, data.CTQ_1_ONLINE_IF_ODA_FAILS),
+      isUnauthentic(context) && !mayGoOnline(context, data.CTQ_1_ONLINE_IF_ODA_FAILS),
     end: declined('terminal:fDDA'),
   },
   {
@@ -58,15 +65,39 @@ const RULES: readonly Rule[] = [
   {
     holds: (context) =>
       hasTvr(context, data.TVR_2_EXPIRED_APPLICATION) &&
-      !cardSays(context, data.CTQ_1_ONLINE_IF_EXPIRED),
+      !mayGoOnline(context, data.CTQ_1_ONLINE_IF_EXPIRED),
     end: declined('terminal:expired'),
   },
-  { holds: (context) => context.first?.type === 'TC', end: declined('terminal:offlineNotTaken') },
+  {
+    holds: (context) => isTc(context) && readerSays(context, data.TTQ_2_ONLINE_CRYPTOGRAM_REQUIRED),
+    end: declined('terminal:offlineNotTaken'),
+  },
+  {
+    holds: (context) => !isTc(context) && readerSays(context, data.TTQ_1_OFFLINE_ONLY),
+    end: declined('terminal:offlineOnly'),
+  },
 ];
 
-/** The end that the rules say, or null: online. */
-export function decideContactless(context: KernelContext): ContactlessEnding | null {
-  return RULES.find(({ holds }) => holds(context))?.end ?? null;
+/** The end that the rules say, or the way on. */
+export function decideContactless(context: KernelContext): ContactlessDecision {
+  const rule = RULES.find(({ holds }) => holds(context));
+  if (rule) return { way: 'ended', end: rule.end };
+  return { way: isTc(context) ? 'offline' : 'online' };
+}
+
+/** The card has approved by itself. */
+export function isTc(context: KernelContext): boolean {
+  return context.first?.type === 'TC';
+}
+
+/** Failed; or, of a card that approves by itself, not done: nobody else will look at it. */
+function isUnauthentic(context: KernelContext): boolean {
+  if (hasTvr(context, data.TVR_1_DDA_FAILED)) return true;
+  return isTc(context) && context.dataAuthentication !== 'fDDA';
+}
+
+function mayGoOnline(context: KernelContext, bit: data.StatusBit): boolean {
+  return !isTc(context) && cardSays(context, bit);
 }
 
 function hasTvr(context: KernelContext, bit: data.StatusBit): boolean {

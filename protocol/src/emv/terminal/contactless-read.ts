@@ -1,7 +1,14 @@
 /** What a tapped card gives: processing options with its cryptogram, records, its account. */
-import { bcdToCompressed, byteAt, compressedToBcd, fromHex, toHex } from '../../bytes/index.ts';
 import {
-  type StatusWord,
+  bcdToCompressed,
+  byteAt,
+  compressedToBcd,
+  errorBody,
+  fromHex,
+  toHex,
+} from '../../bytes/index.ts';
+import {
+  StatusWord,
   SW_6984_REFERENCED_DATA_INVALIDATED,
   SW_6985_CONDITIONS_NOT_SATISFIED,
   SW_9000_OK,
@@ -11,7 +18,7 @@ import { aipSays, askRandom, cardValue, type KernelContext, storeCardObjects } f
 import { KernelError, parseCardData } from './errors.ts';
 import { getProcessingOptions, pdolEntries, processingOptions } from './initiate.ts';
 import { panOf, readRecords } from './read-data.ts';
-import type { Cryptogram, Kernel } from './types.ts';
+import type { Cryptogram, Kernel, KernelAnswer, KernelRequest } from './types.ts';
 
 /** What the card made of GET PROCESSING OPTIONS. */
 export type ContactlessInitiation =
@@ -20,9 +27,22 @@ export type ContactlessInitiation =
   | { readonly result: 'tryNext' }
   /** 6984: insert the card. */
   | { readonly result: 'useContact' }
+  /** 6986: the holder is to do something on the device, then tap again. */
+  | { readonly result: 'seeDevice' }
   /** Magnetic stripe data instead of qPBOC. */
   | { readonly result: 'magneticStripe' }
+  /** AIP and AFL alone: debit/credit with GENERATE AC in the field, which is not built. */
+  | { readonly result: 'debitCredit' }
   | { readonly result: 'refused'; readonly statusWord: StatusWord };
+
+/** Byte 2 of the CVR within 9F10. @see PBOC3 P5 (9F10) */
+const CVR_BYTE_2_OFFSET = 4;
+const AFL_ENTRY_BYTES = 4;
+const INS_READ_RECORD = 0xb2;
+/** First byte of an answer in format 1. @see EMV 4.3 B3 §6.5.8.4 */
+const RESPONSE_FORMAT_1 = 0x80;
+/** No name in ISO 7816-4's table but "command not allowed"; of a device it means "not yet". */
+const SW_6986_COMMAND_NOT_ALLOWED: StatusWord = StatusWord(0x6986);
 
 /** Objects of the cryptogram; a card that gives none of them is no qPBOC card. */
 const CRYPTOGRAM_TAGS: readonly (readonly [tag: string, lengthBytes: number])[] = [
@@ -45,21 +65,27 @@ export function* initiateContactless(context: KernelContext): Kernel<Contactless
   const { statusWord, data: answer } = yield* getProcessingOptions(context, entries);
   if (statusWord === SW_6985_CONDITIONS_NOT_SATISFIED) return { result: 'tryNext' };
   if (statusWord === SW_6984_REFERENCED_DATA_INVALIDATED) return { result: 'useContact' };
+  if (statusWord === SW_6986_COMMAND_NOT_ALLOWED) return { result: 'seeDevice' };
   if (statusWord !== SW_9000_OK) return { result: 'refused', statusWord };
   const objects = processingOptions(answer);
   assertNoRepeat(objects);
   storeCardObjects(context, objects);
   const aip = data.TAG_82_APPLICATION_INTERCHANGE_PROFILE;
   if (!cardValue(context, aip, data.AIP_BYTES)) throw missingData(aip);
-  return { result: isQpboc(context) ? 'started' : 'magneticStripe' };
+  return { result: kindOf(context, answer) };
 }
 
-/** A cryptogram in the answer, and a card that can sign. MSD has neither. */
-function isQpboc(context: KernelContext): boolean {
-  return (
-    aipSays(context, data.AIP_1_DDA_SUPPORTED) &&
-    CRYPTOGRAM_TAGS.some(([tag]) => context.data.has(tag))
-  );
+/**
+ * A qPBOC answer is of format 2 with a cryptogram, from a card that can sign; format 1 has no room
+ * for one and is refused, whatever its AIP. @see EMV C-7 §3.3
+ */
+function kindOf(
+  context: KernelContext,
+  answer: Uint8Array,
+): 'started' | 'magneticStripe' | 'debitCredit' {
+  if (!aipSays(context, data.AIP_1_DDA_SUPPORTED)) return 'magneticStripe';
+  if (answer[0] === RESPONSE_FORMAT_1) return 'debitCredit';
+  return CRYPTOGRAM_TAGS.some(([tag]) => context.data.has(tag)) ? 'started' : 'magneticStripe';
 }
 
 function assertNoRepeat(objects: readonly (readonly [tag: string, value: Uint8Array])[]): void {
@@ -72,17 +98,75 @@ function assertNoRepeat(objects: readonly (readonly [tag: string, value: Uint8Ar
   }
 }
 
+/** What came of reading: the number of records, or that the card left at the last of them. */
+export type ContactlessRecords =
+  | { readonly result: 'read'; readonly records: number }
+  | { readonly result: 'torn'; readonly code: string };
+
 /**
  * Records of the AFL, if there is one: a card that goes online may leave it out, and is then not
  * authenticated offline. Afterwards all that the transaction needs is there and agrees.
- * @throws KernelError `ERR_CARD_...`. @see EMV C-7 §3.4
+ * A card that pays offline deducts when it answers the last record. One that leaves before that
+ * command, or that did not want to pay offline, has paid nothing: its fault is thrown and another
+ * tap is free. One that leaves at that command may have paid: `torn`.
+ * @throws KernelError `ERR_CARD_...`. @see EMV C-7 §3.4; PBOC3 P12
  */
-export function* readContactlessData(context: KernelContext): Kernel<number> {
+export function* readContactlessData(context: KernelContext): Kernel<ContactlessRecords> {
   const hasFiles = context.data.has(data.TAG_94_APPLICATION_FILE_LOCATOR);
-  const records = hasFiles ? yield* readRecords(context) : 0;
+  const read: ContactlessRecords = hasFiles
+    ? yield* readWatched(context)
+    : { result: 'read', records: 0 };
+  if (read.result === 'torn') return read;
   settleAccount(context);
   context.first = cryptogramOf(context);
-  return records;
+  return read;
+}
+
+/** Reads the records and notices a driver's fault at the last command of a card that pays. */
+function* readWatched(context: KernelContext): Kernel<ContactlessRecords> {
+  const last = paysOffline(context) ? lastRecordOf(context) : null;
+  const records = readRecords(context);
+  let isLastAsked = false;
+  let step = records.next();
+  while (!step.done) {
+    const request: KernelRequest = step.value;
+    isLastAsked ||= isLastRecord(request, last);
+    let answer: KernelAnswer;
+    try {
+      answer = yield request;
+    } catch (fault) {
+      if (isLastAsked) return { result: 'torn', code: errorBody(fault).code };
+      step = records.throw(fault);
+      continue;
+    }
+    step = records.next(answer);
+  }
+  return { result: 'read', records: step.value };
+}
+
+/** Whether the answer to GPO is a TC that the reader would take; malformed data say no. */
+function paysOffline(context: KernelContext): boolean {
+  const ttq = context.data.get(data.TAG_9F66_PBOC_TERMINAL_TRANSACTION_QUALIFIERS);
+  if (!ttq || data.hasBit(ttq, data.TTQ_2_ONLINE_CRYPTOGRAM_REQUIRED)) return false;
+  const iad = context.data.get(data.TAG_9F10_ISSUER_APPLICATION_DATA);
+  // Bits 6-5 of the CVR's second byte, as `cryptogramOf` reads them.
+  return data.cryptogramTypeOf((iad?.[CVR_BYTE_2_OFFSET] ?? 0) << 2) === 'TC';
+}
+
+/** P1 and P2 of the last READ RECORD; null when the AFL is malformed. */
+function lastRecordOf(context: KernelContext): { readonly p1: number; readonly p2: number } | null {
+  const afl = context.data.get(data.TAG_94_APPLICATION_FILE_LOCATOR) ?? new Uint8Array(0);
+  const [sfi, , lastRecord] = afl.subarray(-AFL_ENTRY_BYTES);
+  return sfi === undefined || lastRecord === undefined ? null : { p1: lastRecord, p2: sfi | 0x04 };
+}
+
+function isLastRecord(
+  request: KernelRequest,
+  last: { readonly p1: number; readonly p2: number } | null,
+): boolean {
+  if (last === null || request.kind !== 'transmit') return false;
+  const { ins, p1, p2 } = request.command;
+  return ins === INS_READ_RECORD && p1 === last.p1 && p2 === last.p2;
 }
 
 /**

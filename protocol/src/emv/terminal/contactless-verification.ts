@@ -5,6 +5,7 @@ import { enterOnlinePin } from './cardholder-verification.ts';
 import {
   type ContactlessEnding,
   cardSays,
+  isTc,
   readerSays,
   takesContact,
 } from './contactless-decision.ts';
@@ -39,16 +40,19 @@ export function* verifyContactless(context: KernelContext): Kernel<ContactlessVe
   const method = chooseMethod(context);
   switch (method) {
     case 'onlinePin':
+      // A card that approved by itself sends no PIN to the issuer: nobody would verify it.
+      if (isTc(context)) return failed(context, 'declined', 'terminal:pinNeedsIssuer');
       return yield* verifyByPin(context);
     case 'consumerDeviceForged':
-      markTvr(context, data.TVR_3_CARDHOLDER_VERIFICATION_FAILED);
-      return ended('declined', 'terminal:consumerDeviceCvm');
+      return failed(context, 'declined', 'terminal:consumerDeviceCvm');
     case 'none':
       if (!readerSays(context, data.TTQ_2_CVM_REQUIRED)) break;
-      markTvr(context, data.TVR_3_CARDHOLDER_VERIFICATION_FAILED);
-      return takesContact(context)
-        ? ended('tryAnotherInterface', 'terminal:noCommonCvm')
-        : ended('declined', 'terminal:noCommonCvm');
+      // One that has paid already is not sent to pay once more at the other interface.
+      return failed(
+        context,
+        takesContact(context) && !isTc(context) ? 'tryAnotherInterface' : 'declined',
+        'terminal:noCommonCvm',
+      );
     default:
       break;
   }
@@ -111,6 +115,15 @@ function setResults(
   result: number,
 ): void {
   context.data.set(data.TAG_9F34_CVM_RESULTS, Uint8Array.of(code, condition, result));
+}
+
+function failed(
+  context: KernelContext,
+  outcome: ContactlessEnding['outcome'],
+  reason: string,
+): ContactlessVerification {
+  markTvr(context, data.TVR_3_CARDHOLDER_VERIFICATION_FAILED);
+  return ended(outcome, reason);
 }
 
 function ended(outcome: ContactlessEnding['outcome'], reason: string): ContactlessVerification {

@@ -138,7 +138,6 @@ test('pre-processing: limits decide before a card is touched, the limit itself i
   const highCvm = { ...TAP_LIMITS, cvmLimitMinor: 500_000n };
   assert.deepEqual(at(500_000n, highCvm).word, ['approved', 'issuer:00']);
   assert.equal(ttqOf(at(30_000n)), '36800080');
-  assert.equal(ttqOf(at(1n, { ...TAP_LIMITS, floorLimitMinor: 100n })), '36800080');
   const none = tap({ change: { aid: { contactless: null } } });
   assert.deepEqual(none.word, ['tryAnotherInterface', 'terminal:contactlessNotTaken']);
 });
@@ -475,7 +474,7 @@ for (const [what, index, statusWord, word, commands] of [
   ['application blocked', 1, 0x6283, 'notAccepted terminal:noApplication', 2],
   ['GPO 6984', 2, 0x6984, 'tryAnotherInterface card:useContact', 3],
   ['GPO 6985', 2, 0x6985, 'notAccepted terminal:noApplication', 3],
-  ['GPO 6986', 2, 0x6986, 'notAccepted card:GPO:6986', 3],
+  ['GPO 6986', 2, 0x6986, 'notAccepted card:seeDevice', 3],
   ['GPO 6D00', 2, 0x6d00, 'notAccepted card:GPO:6D00', 3],
 ] as const) {
   test(`${what}: ${word}`, () => {

@@ -212,7 +212,7 @@ function factsOf({ isOffered, isAccepted, decision, why }: ElectronicCashState):
 }
 
 /** The purse in the transaction's currency; null when the card has none. */
-function* purseOfCurrency(context: KernelContext): Kernel<Purse | null> {
+export function* purseOfCurrency(context: KernelContext): Kernel<Purse | null> {
   const wanted = context.data.get(data.TAG_5F2A_TRANSACTION_CURRENCY_CODE);
   for (const purse of PURSES) {
     const currency = yield* objectOf(context, purse.currencyTag, 2);
