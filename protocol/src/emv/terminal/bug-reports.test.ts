@@ -116,7 +116,7 @@ test('proxmark3 #793: signed data are the records and the AIP that 9F4A names, n
 
 test('proxmark3 #675: an IAD of 32 bytes, CDCVM in 9F6C and an unknown 9F6E are taken', () => {
   const elements = {
-    '9F10': `07011703A0000201${'00'.repeat(24)}`,
+    '9F10': `07011703A000020117${'00'.repeat(23)}`,
     '9F6C': '0080',
     '9F69': '01C0C1C2C3008000',
     '9F6E': '207000003030303030',
