@@ -1,5 +1,5 @@
 /** Cardholder verification: the CVM list's rules, their conditions, results in 9F34 and the TVR. */
-import { equalBytes, Secret } from '../../bytes/index.ts';
+import { equalBytes } from '../../bytes/index.ts';
 import * as data from '../data/index.ts';
 import {
   aipSays,
@@ -9,10 +9,11 @@ import {
   markTvr,
   terminalCan,
 } from './context.ts';
-import { KernelError, parseCardData } from './errors.ts';
-import { panOf } from './read-data.ts';
+import { parseCardData } from './errors.ts';
+import { verifyOfflinePin } from './offline-pin-verification.ts';
+import { askPin, type PinMemory } from './pin-entry.ts';
 import { TRANSACTION_TYPE_CASH, TRANSACTION_TYPE_CASHBACK } from './restrictions.ts';
-import type { Kernel, PhaseFacts, PinEntry } from './types.ts';
+import type { Kernel, PhaseFacts } from './types.ts';
 
 /** Whether the transaction goes on; `cancelled` is the cardholder's word at the PIN. */
 export type Verification =
@@ -21,9 +22,6 @@ export type Verification =
 
 /** How one rule ended. `notPerformed`: the terminal cannot do it, so 9F34 does not name it. */
 export type RuleResult = 'successful' | 'unknown' | 'failed' | 'notPerformed' | 'cancelled';
-
-/** State across the rules: a PIN once refused is not asked for again. */
-export type PinMemory = { refused: boolean };
 
 const RECOGNISED_METHODS: readonly number[] = [
   data.CVM_FAIL,
@@ -139,20 +137,26 @@ function isApplicationCurrency(context: KernelContext): boolean {
     : false;
 }
 
-/** Methods of 9F33 byte 2; offline PIN is refused in the profile. */
+/** What byte 2 of 9F33 must have for a method; a combination wants both. @see EMV 4.3 B4 §6.3.4 */
+const CAPABILITIES_OF: ReadonlyMap<number, readonly data.StatusBit[]> = new Map([
+  [data.CVM_FAIL, []],
+  [data.CVM_PLAINTEXT_PIN_OFFLINE, [data.TERMINAL_CAPABILITY_2_PLAINTEXT_PIN_OFFLINE]],
+  [data.CVM_ENCIPHERED_PIN_ONLINE, [data.TERMINAL_CAPABILITY_2_ENCIPHERED_PIN_ONLINE]],
+  [
+    data.CVM_PLAINTEXT_PIN_OFFLINE_AND_SIGNATURE,
+    [data.TERMINAL_CAPABILITY_2_PLAINTEXT_PIN_OFFLINE, data.TERMINAL_CAPABILITY_2_SIGNATURE],
+  ],
+  [data.CVM_ENCIPHERED_PIN_OFFLINE, [data.TERMINAL_CAPABILITY_2_ENCIPHERED_PIN_OFFLINE]],
+  [
+    data.CVM_ENCIPHERED_PIN_OFFLINE_AND_SIGNATURE,
+    [data.TERMINAL_CAPABILITY_2_ENCIPHERED_PIN_OFFLINE, data.TERMINAL_CAPABILITY_2_SIGNATURE],
+  ],
+  [data.CVM_SIGNATURE, [data.TERMINAL_CAPABILITY_2_SIGNATURE]],
+  [data.CVM_NO_CVM_REQUIRED, [data.TERMINAL_CAPABILITY_2_NO_CVM]],
+]);
+
 function terminalSupports(context: KernelContext, method: number): boolean {
-  switch (method) {
-    case data.CVM_FAIL:
-      return true;
-    case data.CVM_ENCIPHERED_PIN_ONLINE:
-      return terminalCan(context, data.TERMINAL_CAPABILITY_2_ENCIPHERED_PIN_ONLINE);
-    case data.CVM_SIGNATURE:
-      return terminalCan(context, data.TERMINAL_CAPABILITY_2_SIGNATURE);
-    case data.CVM_NO_CVM_REQUIRED:
-      return terminalCan(context, data.TERMINAL_CAPABILITY_2_NO_CVM);
-    default:
-      return false;
-  }
+  return CAPABILITIES_OF.get(method)?.every((bit) => terminalCan(context, bit)) ?? false;
 }
 
 function* performRule(
@@ -160,12 +164,13 @@ function* performRule(
   place: { readonly rule: data.CvmRule; readonly memory: PinMemory },
 ): Kernel<RuleResult> {
   const { method } = place.rule;
+  const { memory } = place;
   if (!RECOGNISED_METHODS.includes(method)) {
     markTvr(context, data.TVR_3_UNRECOGNISED_CVM);
     return 'notPerformed';
   }
   if (!terminalSupports(context, method)) {
-    // §10.5.1, §10.5.2: a PIN the terminal cannot take is a missing PIN pad.
+    // §10.5: a PIN-related method that the terminal cannot do is a missing PIN pad.
     if (method === data.CVM_ENCIPHERED_PIN_ONLINE || data.isOfflinePinMethod(method)) {
       markTvr(context, data.TVR_3_PIN_PAD_NOT_PRESENT);
     }
@@ -178,37 +183,33 @@ function* performRule(
       return 'successful';
     case data.CVM_SIGNATURE:
       return 'unknown';
+    case data.CVM_PLAINTEXT_PIN_OFFLINE:
+      return yield* verifyOfflinePin(context, { form: 'plaintext', memory });
+    case data.CVM_ENCIPHERED_PIN_OFFLINE:
+      return yield* verifyOfflinePin(context, { form: 'enciphered', memory });
+    case data.CVM_PLAINTEXT_PIN_OFFLINE_AND_SIGNATURE:
+      return withSignature(yield* verifyOfflinePin(context, { form: 'plaintext', memory }));
+    case data.CVM_ENCIPHERED_PIN_OFFLINE_AND_SIGNATURE:
+      return withSignature(yield* verifyOfflinePin(context, { form: 'enciphered', memory }));
     default:
-      return yield* enterOnlinePin(context, place.memory);
+      return yield* enterOnlinePin(context, memory);
   }
 }
 
-/** Online PIN: the issuer will tell whether it is right. @see EMV 4.3 B3 §10.5.2 */
+/** A signature nobody has compared yet makes a right PIN "unknown". @see EMV 4.3 B4 table 2 */
+function withSignature(pin: RuleResult): RuleResult {
+  return pin === 'successful' ? 'unknown' : pin;
+}
+
+/**
+ * Online PIN: the issuer will tell whether it is right. It may be entered where the card has no
+ * offline try left. @see EMV 4.3 B3 §10.5.2; B4 §6.3.4.2
+ */
 export function* enterOnlinePin(context: KernelContext, memory: PinMemory): Kernel<RuleResult> {
-  if (memory.refused) return 'failed';
-  const answer = yield {
-    kind: 'enterPin',
-    pan: new Secret(panOf(context)),
-    purpose: 'online',
-    triesLeft: null,
-    isRetry: false,
-  };
-  switch (answer as PinEntry) {
-    case 'entered':
-      context.pinEntered = true;
-      markTvr(context, data.TVR_3_ONLINE_PIN_ENTERED);
-      return 'unknown';
-    case 'bypassed':
-      memory.refused = true;
-      markTvr(context, data.TVR_3_PIN_NOT_ENTERED);
-      return 'failed';
-    case 'unavailable':
-      memory.refused = true;
-      markTvr(context, data.TVR_3_PIN_PAD_NOT_PRESENT);
-      return 'failed';
-    case 'cancelled':
-      return 'cancelled';
-    default:
-      throw new KernelError('ERR_KERNEL_ANSWER', 'driver did not say how PIN entry ended');
-  }
+  const question = { purpose: 'online', triesLeft: null, isRetry: false } as const;
+  const asked = yield* askPin(context, memory, question);
+  if (asked !== 'entered') return asked;
+  context.pinEntered = true;
+  markTvr(context, data.TVR_3_ONLINE_PIN_ENTERED);
+  return 'unknown';
 }

@@ -200,12 +200,15 @@ function inputError(member: string, cause?: unknown): KernelError {
 
 /** Sends a command through the T=0 procedures and counts it. */
 export function* transmit(context: KernelContext, command: CommandApdu): Kernel<ResponseApdu> {
-  return yield* transmitApdu(command, () => {
-    context.commandsLeft -= 1;
-    if (context.commandsLeft < 0) {
-      throw new KernelError('ERR_CARD_LIMIT', `more than ${COMMANDS_MAX} commands`);
-    }
-  });
+  return yield* transmitApdu(command, () => countCommand(context));
+}
+
+/** Counts one command on the wire. @throws KernelError `ERR_CARD_LIMIT`. */
+export function countCommand(context: KernelContext): void {
+  context.commandsLeft -= 1;
+  if (context.commandsLeft < 0) {
+    throw new KernelError('ERR_CARD_LIMIT', `more than ${COMMANDS_MAX} commands`);
+  }
 }
 
 /** Unpredictable bytes of the driver. @throws KernelError `ERR_KERNEL_ANSWER`. */

@@ -53,7 +53,8 @@ function* exchange(command: CommandApdu, count: () => void): Kernel<ResponseApdu
   return responseOf(yield { kind: 'transmit', command });
 }
 
-function responseOf(answer: KernelAnswer): ResponseApdu {
+/** The driver's answer APDU. @throws KernelError `ERR_KERNEL_ANSWER` when it is none. */
+export function responseOf(answer: KernelAnswer): ResponseApdu {
   if (typeof answer === 'object' && answer !== null && 'statusWord' in answer) {
     if (answer.data instanceof Uint8Array) return answer;
   }
