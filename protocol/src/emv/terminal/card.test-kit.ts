@@ -70,7 +70,7 @@ const LAYOUT: readonly (readonly [sfi: number, record: number, tags: readonly st
   [3, 1, ['90']],
   [3, 2, ['8F', '92', '9F32', '93']],
   [3, 3, ['9F46']],
-  [3, 4, ['9F47', '9F48']],
+  [3, 4, ['9F47', '9F48', '9F2D', '9F2E', '9F2F']],
 ];
 const AFL = '080101001001020118010400';
 
