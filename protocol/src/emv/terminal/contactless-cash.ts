@@ -44,6 +44,14 @@ export function* readPurseOfTap(context: KernelContext): Kernel<PhaseFacts | nul
   return { offered: state.isOffered, accepted: isPaid, decision: isPaid ? 'offline' : 'none' };
 }
 
+/** The balance that the answer to GPO told, of a card that left before more could be asked. */
+export function noteBalance(context: KernelContext): void {
+  const told = amountOf(context.data.get(data.TAG_9F5D_PBOC_AVAILABLE_OFFLINE_SPENDING_AMOUNT));
+  const state = context.electronicCash;
+  if (state === null && told === null) return;
+  context.electronicCash = { ...(state ?? NOT_OFFERED), balanceMinor: told };
+}
+
 /** The balance that is left and the amount that is gone; null when the card does not tell. */
 function* balanceBefore(context: KernelContext): Kernel<bigint | null> {
   try {

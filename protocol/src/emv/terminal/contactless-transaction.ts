@@ -4,7 +4,7 @@ import { errorBody, type TapError } from '../../bytes/index.ts';
 import { SW_6984_REFERENCED_DATA_INVALIDATED } from '../../iso7816/index.ts';
 import * as data from '../data/index.ts';
 import { tvrNames } from './action-analysis.ts';
-import { readPurseOfTap } from './contactless-cash.ts';
+import { noteBalance, readPurseOfTap } from './contactless-cash.ts';
 import {
   type ContactlessEnding,
   decideContactless,
@@ -161,7 +161,10 @@ function useContact(): ContactlessEnding {
 /** The records, and the purse while the card is there. */
 function* readData(context: KernelContext): Kernel<ContactlessEnding | null> {
   const read = yield* readContactlessData(context);
-  if (read.result === 'torn') return { outcome: 'unknown', reason: `card:torn:${read.code}` };
+  if (read.result === 'torn') {
+    noteBalance(context);
+    return { outcome: 'unknown', reason: `card:torn:${read.code}` };
+  }
   yield* reportPhase(context, 'readApplicationData', {
     records: read.records,
     type: context.first?.type ?? null,

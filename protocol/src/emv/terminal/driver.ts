@@ -5,7 +5,6 @@ import type {
   Candidate,
   Kernel,
   KernelAnswer,
-  KernelOutcome,
   KernelRequest,
   OfflineApproval,
   OnlineAnswer,
@@ -40,7 +39,7 @@ export type KernelDriver = {
  * that it decides what a lost card or line means at that moment.
  * @throws whatever the kernel throws: its own faults, and the driver's before `authorise`.
  */
-export async function driveKernel<Outcome extends KernelOutcome>(
+export async function driveKernel<Outcome>(
   kernel: Kernel<Outcome>,
   driver: KernelDriver,
 ): Promise<Outcome> {

@@ -1,7 +1,21 @@
 /** The EMV and PBOC kernels, contact and contactless: generators that ask a driver for all I/O. */
 export { type ActionDecision, tvrNames } from './action-analysis.ts';
 export { type CaPublicKey, type CaPublicKeyTable, loadCaPublicKeys } from './ca-keys.ts';
+export {
+  type CardReading,
+  type CardReadingResult,
+  LOG_RECORDS_MAX,
+  type LoadLogEntry,
+  type LogEntryFacts,
+  type LogReading,
+  type PurseReading,
+  readElectronicCashBalance,
+  readLoadLog,
+  readTransactionLog,
+  type TransactionLogEntry,
+} from './card-log.ts';
 export { contactTransaction } from './contact-transaction.ts';
+export { judgeTornTap, type TornTapEvidence } from './contactless-torn.ts';
 export { contactlessTransaction } from './contactless-transaction.ts';
 export { COMMANDS_MAX } from './context.ts';
 export type { DataValues } from './data-objects.ts';
