@@ -1,10 +1,12 @@
-/** Certification authority public keys, checked by their SHA-1 value when loaded. */
+/** Certification authority public keys, checked by their check value when loaded. */
 import { concatBytes, equalBytes, toHex } from '../../bytes/index.ts';
-import type { CipherProvider } from '../../crypto/provider.ts';
+import { type CipherProvider, isSm2PublicKey } from '../../crypto/index.ts';
+import * as data from '../data/index.ts';
 import { KernelError } from './errors.ts';
 
-/** One key of a payment system. @see EMV 4.3 B2 §11.2 table 30 */
+/** One RSA key of a payment system. @see EMV 4.3 B2 §11.2 table 30 */
 export type CaPublicKey = {
+  readonly algorithm?: 'RSA';
   /** 5 bytes. */
   readonly rid: Uint8Array;
   readonly index: number;
@@ -16,9 +18,24 @@ export type CaPublicKey = {
   readonly expiryYymmdd: string | null;
 };
 
-/** Keys by RID and index. */
+/** One SM2 key of a payment system. @see PBOC3 P17 */
+export type SmCaPublicKey = {
+  readonly algorithm: 'SM2';
+  /** 5 bytes. */
+  readonly rid: Uint8Array;
+  readonly index: number;
+  /** Point x ‖ y, 64 bytes. */
+  readonly publicKey: Uint8Array;
+  /** SM3 over RID, index, point; null when the list has none. */
+  readonly sm3: Uint8Array | null;
+  /** Last day of use; null when it has none. */
+  readonly expiryYymmdd: string | null;
+};
+
+/** Keys by RID and index; RSA and SM2 keys count their indexes apart. */
 export type CaPublicKeyTable = {
   find(rid: Uint8Array, index: number): CaPublicKey | undefined;
+  findSm?(rid: Uint8Array, index: number): SmCaPublicKey | undefined;
 };
 
 /**
@@ -29,28 +46,45 @@ export type CaPublicKeyTable = {
  */
 export function loadCaPublicKeys(
   ciphers: CipherProvider,
-  keys: readonly CaPublicKey[],
+  keys: readonly (CaPublicKey | SmCaPublicKey)[],
 ): CaPublicKeyTable {
-  const table = new Map<string, CaPublicKey>();
+  const rsa = new Map<string, CaPublicKey>();
+  const sm = new Map<string, SmCaPublicKey>();
   for (const key of keys) {
     const name = keyName(key.rid, key.index);
-    const input = concatBytes(key.rid, Uint8Array.of(key.index), key.modulus, key.exponent);
-    const wellFormed = key.rid.length === 5 && key.modulus.length >= 64 && key.exponent.length > 0;
-    if (!wellFormed || !equalBytes(ciphers.sha1(input), key.sha1)) {
-      throw new KernelError('ERR_KERNEL_CA_KEY', `CA public key ${name} fails its check value`, {
-        rid: toHex(key.rid),
-        index: key.index,
-      });
-    }
-    if (table.has(name)) {
-      throw new KernelError('ERR_KERNEL_CA_KEY', `CA public key ${name} is there twice`, {
-        rid: toHex(key.rid),
-        index: key.index,
-      });
-    }
-    table.set(name, key);
+    const isSound = key.algorithm === 'SM2' ? isSmKey(ciphers, key) : isRsaKey(ciphers, key);
+    if (!isSound || key.rid.length !== 5) throw keyError(key, 'fails its check value');
+    if ((key.algorithm === 'SM2' ? sm : rsa).has(name)) throw keyError(key, 'is there twice');
+    if (key.algorithm === 'SM2') sm.set(name, key);
+    else rsa.set(name, key);
   }
-  return { find: (rid, index) => table.get(keyName(rid, index)) };
+  return {
+    find: (rid, index) => rsa.get(keyName(rid, index)),
+    findSm: (rid, index) => sm.get(keyName(rid, index)),
+  };
+}
+
+function isRsaKey(ciphers: CipherProvider, key: CaPublicKey): boolean {
+  const { rid, index, modulus, exponent } = key;
+  const input = concatBytes(rid, Uint8Array.of(index), modulus, exponent);
+  const isWellFormed = modulus.length >= data.EMV_MODULUS_BYTES_MIN && exponent.length > 0;
+  return isWellFormed && equalBytes(ciphers.sha1(input), key.sha1);
+}
+
+/** The curve is a check of its own: of 2^256 wrong points almost none is on it. */
+function isSmKey(ciphers: CipherProvider, key: SmCaPublicKey): boolean {
+  if (!isSm2PublicKey(key.publicKey)) return false;
+  if (key.sm3 === null) return true;
+  const input = concatBytes(key.rid, Uint8Array.of(key.index), key.publicKey);
+  return equalBytes(ciphers.sm3(input), key.sm3);
+}
+
+function keyError(key: CaPublicKey | SmCaPublicKey, why: string): KernelError {
+  const name = keyName(key.rid, key.index);
+  return new KernelError('ERR_KERNEL_CA_KEY', `CA public key ${name} ${why}`, {
+    rid: toHex(key.rid),
+    index: key.index,
+  });
 }
 
 function keyName(rid: Uint8Array, index: number): string {

@@ -2,6 +2,7 @@
 import { errorBody } from '../../bytes/index.ts';
 import * as data from '../data/index.ts';
 import { analyseUnableOnline, tvrNames } from './action-analysis.ts';
+import { hasCombinedFailed, REASON_CDA_FAILED } from './combined-data-authentication.ts';
 import { createContext, type KernelContext, reportPhase, tvrOf } from './context.ts';
 import { authenticateOfflineData } from './data-authentication.ts';
 import {
@@ -106,7 +107,9 @@ function* decide(context: KernelContext): Kernel<ContactOutcome> {
     return yield* endOf(context, { outcome: 'notAccepted', reason });
   }
   const { cryptogram } = answer;
-  yield* reportPhase(context, 'firstGenerateAc', { type: cryptogram.type });
+  const { combined } = answer;
+  yield* reportPhase(context, 'firstGenerateAc', { type: cryptogram.type, combined });
+  if (hasCombinedFailed(context)) return yield* declineUnsigned(context, cryptogram);
   if (cryptogram.type === 'ARQC') return yield* goOnline(context, cryptogram);
   const isApproved = cryptogram.type === 'TC';
   const arc = isApproved ? data.ARC_OFFLINE_APPROVED : data.ARC_OFFLINE_DECLINED;
@@ -116,6 +119,20 @@ function* decide(context: KernelContext): Kernel<ContactOutcome> {
   const isTerminals = decision.request === 'AAC' && decision.reason !== null;
   const reason = isTerminals && decision.reason ? decision.reason : 'card:AAC';
   return yield* endOf(context, { outcome: 'declined', reason });
+}
+
+/**
+ * CDA failed in the first answer: a TC is not taken, an ARQC goes nowhere and the card is asked for
+ * an AAC at once. @see EMV 4.3 B4 §6.3.2.1
+ */
+function* declineUnsigned(context: KernelContext, first: Cryptogram): Kernel<ContactOutcome> {
+  setResponseCode(context, data.ARC_OFFLINE_DECLINED);
+  if (first.type === 'ARQC') {
+    const { result } = yield* secondGenerateAc(context, 'AAC');
+    yield* reportPhase(context, 'secondGenerateAc', { request: 'AAC', result });
+  }
+  yield* reportPhase(context, 'completion');
+  return yield* endOf(context, { outcome: 'declined', reason: REASON_CDA_FAILED });
 }
 
 /** From here on money may have moved: whatever happens is an outcome, not an exception. */
@@ -182,7 +199,8 @@ function* finalCryptogram(context: KernelContext, request: 'AAC' | 'TC'): Kernel
     const reason = refusalReason('GENERATE_AC', answer.statusWord);
     throw new KernelError('ERR_CARD_STATUS', `second GENERATE AC: ${reason}`, { reason });
   }
-  yield* reportPhase(context, 'secondGenerateAc', { request, type: answer.cryptogram.type });
+  const { combined, cryptogram } = answer;
+  yield* reportPhase(context, 'secondGenerateAc', { request, type: cryptogram.type, combined });
 }
 
 /** Who had the last word, once the issuer answered or could not be reached. */
@@ -209,6 +227,10 @@ function endingOfSecond(
 ): Ending {
   const { answer, second } = end;
   const code = answer.result === 'answered' ? answer.responseCode : null;
+  // §6.3.2.1: a TC whose signature does not stand is no approval.
+  if (second.type === 'TC' && hasCombinedFailed(context)) {
+    return { outcome: 'declined', reason: REASON_CDA_FAILED };
+  }
   if (second.type === 'TC') {
     return { outcome: 'approved', reason: code === null ? 'terminal:Y3' : `issuer:${code}` };
   }

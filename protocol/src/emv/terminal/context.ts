@@ -2,6 +2,7 @@
 import { asciiToBytes, numericToBcd, TapError, uintToBytes } from '../../bytes/index.ts';
 import type { CommandApdu, ResponseApdu } from '../../iso7816/index.ts';
 import * as data from '../data/index.ts';
+import type { CombinedState } from './combined-data-authentication.ts';
 import { DataObjects, isCardObject } from './data-objects.ts';
 import type { ElectronicCashState } from './electronic-cash.ts';
 import { KernelError } from './errors.ts';
@@ -42,6 +43,10 @@ export type KernelContext = {
   /** A signed record had no template 70: authentication has failed. */
   staticDataFault: boolean;
   dataAuthentication: DataAuthentication;
+  /** Null unless CDA is the method and the card's key is right. */
+  combined: CombinedState | null;
+  /** Data of GET PROCESSING OPTIONS as sent, without tag 83. */
+  pdolValue: Uint8Array;
   issuerAuthentication: 'notPerformed' | 'passed' | 'failed';
   /** Null until both sides offer e-cash; it begins afresh with every application selected. */
   electronicCash: ElectronicCashState | null;
@@ -76,6 +81,8 @@ export function createContext(
     staticRecords: [],
     staticDataFault: false,
     dataAuthentication: 'none',
+    combined: null,
+    pdolValue: new Uint8Array(0),
     issuerAuthentication: 'notPerformed',
     electronicCash: null,
     offlineApproval: null,
@@ -127,6 +134,9 @@ function terminalData(input: TerminalTransaction, entryMode: number): DataObject
   );
   put(data.TAG_9F1E_INTERFACE_DEVICE_SERIAL_NUMBER, 'interfaceDeviceSerialNumber', () =>
     asciiToBytes(terminal.interfaceDeviceSerialNumber),
+  );
+  put(data.TAG_DF69_PBOC_SM_SUPPORT_INDICATOR, 'supportsSmAlgorithms', () =>
+    Uint8Array.of(terminal.supportsSmAlgorithms ? 0x01 : 0x00),
   );
   put(data.TAG_9F39_POS_ENTRY_MODE, 'posEntryMode', () => Uint8Array.of(entryMode));
   put(data.TAG_9F16_MERCHANT_IDENTIFIER, 'merchantId', () => text(merchant.merchantId, 15));

@@ -1,15 +1,9 @@
 /** fDDA: the card signed the reader's number, amount and currency in the tap itself. */
-import { byteAt, concatBytes } from '../../bytes/index.ts';
+import { concatBytes } from '../../bytes/index.ts';
 import * as data from '../data/index.ts';
-import { verifyDynamicSignature } from './certificates.ts';
+import { type Chained, iccKey, markMissing, missing } from './certificate-chain.ts';
 import { type KernelContext, markTsi, markTvr } from './context.ts';
-import {
-  iccKey,
-  missing,
-  PASSED,
-  storeDynamicNumber,
-  type Verdict,
-} from './data-authentication.ts';
+import { checkDynamicSignature } from './data-authentication.ts';
 import type { PhaseFacts } from './types.ts';
 
 /** What the signature of version 01 covers before 9F69. @see EMV C-7 Annex B (fDDA) */
@@ -35,30 +29,25 @@ export function authenticateFast(context: KernelContext): PhaseFacts {
     context.dataAuthentication = 'fDDA';
     return { method: 'fDDA', result: 'passed' };
   }
+  markMissing(context, verdict);
   context.dataAuthentication = 'failed';
   markTvr(context, data.TVR_1_DDA_FAILED);
   return { method: 'fDDA', result: 'failed', why: verdict.why };
 }
 
-function verifySignature(context: KernelContext): Verdict {
+function verifySignature(context: KernelContext): Chained<null> {
   const tag = data.TAG_9F69_PBOC_CARD_AUTHENTICATION_RELATED_DATA;
   const related = context.data.get(tag);
-  if (!related) return missing(context, tag);
-  if (byteAt(related, 0) !== data.FDDA_VERSION_01) return { ok: false, why: 'fDDA:version' };
+  if (!related) return missing(tag);
+  if (related[0] !== data.FDDA_VERSION_01) return { ok: false, why: 'fDDA:version' };
   if (related.length < data.CARD_AUTHENTICATION_RELATED_DATA_BYTES || related.length > 16) {
     return { ok: false, why: 'fDDA:length' };
   }
   const signature = context.data.get(data.TAG_9F4B_SIGNED_DYNAMIC_APPLICATION_DATA);
-  if (!signature) return missing(context, data.TAG_9F4B_SIGNED_DYNAMIC_APPLICATION_DATA);
+  if (!signature) return missing(data.TAG_9F4B_SIGNED_DYNAMIC_APPLICATION_DATA);
   const icc = iccKey(context);
   if (!icc.ok) return icc;
   const reader = SIGNED_TAGS.map((signed) => context.data.get(signed) ?? new Uint8Array(0));
-  const dynamicData = concatBytes(...reader, related);
-  const result = verifyDynamicSignature(context.input.ciphers, icc.value, {
-    signature,
-    dynamicData,
-  });
-  if (!result.ok) return { ok: false, why: `signedDynamicData:${result.why}` };
-  storeDynamicNumber(context, result.value);
-  return PASSED;
+  const terminalData = concatBytes(...reader, related);
+  return checkDynamicSignature(context, icc.value, { signature, terminalData });
 }

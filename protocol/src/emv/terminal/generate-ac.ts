@@ -1,7 +1,8 @@
 /** First and second GENERATE AC: command, both response formats, which types a card may answer. */
 import { byteAt } from '../../bytes/index.ts';
-import { decodeTlv, type StatusWord, SW_9000_OK } from '../../iso7816/index.ts';
+import { decodeTlv, type StatusWord, SW_9000_OK, type Tlv } from '../../iso7816/index.ts';
 import * as data from '../data/index.ts';
+import { checkCombined, wantsCombined } from './combined-data-authentication.ts';
 import { askRandom, type KernelContext, markTsi, transmit } from './context.ts';
 import { decodeCardDol, dolValue } from './dol.ts';
 import { KernelError, parseCardData } from './errors.ts';
@@ -12,8 +13,20 @@ export type CryptogramRequest = 'AAC' | 'TC' | 'ARQC';
 
 /** A cryptogram, or the status word of a card that gives none. */
 export type GenerateAcAnswer =
-  | { readonly result: 'cryptogram'; readonly cryptogram: Cryptogram }
+  | {
+      readonly result: 'cryptogram';
+      /** Its value is empty when it came in a signature that does not open. */
+      readonly cryptogram: Cryptogram;
+      /** CDA of this answer: `passed`, or the check that failed; null when it was not asked for. */
+      readonly combined: string | null;
+    }
   | { readonly result: 'refused'; readonly statusWord: StatusWord };
+
+const ANSWER = 'answer to GENERATE AC';
+const NO_BYTE: Uint8Array = new Uint8Array(1);
+const CRYPTOGRAM_BYTES = 8;
+/** Longest 9F10. @see EMV 4.3 B3 Annex A */
+const ISSUER_APPLICATION_DATA_BYTES_MAX = 32;
 
 const REQUEST_P1: Readonly<Record<CryptogramRequest, number>> = {
   AAC: data.CRYPTOGRAM_AAC,
@@ -82,21 +95,63 @@ function* generateAc(
 ): Kernel<GenerateAcAnswer> {
   const cdol = context.data.get(step.cdolTag) ?? new Uint8Array(0);
   const value = dolValue(context, decodeCardDol(step.cdolTag, cdol));
-  const command = { cla: 0x80, ins: 0xae, p1: REQUEST_P1[step.request], p2: 0x00 };
-  const response = yield* transmit(context, { ...command, data: value, le: 256 });
+  const isCombined = wantsCombined(context, step.request);
+  const p1 = REQUEST_P1[step.request] | (isCombined ? data.GENERATE_AC_CDA_REQUESTED : 0);
+  const isFirst = step.cdolTag === data.TAG_8C_CDOL1;
+  if (isFirst && context.combined !== null) context.combined.cdol1Value = value;
+  const command = { cla: 0x80, ins: 0xae, p1, p2: 0x00, data: value, le: 256 };
+  const response = yield* transmit(context, command);
   if (response.statusWord !== SW_9000_OK) {
     return { result: 'refused', statusWord: response.statusWord };
   }
-  const objects = answerObjects(response.data);
+  const cdol2Value = isFirst ? null : value;
+  const { objects, combined } = readAnswer(context, response.data, { isCombined, cdol2Value });
   for (const tag of ANSWER_TAGS) context.data.delete(tag);
   for (const [tag, bytes] of objects) context.data.set(tag, bytes);
-  return { result: 'cryptogram', cryptogram: cryptogramOf(objects) };
+  return { result: 'cryptogram', cryptogram: cryptogramOf(objects), combined };
+}
+
+/** The objects of an answer; of a combined one the cryptogram comes out of its signature. */
+function readAnswer(
+  context: KernelContext,
+  answer: Uint8Array,
+  step: { readonly isCombined: boolean; readonly cdol2Value: Uint8Array | null },
+): { readonly objects: ReadonlyMap<string, Uint8Array>; readonly combined: string | null } {
+  const template = parseCardData(ANSWER, () => decodeTlv(answer))[0];
+  const objects = answerObjects(template);
+  assertLength(objects, data.TAG_9F27_CRYPTOGRAM_INFORMATION_DATA, 1);
+  assertLength(objects, data.TAG_9F36_APPLICATION_TRANSACTION_COUNTER, 2);
+  const cid = byteAt(objects.get(data.TAG_9F27_CRYPTOGRAM_INFORMATION_DATA) ?? NO_BYTE, 0);
+  const { combined: state } = context;
+  const isPlain = !step.isCombined || isPlainRefusal(objects, cid);
+  if (state === null || isPlain) {
+    assertLength(objects, data.TAG_9F26_APPLICATION_CRYPTOGRAM, CRYPTOGRAM_BYTES);
+    return { objects, combined: null };
+  }
+  const { cdol2Value } = step;
+  const opened = checkCombined(context, state, {
+    answer,
+    template: template?.tag === data.TAG_77_RESPONSE_TEMPLATE_FORMAT_2 ? template : undefined,
+    cryptogramInformationData: cid,
+    cdolValues: cdol2Value === null ? [state.cdol1Value] : [state.cdol1Value, cdol2Value],
+  });
+  // Nothing in clear is believed where a signature was due.
+  objects.delete(data.TAG_9F26_APPLICATION_CRYPTOGRAM);
+  if (opened.ok) objects.set(data.TAG_9F26_APPLICATION_CRYPTOGRAM, opened.value);
+  return { objects, combined: opened.ok ? 'passed' : opened.why };
+}
+
+/**
+ * An AAC is not signed: it stands in clear. QUIRK: some cards sign it too and leave 9F26 out; then
+ * it is opened like the others. @see EMV 4.3 B2 §6.6.1
+ */
+function isPlainRefusal(objects: ReadonlyMap<string, Uint8Array>, cid: number): boolean {
+  const isRefusal = data.cryptogramTypeOf(cid) === 'AAC';
+  return isRefusal && objects.has(data.TAG_9F26_APPLICATION_CRYPTOGRAM);
 }
 
 /** Objects of format 1 (CID, ATC, AC, IAD) or format 2. @see EMV 4.3 B3 §6.5.5.4 */
-function answerObjects(answer: Uint8Array): ReadonlyMap<string, Uint8Array> {
-  const what = 'answer to GENERATE AC';
-  const template = parseCardData(what, () => decodeTlv(answer))[0];
+function answerObjects(template: Tlv | undefined): Map<string, Uint8Array> {
   const objects = new Map<string, Uint8Array>();
   if (template?.tag === data.TAG_80_RESPONSE_TEMPLATE_FORMAT_1) {
     const value = template.value;
@@ -109,11 +164,8 @@ function answerObjects(answer: Uint8Array): ReadonlyMap<string, Uint8Array> {
       if (ANSWER_TAGS.includes(tag) && !objects.has(tag)) objects.set(tag, value);
     }
   }
-  assertLength(objects, data.TAG_9F27_CRYPTOGRAM_INFORMATION_DATA, 1);
-  assertLength(objects, data.TAG_9F36_APPLICATION_TRANSACTION_COUNTER, 2);
-  assertLength(objects, data.TAG_9F26_APPLICATION_CRYPTOGRAM, 8);
   const iad = objects.get(data.TAG_9F10_ISSUER_APPLICATION_DATA);
-  if (iad && iad.length > 32) {
+  if (iad && iad.length > ISSUER_APPLICATION_DATA_BYTES_MAX) {
     const tag = data.TAG_9F10_ISSUER_APPLICATION_DATA;
     throw new KernelError('ERR_CARD_DATA', `${tag} of ${iad.length} bytes`, { tag });
   }
@@ -127,13 +179,13 @@ function assertLength(
 ): void {
   const present = objects.get(tag)?.length ?? 0;
   if (present === lengthBytes) return;
-  const message = `answer to GENERATE AC: ${tag} has ${present} bytes`;
+  const message = `${ANSWER}: ${tag} has ${present} bytes`;
   throw new KernelError('ERR_CARD_DATA', message, { tag, lengthBytes: present });
 }
 
 function cryptogramOf(objects: ReadonlyMap<string, Uint8Array>): Cryptogram {
-  const cid = objects.get(data.TAG_9F27_CRYPTOGRAM_INFORMATION_DATA) ?? new Uint8Array(1);
-  const value = objects.get(data.TAG_9F26_APPLICATION_CRYPTOGRAM) ?? new Uint8Array(8);
+  const cid = objects.get(data.TAG_9F27_CRYPTOGRAM_INFORMATION_DATA) ?? NO_BYTE;
+  const value = objects.get(data.TAG_9F26_APPLICATION_CRYPTOGRAM) ?? new Uint8Array(0);
   return { type: data.cryptogramTypeOf(byteAt(cid, 0)), value };
 }
 

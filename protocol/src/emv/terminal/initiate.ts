@@ -62,12 +62,13 @@ export function* getProcessingOptions(
   context: KernelContext,
   entries: readonly DolEntry[],
 ): Kernel<ResponseApdu> {
+  context.pdolValue = dolValue(context, entries);
   return yield* transmit(context, {
     cla: 0x80,
     ins: 0xa8,
     p1: 0x00,
     p2: 0x00,
-    data: encodeTlv(data.TAG_83_COMMAND_TEMPLATE, dolValue(context, entries)),
+    data: encodeTlv(data.TAG_83_COMMAND_TEMPLATE, context.pdolValue),
     le: 256,
   });
 }

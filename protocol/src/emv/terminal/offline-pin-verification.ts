@@ -8,9 +8,8 @@ import {
   SW_9000_OK,
 } from '../../iso7816/index.ts';
 import * as data from '../data/index.ts';
-import type { RsaPublicKey } from './certificates.ts';
+import { pinEnciphermentKey } from './certificate-chain.ts';
 import { countCommand, type KernelContext, markTvr, transmit } from './context.ts';
-import { iccKey } from './data-authentication.ts';
 import { CHALLENGE_BYTES } from './offline-pin.ts';
 import { askPin, type PinMemory } from './pin-entry.ts';
 import { responseOf } from './transport.ts';
@@ -40,7 +39,7 @@ export function* verifyOfflinePin(
   if (memory.isBlocked === true) return 'failed';
   const tries = yield* pinTryCounter(context);
   if (tries === 0) return blocked(context, memory);
-  const key = form === 'enciphered' ? pinEnciphermentKey(context) : null;
+  const key = form === 'enciphered' ? encipheringKey(context) : null;
   if (form === 'enciphered' && key === null) return 'failed';
   return yield* tryPins(context, { memory, key, tries });
 }
@@ -48,7 +47,7 @@ export function* verifyOfflinePin(
 type Attempts = {
   readonly memory: PinMemory;
   /** Null: the PIN goes in clear. */
-  readonly key: RsaPublicKey | null;
+  readonly key: data.EmvRsaPublicKey | null;
   readonly tries: number | null;
 };
 
@@ -115,7 +114,7 @@ function* pinTryCounter(context: KernelContext): Kernel<number | null> {
 /** The PIN's way into the card; null when it gives no challenge of 8 bytes. */
 function* verificationOf(
   context: KernelContext,
-  key: RsaPublicKey | null,
+  key: data.EmvRsaPublicKey | null,
 ): Kernel<PinVerification | null> {
   if (key === null) return { form: 'plaintext' };
   const command = { cla: 0x00, ins: 0x84, p1: 0x00, p2: 0x00, le: 256 };
@@ -130,37 +129,10 @@ function* verifyPin(context: KernelContext, verification: PinVerification): Kern
   return responseOf(yield { kind: 'verifyPin', verification }).statusWord;
 }
 
-/**
- * The card's PIN encipherment key, or without all of that key's objects its own key; null when the
- * one that is to be used cannot be recovered. A missing object leaves no mark in the TVR: it is no
- * data authentication. @see EMV 4.3 B2 §7.1 tables 22 and 12
- */
-function pinEnciphermentKey(context: KernelContext): RsaPublicKey | null {
-  const pinKey = iccKey(withPinCertificate(context));
-  const key = !pinKey.ok && pinKey.why.startsWith('missing:') ? iccKey(aside(context)) : pinKey;
+/** The card's key for the PIN; null when none can be recovered or used. @see EMV 4.3 B2 §7.1 */
+function encipheringKey(context: KernelContext): data.EmvRsaPublicKey | null {
+  const key = pinEnciphermentKey(context);
   return key.ok && isModulus(key.value.modulus) ? key.value : null;
-}
-
-/** A state of its own for a recovery, so that what it marks is not the transaction's. */
-function aside(context: KernelContext): KernelContext {
-  return { ...context, data: context.data.copy() };
-}
-
-/** The PIN encipherment certificate has the card certificate's form, over no static data. */
-function withPinCertificate(context: KernelContext): KernelContext {
-  const copy = context.data.copy();
-  const instead = [
-    [data.TAG_9F46_ICC_PUBLIC_KEY_CERTIFICATE, data.TAG_9F2D_ICC_PIN_ENCIPHERMENT_CERTIFICATE],
-    [data.TAG_9F47_ICC_PUBLIC_KEY_EXPONENT, data.TAG_9F2E_ICC_PIN_ENCIPHERMENT_EXPONENT],
-    [data.TAG_9F48_ICC_PUBLIC_KEY_REMAINDER, data.TAG_9F2F_ICC_PIN_ENCIPHERMENT_REMAINDER],
-  ] as const;
-  for (const [tag, pinTag] of instead) {
-    const value = context.data.get(pinTag);
-    if (value) copy.set(tag, value);
-    else copy.delete(tag);
-  }
-  copy.delete(data.TAG_9F4A_STATIC_DATA_AUTHENTICATION_TAG_LIST);
-  return { ...context, data: copy, staticRecords: [], staticDataFault: false };
 }
 
 /** Odd and with its highest bit set, so that every datum that begins with 7F lies below it. */

@@ -1,7 +1,6 @@
 /** Processing restrictions: application version, usage control, effective and expiry date. */
 import { bcdToNumeric, equalBytes } from '../../bytes/index.ts';
 import * as data from '../data/index.ts';
-import { century } from './certificates.ts';
 import { cardValue, type KernelContext, markTvr } from './context.ts';
 import { KernelError, parseCardData } from './errors.ts';
 
@@ -96,5 +95,5 @@ function dateOf(context: KernelContext, tag: string): string | undefined {
 }
 
 function fullDate(yymmdd: string): string {
-  return century(yymmdd) + yymmdd;
+  return data.century(yymmdd) + yymmdd;
 }
