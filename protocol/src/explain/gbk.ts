@@ -45,6 +45,6 @@ export function isPrintableAscii(bytes: Uint8Array): boolean {
 export function readableText(bytes: Uint8Array): string | null {
   if (bytes.length === 0) return null;
   const text = decodeGbk(bytes);
-  if (text === null || /[\u0000-\u001f\u007f\ufffd\ue000-\uf8ff]/.test(text)) return null;
+  if (text === null || /[\p{Cc}\p{Co}\ufffd]/u.test(text)) return null;
   return text;
 }
