@@ -70,6 +70,8 @@ export type TapOptions = {
   /** Applications of the PPSE: AID and priority. */
   readonly directory?: readonly (readonly [aid: string, priority: number])[];
   readonly signature?: (signature: Uint8Array) => Uint8Array;
+  /** Answers to GET DATA by tag, whenever it is asked; 6A88 for any other once it is given. */
+  readonly getData?: Readonly<Record<string, string>>;
   /** Where 9F4B stands. */
   readonly signatureIn?: 'gpo' | 'record' | 'nowhere';
   /** Answers in place of the script, by index of the command. */
@@ -148,7 +150,7 @@ const wire = (command: CommandApdu): string => toHex(encodeCommand(command));
 export function tapCard(options: TapOptions = {}): TestDriver['transmit'] {
   const before = certified(options);
   let elements: Readonly<Record<string, string | null>> = before;
-  const gpoTags = ['82', '94', '9F36', '57', '9F10', '9F26', '9F27', '5F34', '9F6C'];
+  const gpoTags = ['82', '94', '9F36', '57', '9F10', '9F26', '9F27', '5F34', '9F6C', '9F5D'];
   const where = options.signatureIn ?? 'gpo';
   const script: readonly ((command: CommandApdu) => ResponseApdu)[] = [
     (command) => {
@@ -162,7 +164,9 @@ export function tapCard(options: TapOptions = {}): TestDriver['transmit'] {
       return fci(TEST_AID, concatBytes(label, fromHex('870101'), list));
     },
     (command) => {
-      assert.match(wire(command), /^80A80000238321[0-9A-F]{66}00$/);
+      const asked = (command.data?.length ?? 0) - 2;
+      assert.match(wire(command), new RegExp(`^80A80000(..)83(..)[0-9A-F]{${2 * asked}}00$`));
+      assert.ok(asked >= 33, 'the values of the plain PDOL come first');
       const signature = dynamicSignature(command, before['9F69'] ?? '', options);
       elements = { ...before, '9F4B': signature, ...options.forged };
       const tags = where === 'gpo' ? [...gpoTags, '9F4B'] : gpoTags;
@@ -177,12 +181,19 @@ export function tapCard(options: TapOptions = {}): TestDriver['transmit'] {
     (command) => {
       assert.equal(wire(command), '00B2052400');
       const tags = where === 'record' ? ['9F69', '9F4B'] : ['9F69'];
-      return answer(toHex(encodeTlv('70', tlvs(elements, tags))));
+      return answer(toHex(encodeTlv('70', tlvs(elements, [...tags, '9F74', '9F63']))));
     },
   ];
   return (command, index) => {
     const given = options.override?.(index, command);
     if (given) return given;
+    if (command.ins === 0xca && options.getData) {
+      const tag = toHex(Uint8Array.of(command.p1, command.p2));
+      const value = options.getData[tag];
+      return value === undefined
+        ? answer('', 0x6a88)
+        : answer(toHex(encodeTlv(tag, fromHex(value))));
+    }
     const step = script[index];
     assert.ok(step, `no command ${index} is expected: ${wire(command)}`);
     return step(command);
@@ -212,6 +223,13 @@ export const TAP_LIMITS = {
   transactionLimitMinor: 500_000n,
   cvmLimitMinor: 30_000n,
 };
+
+/** The same with a floor limit of 200.00, up to which a card may approve by itself. */
+export const OFFLINE_LIMITS: typeof TAP_LIMITS = { ...TAP_LIMITS, floorLimitMinor: 20_000n };
+
+/** A card that approves by itself: TC in the CVR, the purse's authorisation code in a record. */
+export const TC_CARD: TapOptions & { readonly elements: Readonly<Record<string, string | null>> } =
+  { elements: { '9F10': '0701170390000201', '9F74': '313233343536' } };
 
 /** Runs a tap to its end. */
 export function tap({ card = {}, change = {}, online = APPROVAL, driver = {} }: Tap = {}): TapRun {
