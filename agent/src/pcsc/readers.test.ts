@@ -17,26 +17,29 @@ function childThat(code: string): string {
   return path;
 }
 const saying = (value: unknown): string =>
-  childThat(`process.stdout.write(${JSON.stringify(JSON.stringify(value))})`);
+  childThat(
+    `process.stdin.once('data', () => console.log(${JSON.stringify(JSON.stringify(value))}))`,
+  );
 
 test('readers are named as the service names them', async () => {
   const readers = ['ACS ACR122U 00 00', 'Virtual PCD 00 00'];
-  const entry = saying({ status: 'ok', readers });
+  const entry = saying({ result: { readers } });
   assert.deepEqual(await listReaders({ entry }), { status: 'ok', readers });
 });
 
 test('no library, no service and a fault of the service are told apart', async () => {
-  for (const answer of [
-    { status: 'noLibrary' },
-    { status: 'noService' },
-    { status: 'failed', code: '0x80100001' },
-  ]) {
-    assert.deepEqual(await listReaders({ entry: saying(answer) }), answer);
+  for (const [answer, list] of [
+    [{ noLibrary: true }, { status: 'noLibrary' }],
+    [{ pcscCode: 0x8010001d }, { status: 'noService' }],
+    [{ pcscCode: 0x8010001e }, { status: 'noService' }],
+    [{ pcscCode: 0x80100001 }, { status: 'failed', code: '0x80100001' }],
+  ] as const) {
+    assert.deepEqual(await listReaders({ entry: saying(answer) }), list);
   }
 });
 
 test('foreign names are cut and hold no control characters', async () => {
-  const entry = saying({ status: 'ok', readers: [`\u001b[31mred${'x'.repeat(300)}`, 7] });
+  const entry = saying({ result: { readers: [`\u001b[31mred${'x'.repeat(300)}`, 7] } });
   const list = await listReaders({ entry });
   assert.ok(list.status === 'ok');
   assert.equal(list.readers[0]?.length, 128);
@@ -49,7 +52,7 @@ test('a child that crashes or says nonsense: ERR_PCSC_CRASH', async () => {
   const crash = childThat('process.kill(process.pid, "SIGSEGV"); setTimeout(() => {}, 1000)');
   assert.deepEqual(await listReaders({ entry: crash }), expected);
   assert.deepEqual(await listReaders({ entry: childThat('console.log("hello")') }), expected);
-  assert.deepEqual(await listReaders({ entry: saying({ status: 'odd' }) }), expected);
+  assert.deepEqual(await listReaders({ entry: saying({ odd: 1 }) }), expected);
   assert.deepEqual(await listReaders({ nodePath: join(folder, 'no-node') }), expected);
 });
 

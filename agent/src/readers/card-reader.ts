@@ -28,6 +28,8 @@ export type ConnectOptions = {
   readonly sharing?: SharingMode;
   /** What a name or an ATR cannot say is said here. */
   readonly interface?: CardInterface;
+  /** Look for a PIN pad; some drivers are slow to say that they have none. */
+  readonly wantsPinPad?: boolean;
 };
 
 /** One reader. */

@@ -1,8 +1,9 @@
 /** What is put around a session or a reader: another way to transmit, a trace, a log. */
 import { TapError, toHex } from '@tapnpay/protocol/bytes';
-import type { CardChannel } from '@tapnpay/protocol/iso7816';
+import { type CardChannel, Iso7816Error } from '@tapnpay/protocol/iso7816';
 import { type ApduRecord, traceCard } from '../apdu-trace.ts';
 import type { CardReader, CardSession } from './card-reader.ts';
+import { ReaderError } from './errors.ts';
 
 /** Puts something around a channel. */
 export type ChannelDecorator = (card: CardChannel) => CardChannel;
@@ -59,6 +60,26 @@ export function tracedSession(
       onApdu({ ...record, number });
     }),
   );
+}
+
+/**
+ * The channel as a payment wants it: a card that cannot be spoken to any more, whatever the reason,
+ * was removed or is lost in transport.
+ * @throws Iso7816Error `ERR_CARD_REMOVED`, `ERR_CARD_TRANSPORT`; the reader's fault is the cause.
+ */
+export function paymentChannel(card: CardChannel): CardChannel {
+  return {
+    transmit: async (command) => {
+      try {
+        return await card.transmit(command);
+      } catch (fault) {
+        if (!(fault instanceof ReaderError)) throw fault;
+        const code = fault.code === 'ERR_CARD_REMOVED' ? fault.code : 'ERR_CARD_TRANSPORT';
+        const data = { ...fault.data, readerCode: fault.code };
+        throw new Iso7816Error(code, fault.message, data, fault);
+      }
+    },
+  };
 }
 
 /** One exchange as it was, with its time: for measuring and for recordings, never for logs. */

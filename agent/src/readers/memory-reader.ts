@@ -12,7 +12,9 @@ import type {
   ReaderKind,
   Unsubscribe,
 } from './card-reader.ts';
+import { Conversation } from './conversation.ts';
 import { ReaderError, removedFault } from './errors.ts';
+import { SerialQueue } from './serial-queue.ts';
 
 /** A card in the slot; `resets` tells a session that another one has reset it. */
 type Slot = { readonly card: ChipCard; readonly sessions: Set<MemorySession>; resets: number };
@@ -24,7 +26,7 @@ export class MemoryReader implements CardReader {
   readonly #listeners: Set<(event: CardEvent) => void> = new Set();
   #slot: Slot | null = null;
   /** The conversation that has the card for itself, and those waiting for it. */
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #queue: SerialQueue = new SerialQueue();
 
   constructor(options: { readonly name: string; readonly kind: Exclude<ReaderKind, 'pcsc'> }) {
     this.name = options.name;
@@ -60,7 +62,7 @@ export class MemoryReader implements CardReader {
       slot,
       isExclusive: exclusive,
       isThere: () => this.#slot === slot,
-      queue: (work) => this.#enqueue(work),
+      queue: this.#queue,
     });
     slot.sessions.add(session);
     try {
@@ -83,12 +85,6 @@ export class MemoryReader implements CardReader {
     this.#listeners.clear();
   }
 
-  #enqueue<Result>(work: () => Promise<Result>): Promise<Result> {
-    const turn = this.#queue.then(work, work);
-    this.#queue = turn.catch(() => {});
-    return turn;
-  }
-
   #tell(event: CardEvent): void {
     for (const listener of [...this.#listeners]) listener(event);
   }
@@ -99,7 +95,7 @@ type SessionFacts = {
   readonly slot: Slot;
   readonly isExclusive: boolean;
   readonly isThere: () => boolean;
-  readonly queue: <Result>(work: () => Promise<Result>) => Promise<Result>;
+  readonly queue: SerialQueue;
 };
 
 class MemorySession implements CardSession {
@@ -142,33 +138,23 @@ class MemorySession implements CardSession {
       this.#resets = slot.resets;
       return;
     }
-    await this.#facts.queue(() => this.#reset());
+    await this.#facts.queue.run(() => this.#reset());
   }
 
   async transmit(command: Uint8Array): Promise<Uint8Array> {
-    return await this.#facts.queue(() => this.#exchange(command));
+    return await this.#facts.queue.run(() => this.#exchange(command));
   }
 
   async reset(): Promise<void> {
     if (this.#isAlone) throw new Error('a conversation that has the card does not reset it');
-    await this.#facts.queue(() => this.#reset());
+    await this.#facts.queue.run(() => this.#reset());
   }
 
   async exclusively<Result>(work: (card: CardChannel) => Promise<Result>): Promise<Result> {
-    return await this.#facts.queue(async () => {
+    return await this.#facts.queue.run(async () => {
       this.#isAlone = true;
-      let fault: unknown = null;
-      const transmit = async (command: Uint8Array): Promise<Uint8Array> => {
-        if (fault !== null) throw fault;
-        try {
-          return await this.#exchange(command);
-        } catch (thrown) {
-          fault = thrown;
-          throw thrown;
-        }
-      };
       try {
-        return await work({ transmit });
+        return await work(new Conversation((command) => this.#exchange(command)));
       } finally {
         this.#isAlone = false;
       }

@@ -4,7 +4,6 @@ import type { CipherProvider } from '@tapnpay/protocol/crypto';
 import type { IccImage } from '@tapnpay/protocol/emv/data';
 import { createVirtualIcc } from '@tapnpay/protocol/emv/icc';
 import type { CardInterface } from '@tapnpay/protocol/wire';
-import { contactlessAtr, FALLBACK_CONTACT_ATR } from './atr.ts';
 import type { ChipCard } from './card-reader.ts';
 import { MemoryReader } from './memory-reader.ts';
 
@@ -44,10 +43,7 @@ export function virtualReader(options: VirtualCardOptions, name = 'Virtual reade
   return reader;
 }
 
-/** The ATR that the image holds for an interface; a plain one for an image without. */
+/** What the card of the image answers to power. */
 export function imageAtr(image: IccImage, cardInterface: CardInterface): Uint8Array {
-  const held = image as { readonly atr?: unknown; readonly ats?: unknown };
-  const text = cardInterface === 'contact' ? held.atr : held.ats;
-  if (typeof text === 'string' && text !== '') return fromHex(text);
-  return cardInterface === 'contact' ? FALLBACK_CONTACT_ATR.slice() : contactlessAtr();
+  return fromHex(cardInterface === 'contact' ? image.atr : image.ats);
 }
