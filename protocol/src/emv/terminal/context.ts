@@ -50,8 +50,9 @@ export type KernelContext = {
   issuerAuthentication: 'notPerformed' | 'passed' | 'failed';
   /** Null until both sides offer e-cash; it begins afresh with every application selected. */
   electronicCash: ElectronicCashState | null;
-  /** Kept by the driver for upload. */
+  /** Kept by the driver for upload; else the code of the fault that kept it from being kept. */
   offlineApproval: OfflineApproval | null;
+  offlineApprovalFault: string | null;
   first: Cryptogram | null;
   second: Cryptogram | null;
   pinEntered: boolean;
@@ -86,6 +87,7 @@ export function createContext(
     issuerAuthentication: 'notPerformed',
     electronicCash: null,
     offlineApproval: null,
+    offlineApprovalFault: null,
     first: null,
     second: null,
     pinEntered: false,

@@ -44,7 +44,9 @@ export {
   terminalProfileOf,
 } from './profile.ts';
 export type {
+  AdviceReason,
   Candidate,
+  CardAdvice,
   ContactlessOutcome,
   ContactlessTransaction,
   ContactOutcome,

@@ -11,14 +11,18 @@ import {
 } from '../../iso7816/index.ts';
 import * as data from '../data/index.ts';
 import { aipSays, type KernelContext, markTsi, markTvr, transmit } from './context.ts';
+import { decodeCardDol } from './dol.ts';
 import type { Kernel, PhaseFacts } from './types.ts';
 
 /** Bytes of tag 91. @see EMV 4.3 B3 Annex A */
 const ISSUER_AUTHENTICATION_BYTES_MIN = 8;
 const ISSUER_AUTHENTICATION_BYTES_MAX = 16;
-/** Most scripts of one answer and commands of one script. */
+/**
+ * Most scripts of one answer and commands of one script. A terminal must take 128 bytes of scripts,
+ * field 55 has room for 255: 36 of the shortest commands. @see EMV 4.3 B4 §6.3.9
+ */
 export const SCRIPTS_MAX = 8;
-export const SCRIPT_COMMANDS_MAX = 15;
+export const SCRIPT_COMMANDS_MAX = 40;
 
 /**
  * EXTERNAL AUTHENTICATE when the issuer sent tag 91 and the card supports it; without support the
@@ -31,7 +35,7 @@ export function* authenticateIssuer(
 ): Kernel<PhaseFacts> {
   context.data.set(data.TAG_91_ISSUER_AUTHENTICATION_DATA, issuerAuthenticationData);
   if (!aipSays(context, data.AIP_1_ISSUER_AUTHENTICATION_SUPPORTED)) {
-    return { result: 'notSupportedByCard' };
+    return { result: isInFinalAc(context) ? 'inSecondGenerateAc' : 'notSupportedByCard' };
   }
   const length = issuerAuthenticationData.length;
   if (length < ISSUER_AUTHENTICATION_BYTES_MIN || length > ISSUER_AUTHENTICATION_BYTES_MAX) {
@@ -48,6 +52,13 @@ export function* authenticateIssuer(
   return { result: context.issuerAuthentication, statusWord: statusWordHex(statusWord) };
 }
 
+/** Whether CDOL2 takes tag 91 to the card. @see EMV 4.3 B3 §10.9 */
+function isInFinalAc(context: KernelContext): boolean {
+  const cdol = context.data.get(data.TAG_8D_CDOL2) ?? new Uint8Array(0);
+  const tag = data.TAG_91_ISSUER_AUTHENTICATION_DATA;
+  return decodeCardDol(data.TAG_8D_CDOL2, cdol).some((entry) => entry.tag === tag);
+}
+
 /** When a script runs. */
 export type ScriptTime = 'beforeFinalAc' | 'afterFinalAc';
 const TEMPLATE_OF: Readonly<Record<ScriptTime, string>> = {
@@ -59,6 +70,8 @@ const TEMPLATE_OF: Readonly<Record<ScriptTime, string>> = {
 const SCRIPT_NOT_PERFORMED = 0x00;
 const SCRIPT_FAILED = 0x10;
 const SCRIPT_SUCCESSFUL = 0x20;
+/** Second nibble: the number of the failing command, F from the fifteenth on. */
+const SCRIPT_COMMAND_NUMBER_MAX = 0x0f;
 
 /**
  * Runs the scripts of this time; their number is in the answer. A script stops at its first
@@ -95,7 +108,10 @@ export function* processScripts(
   return count;
 }
 
-/** The issuer's templates in order; null stands for one that is no 71 or 72 at all. */
+/**
+ * The issuer's templates in order; null stands for one that is no 71 or 72 at all, or for all those
+ * beyond the limit.
+ */
 function scriptTemplates(scripts: readonly Uint8Array[]): readonly (Tlv | null)[] {
   const templates: (Tlv | null)[] = [];
   for (const script of scripts) {
@@ -109,7 +125,7 @@ function scriptTemplates(scripts: readonly Uint8Array[]): readonly (Tlv | null)[
       templates.push(null);
     }
   }
-  return templates.slice(0, SCRIPTS_MAX);
+  return templates.length > SCRIPTS_MAX ? [...templates.slice(0, SCRIPTS_MAX), null] : templates;
 }
 
 /** One script; its result is 5 bytes: outcome and command number, script identifier. */
@@ -119,7 +135,9 @@ function* processScript(context: KernelContext, template: Tlv | null): Kernel<Ui
   if (commands === null) return scriptResult(SCRIPT_NOT_PERFORMED, identifier);
   for (const [index, command] of commands.entries()) {
     const { statusWord } = yield* transmit(context, command);
-    if (isScriptFailure(statusWord)) return scriptResult(SCRIPT_FAILED | (index + 1), identifier);
+    if (!isScriptFailure(statusWord)) continue;
+    const number = Math.min(index + 1, SCRIPT_COMMAND_NUMBER_MAX);
+    return scriptResult(SCRIPT_FAILED | number, identifier);
   }
   return scriptResult(SCRIPT_SUCCESSFUL, identifier);
 }
@@ -130,7 +148,10 @@ function scriptIdentifier(template: Tlv | null): Uint8Array {
   return value?.length === 4 ? value : new Uint8Array(4);
 }
 
-/** Commands of a script, or null when one of them is none or there are too many. */
+/**
+ * Commands of a script, or null when one of them is none or there are too many: nothing is sent of
+ * a script that cannot be read whole. Other objects between the commands are passed over.
+ */
 function scriptCommands(template: Tlv): readonly CommandApdu[] | null {
   const children = template.children ?? [];
   const objects = children.filter((child) => child.tag === data.TAG_86_ISSUER_SCRIPT_COMMAND);

@@ -56,7 +56,8 @@ export function* storeOfflineApproval(
   try {
     yield { kind: 'storeOfflineApproval', approval };
   } catch (fault) {
-    return errorBody(fault).code;
+    context.offlineApprovalFault = errorBody(fault).code;
+    return context.offlineApprovalFault;
   }
   context.offlineApproval = approval;
   return null;

@@ -1,5 +1,6 @@
 /** What both kernels do at a transaction's end: response code, release of the card, the outcome. */
 import * as data from '../data/index.ts';
+import { cardAdviceOf } from './card-advice.ts';
 import { type KernelContext, tsiOf, tvrOf } from './context.ts';
 import { electronicCashOf } from './electronic-cash.ts';
 import { panMaskedOf } from './read-data.ts';
@@ -43,6 +44,7 @@ export function transactionOutcome(
     responseCode: answer?.result === 'answered' ? answer.responseCode : null,
     first,
     arqc: first?.type === 'ARQC' ? first : null,
+    cardAdvice: cardAdviceOf(context),
     tvr: tvrOf(context).slice(),
     tsi: tsiOf(context).slice(),
     cvmResults: (context.data.get(data.TAG_9F34_CVM_RESULTS) ?? new Uint8Array(3)).slice(),

@@ -65,6 +65,21 @@ export type PinVerification =
 /** An application cryptogram and its kind. */
 export type Cryptogram = { readonly type: CryptogramType; readonly value: Uint8Array };
 
+/** Why a card refuses, in its own words; `reserved` is a code without a meaning. */
+export type AdviceReason =
+  | 'none'
+  | 'serviceNotAllowed'
+  | 'pinTryLimitExceeded'
+  | 'issuerAuthenticationFailed'
+  | 'reserved';
+
+/** What a card says with a cryptogram. @see EMV 4.3 B3 §6.5.5.4 table 14 */
+export type CardAdvice = {
+  /** The issuer is to be told of the transaction even if it is not captured. */
+  readonly isRequired: boolean;
+  readonly reason: AdviceReason;
+};
+
 /** What goes to the issuer. */
 export type OnlineRequest = {
   /** Every data object of the transaction by tag; prints masked. */
@@ -231,7 +246,10 @@ export type DataAuthentication = 'none' | 'SDA' | 'DDA' | 'CDA' | 'fDDA' | 'fail
 
 /** What both kernels say of a transaction's end. */
 export type TransactionOutcome = {
-  /** Who decided and why: `issuer:51`, `card:AAC`, `terminal:TAC-denial`, `ERR_CARD_REMOVED`. */
+  /**
+   * Who decided and why: `issuer:51`, `referral:01`, `card:AAC`, `terminal:TAC-denial`,
+   * `terminal:CDA`, `ERR_CARD_REMOVED`.
+   */
   readonly reason: string;
   readonly online: 'notSent' | OnlineAnswer['result'];
   /** The issuer's code; null when it did not answer. */
@@ -239,6 +257,8 @@ export type TransactionOutcome = {
   readonly first: Cryptogram | null;
   /** The first cryptogram when it is an ARQC. */
   readonly arqc: Cryptogram | null;
+  /** Of the last cryptogram; null before any. */
+  readonly cardAdvice: CardAdvice | null;
   readonly tvr: Uint8Array;
   readonly tsi: Uint8Array;
   readonly cvmResults: Uint8Array;
@@ -260,7 +280,8 @@ export type TransactionOutcome = {
 export type ContactOutcome = TransactionOutcome & {
   /**
    * `unknown`: sent to the issuer without a final answer, or approved there and the card lost.
-   * `notAccepted`: no application, or the card refused before any cryptogram.
+   * `notAccepted`: no application, the card refused before any cryptogram, or does not allow the
+   * service at all (`card:serviceNotAllowed`).
    */
   readonly outcome: 'approved' | 'declined' | 'unknown' | 'cancelled' | 'notAccepted';
   readonly second: Cryptogram | null;
