@@ -1,5 +1,20 @@
 /** The kinds of card and terminal data, in the order in which equal scores win. */
+import { APDU_MODULE } from './apdu.ts';
+import { ATR_MODULE } from './atr.ts';
+import { DOL_MODULE } from './dol.ts';
+import { FIELD55_MODULE } from './field55.ts';
+import { STATUS_WORD_MODULE } from './status-word.ts';
+import { TAG_MODULE } from './tag.ts';
+import { TLV_MODULE } from './tlv.ts';
 import type { ExplainModule } from './types.ts';
 
 /** Kinds of EMV and PBOC. */
-export const EMV_KINDS: readonly ExplainModule[] = [];
+export const EMV_KINDS: readonly ExplainModule[] = [
+  FIELD55_MODULE,
+  APDU_MODULE,
+  TLV_MODULE,
+  DOL_MODULE,
+  TAG_MODULE,
+  ATR_MODULE,
+  STATUS_WORD_MODULE,
+];
