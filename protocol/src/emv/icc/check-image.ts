@@ -1,100 +1,84 @@
 /** Whether a card image can run: done once, so that no command meets a broken one. */
-import { fromHex, TapError } from '../../bytes/index.ts';
-import { decodeDol } from '../../iso7816/index.ts';
-import {
-  AIP_BYTES,
-  CRYPTOGRAM_VERSION_01,
-  CRYPTOGRAM_VERSION_17,
-  CTQ_BYTES,
-  EmvDataError,
-  type IccContactless,
-  type IccImage,
-  type IccRecord,
-  iccContactlessRecords,
-  iccRecords,
-  parseIccImage,
-} from '../data/index.ts';
-import { asksForQualifiers, longestDynamicRecord } from './contactless.ts';
+import { TapError } from '../../bytes/index.ts';
+import * as data from '../data/index.ts';
+import { isCryptogramVersion } from './cryptograms.ts';
+import { AMOUNT_MINOR_MAX } from './purse.ts';
 
 /** Longest record, template included, that a short answer carries. */
 const RECORD_BYTES_MAX = 254;
+const CARD_KEYS_BYTES = 48;
+const PIN_BLOCK_BYTES = 8;
+const SM2_PRIVATE_KEY_BYTES = 32;
+const PIN_TRIES_MAX = 15;
+
+/** What must hold, by the name of the part. */
+type Rules = readonly (readonly [what: string, isSound: boolean])[];
 
 /**
  * A private copy of an image that is sound enough for every command.
- * @throws EmvDataError `ERR_EMV_IMAGE` with the fault as its cause.
+ * @throws EmvDataError `ERR_EMV_IMAGE`, `ERR_EMV_IMAGE_VERSION`.
  */
-export function runnableImage(image: IccImage): IccImage {
-  const copy = parseIccImage(JSON.stringify(image));
-  try {
-    assertSound(copy);
-  } catch (thrown) {
-    if (!(thrown instanceof TapError)) throw thrown;
-    throw new EmvDataError('ERR_EMV_IMAGE', 'the card image cannot run', {}, thrown);
-  }
+export function runnableImage(image: data.IccImage): data.IccImage {
+  const copy = data.parseIccImage(JSON.stringify(image));
+  assertApplicationsRun(copy);
   return copy;
 }
 
-function assertSound(image: IccImage): void {
-  const { keys, policy, rsa, state } = image;
-  const rules: readonly [what: string, isSound: boolean][] = [
-    ['aip', bytesOf(image.aip) === 2],
-    ['aid', bytesOf(image.aid) >= 5 && bytesOf(image.aid) <= 16],
-    ['keys', [keys.udkAc, keys.udkMac, keys.udkEnc].every((key) => bytesOf(key) === 16)],
-    ['rsa', bytesOf(rsa.modulus) >= 64 && bytesOf(rsa.privateExponent) > 0],
-    ['iac', Object.values(image.iac).every((code) => bytesOf(code) === 5)],
-    ['cryptogramVersion', image.cryptogramVersion === CRYPTOGRAM_VERSION_01],
-    ['policy', bytesOf(policy.applicationDefaultAction) >= 2],
-    ['policy', bytesOf(policy.issuerAuthenticationIndicator) === 1],
-    ['policy', isCount(policy.lowerConsecutiveOfflineLimit, 255)],
-    ['policy', isCount(policy.upperConsecutiveOfflineLimit, 255)],
-    ['policy', isMinor(policy.cumulativeAmountLimitMinor)],
-    ['policy', isMinor(policy.cumulativeAmountUpperLimitMinor)],
-    ['state', isCount(state.atc, 0xffff) && isCount(state.lastOnlineAtc, state.atc)],
-    ['state', isCount(state.pinTryLimit, 15) && isCount(state.pinTryCounter, state.pinTryLimit)],
-    ['state', isMinor(state.cumulativeOfflineAmountMinor) && isCount(state.scriptCounter, 15)],
-    ['state', Array.isArray(state.log) && state.log.every((entry) => bytesOf(entry) <= 252)],
+/**
+ * Every personalised application can run. Odd records, lists and certificates pass: they are the
+ * terminal's to find. What the card itself computes with must be right.
+ * @throws EmvDataError `ERR_EMV_IMAGE` with the `path` of what is wrong.
+ */
+function assertApplicationsRun(image: data.IccImage): void {
+  image.applications.forEach((application, index) => {
+    if (!application.isPersonalised) return;
+    const broken = rulesOf(application).find(([, isSound]) => !isSound);
+    if (!broken) return;
+    const path = `image.applications[${index}].${broken[0]}`;
+    throw new data.EmvDataError('ERR_EMV_IMAGE', `${path} cannot run`, { path });
+  });
+}
+
+function rulesOf(application: data.IccApplication): Rules {
+  const lengthOf = (id: string) => data.iccDgi(application, id)?.length;
+  const isAbsentOr = (id: string, bytes: number) => [undefined, bytes].includes(lengthOf(id));
+  const keys = [data.DGI_UDK_3DES, data.DGI_UDK_SM4];
+  const { state } = application;
+  const tries = data.iccDgi(application, data.DGI_PIN_TRIES);
+  const records = Object.keys(application.dgis).filter(data.isRecordDgi);
+  return [
+    ['dgis.0D02', hasCryptogramParameters(application)],
+    ['dgis.8000', keys.some((id) => lengthOf(id) !== undefined)],
+    ...keys.map((id) => [`dgis.${id}`, isAbsentOr(id, CARD_KEYS_BYTES)] as const),
+    ['dgis.8010', isAbsentOr(data.DGI_PIN_REFERENCE, PIN_BLOCK_BYTES)],
+    ['dgis.8401', isAbsentOr(data.DGI_ICC_SM2_PRIVATE_KEY, SM2_PRIVATE_KEY_BYTES)],
+    ['dgis.9010', tries === undefined || isTries(tries)],
+    ...records.map((id) => [`dgis.${id}`, (lengthOf(id) ?? 0) <= RECORD_BYTES_MAX] as const),
+    ['state.lastOnlineAtc', state.lastOnlineAtc <= state.atc],
+    ['state.pinTryCounter', state.pinTryCounter <= (tries?.[1] ?? PIN_TRIES_MAX)],
+    ['state.electronicCash', isPurse(state.electronicCash)],
   ];
-  const broken = rules.find(([, isSound]) => !isSound);
-  if (broken) {
-    throw new EmvDataError('ERR_EMV_IMAGE', `${broken[0]} is out of range`, { field: broken[0] });
-  }
-  for (const list of [image.pdol, image.cdol1, image.cdol2, image.ddol, image.logFormat]) {
-    decodeDol(fromHex(list));
-  }
-  assertRecords(iccRecords(image));
-  if (image.contactless !== null) assertContactless(image, image.contactless);
 }
 
-function assertContactless(image: IccImage, contactless: IccContactless): void {
-  const { aip, ctq, cryptogramVersion, pdol } = contactless;
-  const isSound =
-    bytesOf(aip) === AIP_BYTES &&
-    bytesOf(ctq) === CTQ_BYTES &&
-    cryptogramVersion === CRYPTOGRAM_VERSION_17 &&
-    asksForQualifiers(pdol);
-  if (!isSound) {
-    throw new EmvDataError('ERR_EMV_IMAGE', 'contactless is out of range', {
-      field: 'contactless',
-    });
-  }
-  assertRecords(iccContactlessRecords(image, contactless, longestDynamicRecord(image)));
-}
-
-function assertRecords(records: readonly IccRecord[]): void {
-  if (records.some(({ value }) => value.length > RECORD_BYTES_MAX)) {
-    throw new EmvDataError('ERR_EMV_IMAGE', 'a record is too long', { field: 'records' });
+function hasCryptogramParameters(application: data.IccApplication): boolean {
+  const value = data.iccDgi(application, data.DGI_CRYPTOGRAM_PARAMETERS);
+  if (!value) return false;
+  try {
+    const { contactVersion, contactlessVersion } = data.decodeCryptogramParameters(value);
+    return isCryptogramVersion(contactVersion) && isCryptogramVersion(contactlessVersion);
+  } catch (thrown) {
+    if (thrown instanceof TapError) return false;
+    throw thrown;
   }
 }
 
-/** Length of a hex value. @throws BytesError `ERR_BYTES_HEX`. */
-function bytesOf(hex: unknown): number {
-  return typeof hex === 'string' ? fromHex(hex).length : -1;
+function isTries(tries: Uint8Array): boolean {
+  const [counter = 0, limit = 0] = tries;
+  return tries.length === 2 && counter <= limit && limit <= PIN_TRIES_MAX;
 }
 
-function isCount(value: unknown, max: number): boolean {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= max;
-}
-
-function isMinor(value: unknown): boolean {
-  return typeof value === 'string' && /^[0-9]{1,15}$/.test(value);
+function isPurse(cash: data.IccApplicationState['electronicCash']): boolean {
+  if (cash === null) return true;
+  const balances = [cash.balanceMinor, cash.secondBalanceMinor];
+  return balances.every((minor) => BigInt(minor) <= AMOUNT_MINOR_MAX);
 }

@@ -1,33 +1,37 @@
 /** The contactless side (qPBOC): GET PROCESSING OPTIONS is the whole transaction. */
-import { concatBytes, fromHex } from '../../bytes/index.ts';
-import { applicationCryptogram } from '../../crypto/index.ts';
+import { concatBytes } from '../../bytes/index.ts';
 import {
-  buildDolValue,
   type CommandApdu,
-  decodeDol,
   encodeTlv,
   SW_6984_REFERENCED_DATA_INVALIDATED,
   SW_6985_CONDITIONS_NOT_SATISFIED,
 } from '../../iso7816/index.ts';
 import * as data from '../data/index.ts';
-import { decideFirst } from './card-action-analysis.ts';
-import { ATC_MAX, pdolValues } from './files.ts';
-import { firstCvr } from './generate-ac.ts';
-import { signDynamicData } from './internal-authenticate.ts';
+import { type CardAction, decideFirst } from './card-action-analysis.ts';
+import { firstCvr } from './card-verification-results.ts';
+import { declinedOffline, paidFromPurse } from './completion.ts';
+import { canSign, cryptogramOf, issuerApplicationData } from './cryptograms.ts';
+import { canSignDynamically, freshDynamicNumber, signDynamicData } from './dynamic-signature.ts';
+import { hearOptions, isCounterSpent, withCountedTransaction } from './processing-options.ts';
 import {
+  balanceBytes,
+  balanceOf,
+  purseCovers,
+  purseOfTransaction,
+  transactionAmount,
+} from './purse.ts';
+import { objectFor, recordKey } from './runtime-profile.ts';
+import {
+  active,
   answer,
   answerStatus,
   atcBytes,
   type IccPorts,
   type Outcome,
   type Snapshot,
-  sessionKey,
   withSession,
-  withState,
 } from './session.ts';
 
-/** Longest key whose signature the GPO answer carries; a longer one is in the last record. */
-const SIGNATURE_IN_ANSWER_BYTES_MAX = 128;
 const CARD_UNPREDICTABLE_NUMBER_BYTES = 4;
 
 /** What fDDA of version 01 signs before 9F69. @see EMV C-7 Annex B (fDDA) */
@@ -40,39 +44,64 @@ const SIGNED_TAGS: readonly string[] = [
 /**
  * Counts the transaction, decides, makes cryptogram and signature. The counter is part of the image
  * that is stored before the answer is given out, so that a torn tap has used it up.
- * @see EMV C-7 §3.3; PBOC3 P5
+ * @see EMV C-7 §3.3; PBOC3 P12
  */
 export function getContactlessOptions(
   card: Snapshot,
   command: CommandApdu,
   ports: IccPorts,
 ): Outcome {
-  const { image, session } = card;
-  const { contactless } = image;
-  if (contactless === null || session.selected !== 'application' || session.phase !== 'selected') {
-    return answerStatus(card, SW_6985_CONDITIONS_NOT_SATISFIED);
-  }
-  const given = pdolValues(contactless.pdol, command);
-  if ('statusWord' in given) return answerStatus(card, given.statusWord);
-  if (image.contactlessRefusal === '6984') {
+  const heard = hearOptions(card, command);
+  if (typeof heard === 'number') return answerStatus(card, heard);
+  if (card.image.lab.contactlessRefusal === '6984') {
     return answerStatus(card, SW_6984_REFERENCED_DATA_INVALIDATED);
   }
-  const ttq = given.values.get(data.TAG_9F66_PBOC_TERMINAL_TRANSACTION_QUALIFIERS);
-  const isQpboc = ttq !== undefined && data.hasBit(ttq, data.TTQ_1_QPBOC_SUPPORTED);
-  if (!isQpboc || image.state.atc >= ATC_MAX) {
+  const ttq = heard.session.values.get(data.TAG_9F66_PBOC_TERMINAL_TRANSACTION_QUALIFIERS);
+  const isQpboc = ttq?.length === data.TTQ_BYTES && data.hasBit(ttq, data.TTQ_1_QPBOC_SUPPORTED);
+  if (!isQpboc || isCounterSpent(card) || !canSign(heard)) {
     return answerStatus(card, SW_6985_CONDITIONS_NOT_SATISFIED);
   }
-  const counted = withState(card, { atc: image.state.atc + 1 });
-  const ctq = transactionQualifiers(fromHex(contactless.ctq), ttq);
-  const started = withSession(counted, { values: given.values, isDdaPerformed: true });
-  return answerCryptogram(started, { contactless, ctq }, ports);
+  const counted = withCountedTransaction(withSession(heard, { phase: 'completed' }));
+  return answerTap(decideTap(counted, ttq), ttq, ports);
+}
+
+/**
+ * A tap is paid from the purse when the reader does not want the issuer's word, does not say no to
+ * e-cash (9F7A, where the PDOL asks for it) and the purse holds enough. @see PBOC3 P12, PBOC3 P13
+ */
+function withPurse(card: Snapshot, ttq: Uint8Array): Snapshot {
+  const indicator = data.TAG_9F7A_PBOC_EC_TERMINAL_SUPPORT_INDICATOR;
+  const wanted = card.session.values.get(indicator);
+  const isRefused = wanted !== undefined && wanted[0] !== 0x01;
+  if (isRefused || data.hasBit(ttq, data.TTQ_2_ONLINE_CRYPTOGRAM_REQUIRED)) return card;
+  const purse = purseOfTransaction(card);
+  if (purse === null || !purseCovers(card, purse)) return card;
+  const paying = withSession(card, { purse });
+  return canSign(paying) && canSignDynamically(paying) ? paying : card;
+}
+
+/** A tap that is decided. */
+type Decided = { readonly card: Snapshot; readonly action: CardAction };
+
+/** TC from the purse, else online; a reader that cannot go online gets the card's no. */
+function decideTap(card: Snapshot, ttq: Uint8Array): Decided {
+  const paying = withPurse(card, ttq);
+  if (paying.session.purse !== null) {
+    const action = decideFirst(paying, 'TC');
+    if (action.type === 'TC') return { card: paying, action };
+  }
+  const isOfflineOnly = data.hasBit(ttq, data.TTQ_1_OFFLINE_ONLY);
+  return { card, action: decideFirst(card, isOfflineOnly ? 'AAC' : 'ARQC') };
 }
 
 /**
  * The issuer's qualifiers and, when the reader wants the cardholder verified and no device has done
  * it, the method: online PIN before signature.
  */
-function transactionQualifiers(ctq: Uint8Array, ttq: Uint8Array): Uint8Array {
+function transactionQualifiers(card: Snapshot, ttq: Uint8Array): Uint8Array {
+  const { objects } = active(card).profile;
+  const own = objects.get(data.TAG_9F6C_PBOC_CARD_TRANSACTION_QUALIFIERS);
+  const ctq = own?.length === data.CTQ_BYTES ? own : new Uint8Array(data.CTQ_BYTES);
   const isWanted = data.hasBit(ttq, data.TTQ_2_CVM_REQUIRED);
   if (!isWanted || data.hasBit(ctq, data.CTQ_2_CDCVM_PERFORMED)) return ctq;
   if (data.hasBit(ttq, data.TTQ_1_ONLINE_PIN_SUPPORTED)) {
@@ -85,78 +114,100 @@ function transactionQualifiers(ctq: Uint8Array, ttq: Uint8Array): Uint8Array {
 }
 
 /** Format 2 with the cryptogram; the session is over but for READ RECORD. */
-function answerCryptogram(
+function answerTap({ card, action }: Decided, ttq: Uint8Array, ports: IccPorts): Outcome {
+  const ctq = transactionQualifiers(card, ttq);
+  const isSigned = canSignDynamically(card);
+  const dynamicValues = isSigned ? signedValues(card, ctq, ports) : new Map();
+  const signing = withSession(card, { isDdaPerformed: isSigned, dynamicValues });
+  const cvr = firstCvr(signing, action);
+  const ac = cryptogramOf(signing, cvr, ports);
+  const decided = withSession(afterTap(signing, action), { cvr });
+  const objects = [
+    ...answeredObjects(decided, { ac, cvr, ctq }, ports),
+    signatureInAnswer(signing),
+    availableAmount(decided),
+  ];
+  return answer(
+    decided,
+    encodeTlv(data.TAG_77_RESPONSE_TEMPLATE_FORMAT_2, concatBytes(...objects)),
+  );
+}
+
+/** 9F69 of this tap and the signature over it. @see EMV C-7 Annex B (fDDA) */
+function signedValues(
   card: Snapshot,
-  side: { readonly contactless: data.IccContactless; readonly ctq: Uint8Array },
+  ctq: Uint8Array,
   ports: IccPorts,
-): Outcome {
-  const { image, session } = card;
-  const { contactless, ctq } = side;
-  const cvr = firstCvr(card, decideFirst(card, 'ARQC'));
+): ReadonlyMap<string, Uint8Array> {
   const related = concatBytes(
     Uint8Array.of(data.FDDA_VERSION_01),
     ports.random.bytes(CARD_UNPREDICTABLE_NUMBER_BYTES),
     ctq,
     Uint8Array.of(0x00),
   );
-  const reader = SIGNED_TAGS.map((tag) => session.values.get(tag) ?? new Uint8Array(0));
-  const signed = signDynamicData(image, concatBytes(...reader, related), ports);
-  const signature = encodeTlv(data.TAG_9F4B_SIGNED_DYNAMIC_APPLICATION_DATA, signed);
-  const isInAnswer = signed.length <= SIGNATURE_IN_ANSWER_BYTES_MAX;
-  const tag = data.TAG_9F69_PBOC_CARD_AUTHENTICATION_RELATED_DATA;
-  const relatedData = encodeTlv(tag, related);
-  const objects = concatBytes(
-    encodeTlv(data.TAG_82_APPLICATION_INTERCHANGE_PROFILE, fromHex(contactless.aip)),
-    encodeTlv(data.TAG_94_APPLICATION_FILE_LOCATOR, data.ICC_CONTACTLESS_AFL),
-    encodeTlv(data.TAG_9F36_APPLICATION_TRANSACTION_COUNTER, atcBytes(image)),
-    encodeTlv(data.TAG_57_TRACK_2_EQUIVALENT_DATA, data.iccTrack2(image)),
-    encodeTlv(data.TAG_9F10_ISSUER_APPLICATION_DATA, issuerApplicationData(image, cvr)),
-    encodeTlv(data.TAG_9F26_APPLICATION_CRYPTOGRAM, cryptogramOf(card, cvr)),
-    encodeTlv(data.TAG_5F34_PAN_SEQUENCE_NUMBER, fromHex(image.panSequenceNumber)),
-    encodeTlv(data.TAG_9F6C_PBOC_CARD_TRANSACTION_QUALIFIERS, ctq),
-    isInAnswer ? signature : new Uint8Array(0),
+  const { values } = card.session;
+  const reader = SIGNED_TAGS.map((tag) => values.get(tag) ?? new Uint8Array(0));
+  const terminalData = concatBytes(...reader, related);
+  const signature = signDynamicData(
+    card,
+    { dynamicData: freshDynamicNumber(ports), terminalData },
+    ports,
   );
-  const dynamicRecord = isInAnswer ? relatedData : concatBytes(signature, relatedData);
-  const next = withSession(card, { phase: 'completed', cvr, dynamicRecord });
-  return answer(next, encodeTlv(data.TAG_77_RESPONSE_TEMPLATE_FORMAT_2, objects));
+  return new Map([
+    [data.TAG_9F69_PBOC_CARD_AUTHENTICATION_RELATED_DATA, related],
+    [data.TAG_9F4B_SIGNED_DYNAMIC_APPLICATION_DATA, signature],
+  ]);
 }
 
-/** CVN 17: the session key over amount, reader's number, counter and byte 2 of the CVR. */
-function cryptogramOf(card: Snapshot, cvr: Uint8Array): Uint8Array {
-  const { image, session } = card;
-  const atc = atcBytes(image);
-  const input = buildDolValue(
-    data.AC_INPUT_CVN_17,
-    (tag) =>
-      tag === data.TAG_9F36_APPLICATION_TRANSACTION_COUNTER ? atc : session.values.get(tag),
-    data.dolFormatOf,
-  );
-  return applicationCryptogram(sessionKey(image, 'udkAc'), concatBytes(input, cvr.subarray(1, 2)));
+/** What the decision leaves behind; money moves with the last record, if there is one. */
+function afterTap(card: Snapshot, action: CardAction): Snapshot {
+  const { purse } = card.session;
+  if (action.type === 'AAC') return declinedOffline(card);
+  if (action.type !== 'TC' || purse === null) return card;
+  const amountMinor = transactionAmount(card) ?? 0n;
+  const last = active(card).options?.entries.at(-1);
+  if (!last) return paidFromPurse(card, { purse, amountMinor });
+  const record = recordKey(last.sfi, last.lastRecord);
+  return withSession(card, { pendingPurchase: { amountMinor, record } });
 }
 
-function issuerApplicationData(image: data.IccImage, cvr: Uint8Array): Uint8Array {
-  return data.encodeIad({
-    derivationKeyIndex: image.derivationKeyIndex,
-    cryptogramVersion: data.CRYPTOGRAM_VERSION_17,
-    cvr,
-    algorithm: data.IAD_ALGORITHM_3DES,
-    discretionary: new Uint8Array(0),
-  });
+function answeredObjects(
+  card: Snapshot,
+  made: { readonly ac: Uint8Array; readonly cvr: Uint8Array; readonly ctq: Uint8Array },
+  ports: IccPorts,
+): readonly Uint8Array[] {
+  const { application, options } = active(card);
+  const own = (tag: string) => {
+    const value = objectFor(application, options, tag);
+    return value ? encodeTlv(tag, value) : new Uint8Array(0);
+  };
+  const { aip = new Uint8Array(0), afl = new Uint8Array(0) } = options ?? {};
+  const locator = encodeTlv(data.TAG_94_APPLICATION_FILE_LOCATOR, afl);
+  const iad = issuerApplicationData(card, made.cvr, ports);
+  return [
+    encodeTlv(data.TAG_82_APPLICATION_INTERCHANGE_PROFILE, aip),
+    afl.length === 0 ? afl : locator,
+    encodeTlv(data.TAG_9F36_APPLICATION_TRANSACTION_COUNTER, atcBytes(card)),
+    own(data.TAG_57_TRACK_2_EQUIVALENT_DATA),
+    encodeTlv(data.TAG_9F10_ISSUER_APPLICATION_DATA, iad),
+    encodeTlv(data.TAG_9F26_APPLICATION_CRYPTOGRAM, made.ac),
+    own(data.TAG_5F34_PAN_SEQUENCE_NUMBER),
+    encodeTlv(data.TAG_9F6C_PBOC_CARD_TRANSACTION_QUALIFIERS, made.ctq),
+  ];
 }
 
-/** Longest last record that the card's key makes, for the check of an image. */
-export function longestDynamicRecord(image: data.IccImage): Uint8Array {
-  const lengthBytes = fromHex(image.rsa.modulus).length;
-  const related = new Uint8Array(data.CARD_AUTHENTICATION_RELATED_DATA_BYTES);
-  const relatedData = encodeTlv(data.TAG_9F69_PBOC_CARD_AUTHENTICATION_RELATED_DATA, related);
-  if (lengthBytes <= SIGNATURE_IN_ANSWER_BYTES_MAX) return relatedData;
-  const signed = new Uint8Array(lengthBytes);
-  return concatBytes(encodeTlv(data.TAG_9F4B_SIGNED_DYNAMIC_APPLICATION_DATA, signed), relatedData);
+/** The signature, unless a record has a place for it: keys above 1024 bits have. */
+function signatureInAnswer(card: Snapshot): Uint8Array {
+  const tag = data.TAG_9F4B_SIGNED_DYNAMIC_APPLICATION_DATA;
+  const signature = card.session.dynamicValues.get(tag);
+  const isInRecord = active(card).options?.objects.has(tag) ?? false;
+  return signature && !isInRecord ? encodeTlv(tag, signature) : new Uint8Array(0);
 }
 
-/** Whether a PDOL asks for the reader's qualifiers, as it must. @see EMV C-7 §3.2 */
-export function asksForQualifiers(pdol: string): boolean {
-  const tag = data.TAG_9F66_PBOC_TERMINAL_TRANSACTION_QUALIFIERS;
-  const entry = decodeDol(fromHex(pdol)).find((found) => found.tag === tag);
-  return entry?.lengthBytes === data.TTQ_BYTES;
+/** 9F5D: what the purse holds after this tap, when it pays. */
+function availableAmount(card: Snapshot): Uint8Array {
+  const { pendingPurchase, purse } = card.session;
+  if (purse === null) return new Uint8Array(0);
+  const left = balanceOf(card, purse) - (pendingPurchase?.amountMinor ?? 0n);
+  return encodeTlv(data.TAG_9F5D_PBOC_AVAILABLE_OFFLINE_SPENDING_AMOUNT, balanceBytes(left));
 }

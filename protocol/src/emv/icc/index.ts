@@ -1,5 +1,4 @@
-/** The virtual PBOC debit card, contact and contactless. */
+/** The virtual PBOC card, contact and contactless. */
 export { ISSUER_AUTHENTICATION_DATA_BYTES } from './issuer-authentication.ts';
-export { PSE_NAME } from './selection.ts';
 export type { IccInterface } from './session.ts';
 export { createVirtualIcc, type VirtualIcc } from './virtual-icc.ts';

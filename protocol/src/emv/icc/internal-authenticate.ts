@@ -1,9 +1,6 @@
 /** INTERNAL AUTHENTICATE: the card's dynamic signature (DDA). @see EMV 4.3 B2 §6.5 */
-import { concatBytes, fromHex } from '../../bytes/index.ts';
-import { rsaRaw } from '../../crypto/index.ts';
 import {
   type CommandApdu,
-  decodeDol,
   encodeTlv,
   SW_6A86_WRONG_P1_P2,
   SW_6700_WRONG_LENGTH,
@@ -11,7 +8,10 @@ import {
 } from '../../iso7816/index.ts';
 import * as data from '../data/index.ts';
 import { dolBytes } from './dol-values.ts';
+import { canSignDynamically, freshDynamicNumber, signDynamicData } from './dynamic-signature.ts';
+import { dolOf } from './runtime-profile.ts';
 import {
+  active,
   answer,
   answerStatus,
   type IccPorts,
@@ -20,51 +20,33 @@ import {
   withSession,
 } from './session.ts';
 
-/** Bytes of our ICC dynamic number, 2 to 8 allowed. @see EMV 4.3 B2 table 17 */
-export const ICC_DYNAMIC_NUMBER_BYTES = 8;
-const SIGNED_DATA_FORMAT_DDA = 0x05;
-const HASH_SHA1 = 0x01;
-const OVERHEAD_BYTES = 25;
-
-/** Signs the terminal's DDOL data with the card's own key, between GPO and GENERATE AC. */
+/**
+ * Signs the terminal's DDOL data with the card's own key, between GPO and GENERATE AC. A card
+ * without DDOL takes whatever the terminal's default one gives.
+ */
 export function internalAuthenticate(
   card: Snapshot,
   command: CommandApdu,
   ports: IccPorts,
 ): Outcome {
-  const { image, session } = card;
+  const { application, options } = active(card);
   if (command.p1 !== 0 || command.p2 !== 0) return answerStatus(card, SW_6A86_WRONG_P1_P2);
-  const isSupported = data.aipHas(fromHex(image.aip), data.AIP_1_DDA_SUPPORTED);
-  if (session.phase !== 'initiated' || !isSupported) {
+  const isSupported = options !== null && data.aipHas(options.aip, data.AIP_1_DDA_SUPPORTED);
+  if (card.session.phase !== 'initiated' || !isSupported || !canSignDynamically(card)) {
     return answerStatus(card, SW_6985_CONDITIONS_NOT_SATISFIED);
   }
   const terminalData = command.data ?? new Uint8Array(0);
-  if (terminalData.length !== dolBytes(decodeDol(fromHex(image.ddol)))) {
-    return answerStatus(card, SW_6700_WRONG_LENGTH);
-  }
-  const signature = signDynamicData(image, terminalData, ports);
+  const ddol = dolOf(application, options, data.TAG_9F49_DDOL);
+  const isWrongLength = ddol ? terminalData.length !== dolBytes(ddol) : terminalData.length === 0;
+  if (isWrongLength) return answerStatus(card, SW_6700_WRONG_LENGTH);
+  const dynamicData = freshDynamicNumber(ports);
+  const signature = signDynamicData(card, { dynamicData, terminalData }, ports);
   const next = withSession(card, { isDdaPerformed: true });
-  return answer(next, encodeTlv(data.TAG_80_RESPONSE_TEMPLATE_FORMAT_1, signature));
+  return answer(next, signatureAnswer(signature, options.isFormat2));
 }
 
-/** Signed dynamic application data. @see EMV 4.3 B2 table 15 */
-export function signDynamicData(
-  image: data.IccImage,
-  terminalData: Uint8Array,
-  ports: IccPorts,
-): Uint8Array {
-  const modulus = fromHex(image.rsa.modulus);
-  const dynamicData = concatBytes(
-    Uint8Array.of(ICC_DYNAMIC_NUMBER_BYTES),
-    ports.random.bytes(ICC_DYNAMIC_NUMBER_BYTES),
-  );
-  const padding = new Uint8Array(modulus.length - dynamicData.length - OVERHEAD_BYTES).fill(0xbb);
-  const signed = concatBytes(
-    Uint8Array.of(SIGNED_DATA_FORMAT_DDA, HASH_SHA1, dynamicData.length),
-    dynamicData,
-    padding,
-  );
-  const hash = ports.ciphers.sha1(concatBytes(signed, terminalData));
-  const framed = concatBytes(Uint8Array.of(0x6a), signed, hash, Uint8Array.of(0xbc));
-  return rsaRaw(modulus, fromHex(image.rsa.privateExponent), framed);
+function signatureAnswer(signature: Uint8Array, isFormat2: boolean): Uint8Array {
+  if (!isFormat2) return encodeTlv(data.TAG_80_RESPONSE_TEMPLATE_FORMAT_1, signature);
+  const object = encodeTlv(data.TAG_9F4B_SIGNED_DYNAMIC_APPLICATION_DATA, signature);
+  return encodeTlv(data.TAG_77_RESPONSE_TEMPLATE_FORMAT_2, object);
 }

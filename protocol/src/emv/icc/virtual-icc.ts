@@ -1,4 +1,4 @@
-/** The virtual PBOC debit card, both interfaces: bytes in, bytes out, state in its image. */
+/** The virtual PBOC card, both interfaces: bytes in, bytes out, state in its image. */
 import { toHex } from '../../bytes/index.ts';
 import {
   type CommandApdu,
@@ -12,16 +12,21 @@ import {
   SW_6700_WRONG_LENGTH,
   SW_6985_CONDITIONS_NOT_SATISFIED,
 } from '../../iso7816/index.ts';
-import type { IccImage } from '../data/index.ts';
+import { atrProtocol, type IccImage } from '../data/index.ts';
 import { runnableImage } from './check-image.ts';
 import { getContactlessOptions } from './contactless.ts';
-import { getData, getProcessingOptions, readRecord } from './files.ts';
+import { getChallenge, getData } from './data-objects.ts';
 import { generateAc } from './generate-ac.ts';
 import { internalAuthenticate } from './internal-authenticate.ts';
 import { externalAuthenticate } from './issuer-authentication.ts';
-import { applicationBlock, applicationUnblock, cardBlock, pinUnblock, putData } from './scripts.ts';
+import { storeData } from './personalisation.ts';
+import { asT0, GET_RESPONSE, getResponse } from './procedure-bytes.ts';
+import { getProcessingOptions } from './processing-options.ts';
+import { readRecord } from './records.ts';
+import { SCRIPT_COMMANDS } from './scripts.ts';
 import { select } from './selection.ts';
 import {
+  activeOrNone,
   answerStatus,
   type CommandHandler,
   type IccInterface,
@@ -29,9 +34,11 @@ import {
   type Outcome,
   SESSION_AFTER_RESET,
   type Snapshot,
+  withSession,
 } from './session.ts';
+import { verify } from './verify.ts';
 
-/** A card in a process. Answers carry all their data (as with T=1): Le asks for nothing less. */
+/** A card in a process. With T=1 and by field, answers carry all their data whatever Le asks for. */
 export interface VirtualIcc {
   /** Answers any bytes with a response APDU; never throws. */
   transmit(command: Uint8Array): Uint8Array;
@@ -41,34 +48,41 @@ export interface VirtualIcc {
   image(): IccImage;
 }
 
+type Commands = Readonly<Record<string, CommandHandler>>;
+
 /** Commands by class and instruction, in the order in which a transaction uses them. */
-const COMMANDS: Readonly<Record<string, CommandHandler>> = {
+const COMMANDS: Commands = {
   '00A4': select,
+  '80E2': storeData,
   '80A8': getProcessingOptions,
   '00B2': readRecord,
   '80CA': getData,
+  '0084': getChallenge,
+  '0020': verify,
   '0088': internalAuthenticate,
   '80AE': generateAc,
   '0082': externalAuthenticate,
-  '841E': applicationBlock,
-  '8418': applicationUnblock,
-  '8416': cardBlock,
-  '8424': pinUnblock,
-  '04DA': putData,
+  ...SCRIPT_COMMANDS,
 };
 /** In a reader's field the rest of the contact commands is refused: qPBOC has no use for them. */
-const CONTACTLESS_COMMANDS: Readonly<Record<string, CommandHandler>> = {
+const CONTACTLESS_COMMANDS: Commands = {
   '00A4': select,
   '80A8': getContactlessOptions,
   '00B2': readRecord,
   '80CA': getData,
 };
+/** Before its personalisation is over the card takes nothing else. */
+const PERSONALISATION_COMMANDS: Commands = { '00A4': select, '80E2': storeData };
+/** Commands that need no application: they select, or look at what is selected themselves. */
+const FREE_HANDLERS: ReadonlySet<CommandHandler> = new Set([select, readRecord, storeData]);
 /** Known instructions: another class with one of them is 6E00, any other instruction 6D00. */
 const CLASSES: ReadonlySet<number> = new Set([0x00, 0x04, 0x80, 0x84]);
+/** Most data bytes of a short answer. @see ISO 7816-4 §5.1 */
+const ANSWER_BYTES_MAX = 256;
 
 /**
  * Puts a card image to life. A broken one is refused here and not in the middle of a payment.
- * @throws EmvDataError `ERR_EMV_IMAGE`.
+ * @throws EmvDataError `ERR_EMV_IMAGE`, `ERR_EMV_IMAGE_VERSION`.
  */
 export function createVirtualIcc(
   options: {
@@ -84,9 +98,10 @@ export function createVirtualIcc(
     session: SESSION_AFTER_RESET,
     interface: options.interface ?? 'contact',
   };
+  const isT0 = card.interface === 'contact' && atrProtocol(start.atr) === 'T=0';
   return {
     transmit(wire) {
-      const outcome = run(card, wire, { ciphers, random });
+      const outcome = run(card, wire, { ports: { ciphers, random }, isT0 });
       card = outcome.card;
       return encodeResponse(outcome);
     },
@@ -99,25 +114,41 @@ export function createVirtualIcc(
   };
 }
 
+/** What a command runs with. */
+type Run = { readonly ports: IccPorts; readonly isT0: boolean };
+
 /** One command: the whole new card is computed before anything of it is kept. */
-function run(card: Snapshot, wire: Uint8Array, ports: IccPorts): Outcome {
+function run(card: Snapshot, wire: Uint8Array, how: Run): Outcome {
   const command = readCommand(wire);
   if (!command) return answerStatus(card, SW_6700_WRONG_LENGTH);
-  if (!CLASSES.has(command.cla)) return answerStatus(card, SW_6E00_CLASS_NOT_SUPPORTED);
-  const known = COMMANDS[commandKey(command.cla, command.ins)];
-  if (!known) return answerStatus(card, unknownCommand(command));
-  if (card.image.state.cardBlocked) return answerStatus(card, SW_6A81_FUNCTION_NOT_SUPPORTED);
-  const handler = card.interface === 'contact' ? known : contactlessHandler(command);
-  if (!handler) return answerStatus(card, SW_6985_CONDITIONS_NOT_SATISFIED);
-  const needsApplication = handler !== select && handler !== readRecord;
-  if (needsApplication && card.session.selected !== 'application') {
-    return answerStatus(card, SW_6985_CONDITIONS_NOT_SATISFIED);
-  }
-  return handler(card, command, ports);
+  const isResponse = how.isT0 && commandKey(command.cla, command.ins) === GET_RESPONSE;
+  if (isResponse) return getResponse(card, command);
+  // A challenge serves the very next command, and an answer not fetched is gone.
+  const before = withSession(card, { challenge: null, response: null });
+  const outcome = runCommand(card, command, how.ports);
+  const isFresh = outcome.card.session.challenge !== card.session.challenge;
+  const after = isFresh ? outcome.card : withSession(outcome.card, { challenge: null });
+  const settled = { ...outcome, card: withSession(after, { response: null }) };
+  return how.isT0 ? asT0(before, command, settled) : settled;
 }
 
-function contactlessHandler(command: CommandApdu): CommandHandler | undefined {
-  return CONTACTLESS_COMMANDS[commandKey(command.cla, command.ins)];
+function runCommand(card: Snapshot, command: CommandApdu, ports: IccPorts): Outcome {
+  if (!CLASSES.has(command.cla)) return answerStatus(card, SW_6E00_CLASS_NOT_SUPPORTED);
+  const key = commandKey(command.cla, command.ins);
+  if (!(key in COMMANDS)) return answerStatus(card, unknownCommand(command));
+  if (card.image.cardBlocked) return answerStatus(card, SW_6A81_FUNCTION_NOT_SUPPORTED);
+  const handler = commandsOf(card)[key];
+  const isReady = handler && (FREE_HANDLERS.has(handler) || activeOrNone(card) !== undefined);
+  if (!isReady) return answerStatus(card, SW_6985_CONDITIONS_NOT_SATISFIED);
+  const outcome = handler(card, command, ports);
+  // An answer that no short APDU carries is not given, and nothing has happened.
+  if (outcome.data.length <= ANSWER_BYTES_MAX) return outcome;
+  return answerStatus(card, SW_6985_CONDITIONS_NOT_SATISFIED);
+}
+
+function commandsOf(card: Snapshot): Commands {
+  if (card.image.life === 'personalisation') return PERSONALISATION_COMMANDS;
+  return card.interface === 'contact' ? COMMANDS : CONTACTLESS_COMMANDS;
 }
 
 function readCommand(wire: Uint8Array): CommandApdu | undefined {
