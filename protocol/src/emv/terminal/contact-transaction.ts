@@ -9,12 +9,13 @@ import { authenticateOfflineData } from './data-authentication.ts';
 import {
   analysePurchase,
   examineElectronicCash,
+  generatePurchaseAc,
   managePurchaseRisk,
   offerElectronicCash,
   offlineApprovalKindOf,
   verifyPurchaser,
 } from './electronic-cash.ts';
-import { firstGenerateAc, secondGenerateAc } from './generate-ac.ts';
+import { secondGenerateAc } from './generate-ac.ts';
 import { initiateApplication, refusalReason } from './initiate.ts';
 import { storeOfflineApproval } from './offline-approval.ts';
 import { releaseCardAnyway, setResponseCode, transactionOutcome } from './outcome.ts';
@@ -100,7 +101,10 @@ function* decide(context: KernelContext): Kernel<ContactOutcome> {
     tvr: tvrNames(tvrOf(context)),
   });
   setOfflineResponseCode(context, decision.request);
-  const answer = yield* firstGenerateAc(context, decision.request);
+  const answer = yield* generatePurchaseAc(context, decision.request);
+  if (answer.result === 'torn') {
+    return yield* endOf(context, { outcome: 'unknown', reason: `card:torn:${answer.code}` });
+  }
   if (answer.result === 'refused') {
     const reason = refusalReason('GENERATE_AC', answer.statusWord);
     return yield* endOf(context, { outcome: 'notAccepted', reason });

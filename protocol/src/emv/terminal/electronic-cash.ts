@@ -2,7 +2,7 @@
  * Electronic cash (电子现金): when it is offered to the card, what its purse must hold, and what the
  * terminal then asks for. The rules are tables of steps in the order of the standard.
  */
-import { bcdToNumeric, equalBytes, TapError } from '../../bytes/index.ts';
+import { bcdToNumeric, equalBytes, errorBody, TapError } from '../../bytes/index.ts';
 import { decodeTlv, findTlv, SW_9000_OK } from '../../iso7816/index.ts';
 import * as data from '../data/index.ts';
 import { type ActionDecision, analyseBeforeOnline } from './action-analysis.ts';
@@ -17,6 +17,8 @@ import {
   terminalCan,
   transmit,
 } from './context.ts';
+import { KernelError } from './errors.ts';
+import { firstGenerateAc, type GenerateAcAnswer } from './generate-ac.ts';
 import { pdolEntries } from './initiate.ts';
 import { TRANSACTION_TYPE_GOODS_AND_SERVICES } from './restrictions.ts';
 import { checkExceptionFile, manageRisk } from './risk-management.ts';
@@ -340,9 +342,37 @@ export function analysePurchase(context: KernelContext): ActionDecision {
   }
 }
 
-/** Which offline approval a TC of this transaction is: the purse's, or the card's own limits'. */
+/** The first GENERATE AC, or that the card left while its purse was asked to pay. */
+export type PurchaseCryptogram =
+  | GenerateAcAnswer
+  | { readonly result: 'torn'; readonly code: string };
+
+/**
+ * First GENERATE AC. A card that is asked for a TC from its purse and leaves before it answers may
+ * have deducted: that is an outcome, not a fault. @throws KernelError as `firstGenerateAc`.
+ * @see PBOC3 P13
+ */
+export function* generatePurchaseAc(
+  context: KernelContext,
+  request: ActionDecision['request'],
+): Kernel<PurchaseCryptogram> {
+  const isPurse = context.electronicCash?.isAccepted === true && request === 'TC';
+  try {
+    return yield* firstGenerateAc(context, request);
+  } catch (fault) {
+    if (!isPurse || fault instanceof KernelError) throw fault;
+    return { result: 'torn', code: errorBody(fault).code };
+  }
+}
+
+/**
+ * Which offline approval a TC of this transaction is: the purse's, or the card's own limits'. A TC
+ * of the second GENERATE AC is the latter, for a purse that sent the card online and was not heard
+ * there is followed by the default handling of debit and credit. @see PBOC3 P13
+ */
 export function offlineApprovalKindOf(context: KernelContext): OfflineApproval['kind'] {
-  return context.electronicCash?.isAccepted === true ? 'electronicCash' : 'debitCredit';
+  const isPurse = context.electronicCash?.isAccepted === true && context.second === null;
+  return isPurse ? 'electronicCash' : 'debitCredit';
 }
 
 /**
@@ -353,7 +383,7 @@ export function electronicCashOf(context: KernelContext): ElectronicCash | null 
   const state = context.electronicCash;
   if (state === null) return null;
   const { balanceMinor, isAccepted } = state;
-  const isDebited = context.offlineApproval !== null && isAccepted && balanceMinor !== null;
+  const isDebited = context.offlineApproval?.kind === 'electronicCash' && balanceMinor !== null;
   return {
     isUsed: isAccepted,
     balanceMinor,
