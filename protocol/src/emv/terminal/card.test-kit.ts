@@ -64,7 +64,7 @@ const ELEMENTS: Readonly<Record<string, string>> = {
 
 /** Records of the plain card: file, record, tags; those of file 2 record 1 are signed. */
 const LAYOUT: readonly (readonly [sfi: number, record: number, tags: readonly string[]])[] = [
-  [1, 1, ['57', '5F20', '9F08', '9F42', '9F74', '9F63']],
+  [1, 1, ['57', '5F20', '9F08', '9F42', '9F74', '9F63', '9F78']],
   [2, 1, ['5A', '5F34', '5F24', '5F25', '5F28', '9F07', '8E', '9F0D', '9F0E', '9F0F', '9F4A']],
   [2, 2, ['8C', '8D', '9F49', '9F14', '9F23', '97']],
   [3, 1, ['90']],
