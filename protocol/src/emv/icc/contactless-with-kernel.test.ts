@@ -3,19 +3,17 @@
  * checks on what comes out, and what each broken or torn card leaves behind.
  */
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import test from 'node:test';
 import { nodeCiphers } from '../../../node/index.ts';
 import { fromHex, TapError, toHex } from '../../bytes/index.ts';
 import { applicationCryptogram, deriveIccMasterKey, deriveSessionKey } from '../../crypto/index.ts';
 import { decodeResponse, decodeTlv, encodeCommand, flattenTlv } from '../../iso7816/index.ts';
-import type { CaPublicKey, IccImage } from '../data/index.ts';
+import type { CaPublicKey, IccApplicationState, IccImage } from '../data/index.ts';
 import {
   assembleAcInput,
   checkCryptogramEnvelope,
   type EnvelopeFinding,
   type IccImageRequest,
-  type RsaPrivateKey,
 } from '../issuer/index.ts';
 import {
   type ContactlessOutcome,
@@ -28,17 +26,10 @@ import {
   type PinEntry,
   terminalProfileOf,
 } from '../terminal/index.ts';
+import { imageOf, KEYS, rsaKey } from './icc.test-kit.ts';
 import { createVirtualIcc, type VirtualIcc } from './index.ts';
 import { SAMPLE_IMK_AC, SAMPLE_PAN, SAMPLE_PSN, sampleCard } from './sample.test-card.ts';
 
-function rsaKey(modulusLength: number): RsaPrivateKey {
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength, publicExponent: 3 });
-  const jwk = privateKey.export({ format: 'jwk' });
-  const part = (text: string | undefined) => new Uint8Array(Buffer.from(text ?? '', 'base64url'));
-  return { modulus: part(jwk.n), privateExponent: part(jwk.d), publicExponent: part(jwk.e) };
-}
-
-const KEYS = { ca: rsaKey(1408), issuer: rsaKey(1152), icc: rsaKey(1024) };
 const SAMPLE = sampleCard(nodeCiphers, KEYS);
 let counter = 0;
 const random = {
@@ -146,8 +137,26 @@ async function tap(card: VirtualIcc, how: Tap = {}): Promise<ContactlessOutcome>
 
 const inField = (image: IccImage) =>
   createVirtualIcc({ image, ciphers: nodeCiphers, random, interface: 'contactless' });
-const flipped = (hex: string) =>
-  hex.slice(0, -1) + (Number.parseInt(hex.slice(-1), 16) ^ 1).toString(16).toUpperCase();
+/** A value of the sample card with its last bit flipped. */
+function spoiled(id: string): Readonly<Record<string, string>> {
+  const hex = SAMPLE.image.applications[0]?.dgis[id] ?? '';
+  const last = (Number.parseInt(hex.slice(-1), 16) ^ 1).toString(16).toUpperCase();
+  return { [id]: hex.slice(0, -1) + last };
+}
+
+/** A value of the sample card with one part of it changed. */
+function changed(id: string, from: string, to: string): Readonly<Record<string, string>> {
+  const hex = SAMPLE.image.applications[0]?.dgis[id] ?? '';
+  assert.ok(hex.includes(from));
+  return { [id]: hex.replace(from, to) };
+}
+
+/** State of a card's only application. */
+function stateOf(card: VirtualIcc): IccApplicationState {
+  const [application] = card.image().applications;
+  assert.ok(application);
+  return application.state;
+}
 
 test('a small tap: fDDA passes, no PIN, sound ARQC under CVN 17, approved', async () => {
   const card = inField(SAMPLE.image);
@@ -209,22 +218,17 @@ test('a tap re-labelled as an insertion is found in the envelope', async () => {
   assert.deepEqual(findings, ['cryptogramVersionDiffers']);
 });
 
-const SIDE = SAMPLE.image.contactless;
-assert.ok(SIDE);
-for (const [what, change] of [
-  ['issuer certificate', { issuerCertificate: flipped(SAMPLE.image.issuerCertificate) }],
-  ['card certificate', { contactless: { ...SIDE, iccCertificate: flipped(SIDE.iccCertificate) } }],
-  [
-    'certificate of the contact side',
-    { contactless: { ...SIDE, iccCertificate: SAMPLE.image.iccCertificate } },
-  ],
-  ['signed record', { effectiveYymm: '2502' }],
-  ['signed AIP', { contactless: { ...SIDE, aip: '7C80' } }],
-  ['card key', { rsa: { ...SAMPLE.image.rsa, privateExponent: '03' } }],
+for (const [what, dgis] of [
+  ['issuer certificate', spoiled('0403')],
+  ['card certificate', spoiled('0404')],
+  ['certificate of the contact side', { '0404': SAMPLE.image.applications[0]?.dgis['0303'] ?? '' }],
+  ['signed record', changed('0401', '5F2503250101', '5F2503250201')],
+  ['signed AIP', changed('9207', '7C00', '7C80')],
+  ['card key', { '8101': '03' }],
 ] as const) {
   test(`one wrong thing, ${what}: fDDA failed in TVR byte 1, the issuer decides`, async () => {
     let valid = false;
-    const outcome = await tap(inField({ ...SAMPLE.image, ...change }), {
+    const outcome = await tap(inField(imageOf({ dgis })), {
       authorise: (request) => {
         valid = judge(request, '000000001234').arqcValid;
         return { ...APPROVED, responseCode: '05' };
@@ -239,9 +243,8 @@ for (const [what, change] of [
 
 test('a card whose issuer prefers insertion when fDDA fails asks for it', async () => {
   const contactless = { ctq: '1000' };
-  const { image, caKey } = sampleCard(nodeCiphers, KEYS, { contactless });
-  const broken = { ...image, issuerCertificate: flipped(image.issuerCertificate) };
-  const outcome = await tap(inField(broken), { caKey, authorise: () => assert.fail('asked') });
+  const broken = imageOf({ request: { contactless }, dgis: spoiled('0403') });
+  const outcome = await tap(inField(broken), { authorise: () => assert.fail('asked') });
   assert.deepEqual([outcome.outcome, outcome.reason], ['tryAnotherInterface', 'card:useContact']);
 });
 
@@ -272,7 +275,7 @@ test('torn before any of the eight commands: thrown, and only a GPO has used a c
     const card = inField(SAMPLE.image);
     const asked = { authorise: () => assert.fail('asked') };
     await assert.rejects(tap(card, { ...asked, tornAt }), { code: 'ERR_CARD_REMOVED' });
-    assert.equal(card.image().state.atc, tornAt > 2 ? 1 : 0);
+    assert.equal(stateOf(card).atc, tornAt > 2 ? 1 : 0);
     // The same card pays at the next tap.
     assert.equal((await tap(card)).outcome, 'approved');
   }

@@ -3,28 +3,29 @@
  * signature bit by bit, one counter for both interfaces, and which commands it refuses.
  */
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import test from 'node:test';
 import fc from 'fast-check';
 import { nodeCiphers } from '../../../node/index.ts';
 import { concatBytes, fromHex, TapError, toHex } from '../../bytes/index.ts';
 import { applicationCryptogram, deriveSessionKey, rsaRaw } from '../../crypto/index.ts';
 import { decodeTlv, flattenTlv } from '../../iso7816/index.ts';
-import type { IccContactless, IccImage, IccState } from '../data/index.ts';
-import { assembleAcInput, QPBOC_PROFILE, type RsaPrivateKey } from '../issuer/index.ts';
+import type { IccApplicationState, IccImage } from '../data/index.ts';
+import { assembleAcInput } from '../issuer/index.ts';
+import {
+  AID,
+  type Change,
+  cardOf as cardBy,
+  GPO,
+  IMAGE,
+  imageOf,
+  KEYS,
+  RANDOM,
+  rsaKey,
+  SELECT as SELECT_BY_CONTACT,
+  send,
+} from './icc.test-kit.ts';
 import { createVirtualIcc, type IccInterface, type VirtualIcc } from './index.ts';
 import { sampleCard } from './sample.test-card.ts';
-
-function rsaKey(modulusLength: number): RsaPrivateKey {
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength, publicExponent: 3 });
-  const jwk = privateKey.export({ format: 'jwk' });
-  const part = (text: string | undefined) => new Uint8Array(Buffer.from(text ?? '', 'base64url'));
-  return { modulus: part(jwk.n), privateExponent: part(jwk.d), publicExponent: part(jwk.e) };
-}
-
-const KEYS = { ca: rsaKey(1408), issuer: rsaKey(1152), icc: rsaKey(1024) };
-const IMAGE = sampleCard(nodeCiphers, KEYS).image;
-const random = { bytes: (lengthBytes: number) => new Uint8Array(lengthBytes).fill(0xc5) };
 
 const PPSE = '00A404000E325041592E5359532E444446303100';
 const SELECT = '00A4040008A00000033301010100';
@@ -32,27 +33,20 @@ const VALUES = '000000001234000000000000015600000000000156260701007863AFC6';
 /** GPO with these reader's qualifiers. */
 const gpo = (ttq = '36800080') => `80A80000238321${ttq}${VALUES}00`;
 
-type Change = {
-  state?: Partial<IccState>;
-  image?: Partial<IccImage>;
-  side?: Partial<IccContactless>;
-};
-
+/** A card with a change, in a reader's field when nothing else is said. */
 function cardOf(change: Change = {}, by: IccInterface = 'contactless'): VirtualIcc {
-  const contactless = IMAGE.contactless && { ...IMAGE.contactless, ...change.side };
-  const image = { ...IMAGE, contactless, ...change.image };
-  return createVirtualIcc({
-    image: { ...image, state: { ...image.state, ...change.state } },
-    ciphers: nodeCiphers,
-    random,
-    interface: by,
-  });
+  return cardBy(imageOf(change), by);
 }
 
-function send(card: VirtualIcc, hex: string): { data: string; sw: string } {
-  const answer = toHex(card.transmit(fromHex(hex)));
-  return { data: answer.slice(0, -4), sw: answer.slice(-4) };
+function stateOf(card: VirtualIcc): IccApplicationState {
+  const [application] = card.image().applications;
+  assert.ok(application);
+  return application.state;
 }
+
+const lab = (contactlessRefusal: IccImage['lab']['contactlessRefusal']): Partial<IccImage> => ({
+  lab: { ...IMAGE.lab, contactlessRefusal },
+});
 
 /** Objects of GPO's answer and of the last record. */
 function tapped(card: VirtualIcc, ttq?: string): ReadonlyMap<string, Uint8Array> {
@@ -67,6 +61,8 @@ function tapped(card: VirtualIcc, ttq?: string): ReadonlyMap<string, Uint8Array>
   ]);
 }
 
+/** Card key for cryptograms. */
+const CARD_KEY_AC = fromHex(IMAGE.applications[0]?.dgis['8000'] ?? '').slice(0, 16);
 const hexOf = (values: ReadonlyMap<string, Uint8Array>, tag: string): string =>
   toHex(values.get(tag) ?? new Uint8Array(0));
 
@@ -76,7 +72,7 @@ test('the PPSE names the application; there is no 1PAY in the field and no 2PAY 
   assert.equal(sw, '9000');
   const values = flattenTlv(decodeTlv(fromHex(data)));
   assert.equal(hexOf(values, '84'), '325041592E5359532E4444463031');
-  assert.equal(hexOf(values, '4F'), IMAGE.aid);
+  assert.equal(hexOf(values, '4F'), AID);
   assert.equal(send(card, PPSE.replace('32504159', '31504159')).sw, '6A82');
   assert.equal(send(cardOf({}, 'contact'), PPSE).sw, '6A82');
   assert.equal(send(card, '00B2010C00').sw, '6985', 'the PPSE has no records');
@@ -84,7 +80,7 @@ test('the PPSE names the application; there is no 1PAY in the field and no 2PAY 
 
 test("the FCI asks for the reader's qualifiers (EMV C-7 §3.2)", () => {
   const values = flattenTlv(decodeTlv(fromHex(send(cardOf(), SELECT).data)));
-  assert.equal(hexOf(values, '9F38'), QPBOC_PROFILE.pdol);
+  assert.equal(hexOf(values, '9F38'), '9F66049F02069F03069F1A0295055F2A029A039C019F3704');
   assert.equal(hexOf(values, '9F38').slice(0, 6), '9F6604');
 });
 
@@ -104,7 +100,7 @@ test('GPO gives the cryptogram: each object, CVN 17 over amount, number, counter
   const last = send(card, '00B2052400').data;
   assert.equal(last, `700B9F6908${hexOf(values, '9F69')}`, 'the signature is in the answer only');
   const input = fromHex('0000000012347863AFC60103A0');
-  const key = deriveSessionKey(fromHex(IMAGE.keys.udkAc), fromHex('0103'));
+  const key = deriveSessionKey(CARD_KEY_AC, fromHex('0103'));
   assert.equal(hexOf(values, '9F26'), toHex(applicationCryptogram(key, input)));
   const field55 = new Map([
     ...values,
@@ -116,23 +112,28 @@ test('GPO gives the cryptogram: each object, CVN 17 over amount, number, counter
 
 test('the signature covers 9F37, 9F02, 5F2A and 9F69 of version 01 (fDDA)', () => {
   const values = tapped(cardOf());
-  assert.equal(hexOf(values, '9F69'), '01C5C5C5C5280000');
-  const { modulus, publicExponent } = IMAGE.rsa;
+  assert.equal(hexOf(values, '9F69'), '015A5A5A5A280000');
+  const { modulus, publicExponent } = KEYS.icc;
   const signed = values.get('9F4B') ?? new Uint8Array(0);
-  const plain = rsaRaw(fromHex(modulus), fromHex(publicExponent), signed);
+  const plain = rsaRaw(modulus, publicExponent, signed);
   assert.equal(toHex(plain.subarray(0, 5)), '6A05010908');
   assert.equal(plain.at(-1), 0xbc);
   const hashed = concatBytes(
     plain.subarray(1, plain.length - 21),
     fromHex('7863AFC6' + '000000001234' + '0156'),
-    fromHex('01C5C5C5C5280000'),
+    fromHex('015A5A5A5A280000'),
   );
   assert.deepEqual(nodeCiphers.sha1(hashed), plain.slice(plain.length - 21, -1));
 });
 
 test('a key above 1024 bits has its signature in the last record', () => {
   const { image } = sampleCard(nodeCiphers, { ...KEYS, icc: rsaKey(1152) });
-  const card = createVirtualIcc({ image, ciphers: nodeCiphers, random, interface: 'contactless' });
+  const card = createVirtualIcc({
+    image,
+    ciphers: nodeCiphers,
+    random: RANDOM,
+    interface: 'contactless',
+  });
   send(card, SELECT);
   const answer = flattenTlv(decodeTlv(fromHex(send(card, gpo()).data)));
   assert.equal(answer.has('9F4B'), false);
@@ -149,7 +150,7 @@ for (const [what, ttq, ctq, wanted] of [
   ['verified by the device', '36C00080', '2880', '2880'],
 ] as const) {
   test(`${what}: CTQ ${wanted}, in 9F69 too`, () => {
-    const values = tapped(cardOf({ side: { ctq } }), ttq);
+    const values = tapped(cardOf({ objects: { '9F6C': ctq } }), ttq);
     assert.equal(hexOf(values, '9F6C'), wanted);
     assert.equal(hexOf(values, '9F69').slice(10, 14), wanted);
   });
@@ -158,24 +159,19 @@ for (const [what, ttq, ctq, wanted] of [
 test('the counter of both interfaces is one, and is in the image before the answer is out', () => {
   const card = cardOf();
   tapped(card);
-  assert.equal(card.image().state.atc, 1);
-  const inserted = createVirtualIcc({ image: card.image(), ciphers: nodeCiphers, random });
-  send(inserted, '00A4040008A000000333010101');
-  assert.equal(send(inserted, '80A8000006830401560156').sw, '9000');
-  assert.equal(inserted.image().state.atc, 2);
-  const again = createVirtualIcc({
-    image: inserted.image(),
-    ciphers: nodeCiphers,
-    random,
-    interface: 'contactless',
-  });
+  assert.equal(stateOf(card).atc, 1);
+  const inserted = cardBy(card.image());
+  send(inserted, SELECT_BY_CONTACT);
+  assert.equal(send(inserted, GPO).sw, '9000');
+  assert.equal(stateOf(inserted).atc, 2);
+  const again = cardBy(inserted.image(), 'contactless');
   assert.equal(hexOf(tapped(again), '9F36'), '0003');
 });
 
 test('a tap changes nothing but the counter: no completion is awaited', () => {
   const card = cardOf();
   tapped(card);
-  assert.deepEqual(card.image().state, { ...IMAGE.state, atc: 1 });
+  assert.deepEqual(stateOf(card), { ...IMAGE.applications[0]?.state, atc: 1 });
 });
 
 for (const [what, change] of [
@@ -183,8 +179,7 @@ for (const [what, change] of [
   ['PIN tries used up, issuer declines', { state: { pinTryCounter: 0 } }],
 ] as const) {
   test(`${what}: AAC in the CVR`, () => {
-    const policy = { ...IMAGE.policy, applicationDefaultAction: '0040' };
-    const card = cardOf({ ...change, image: { policy } });
+    const card = cardOf({ ...change, objects: { '9F52': '0040' } });
     send(card, SELECT);
     const values = flattenTlv(decodeTlv(fromHex(send(card, gpo()).data)));
     assert.equal(hexOf(values, '9F10').slice(8, 10), '80');
@@ -192,20 +187,25 @@ for (const [what, change] of [
 }
 
 test('a card that asks for insertion says 6984 and keeps its counter', () => {
-  const card = cardOf({ image: { contactlessRefusal: '6984' } });
+  const card = cardOf({ image: lab('6984') });
   assert.equal(send(card, PPSE).sw, '9000');
   assert.equal(send(card, SELECT).sw, '9000');
   assert.equal(send(card, gpo()).sw, '6984');
-  assert.equal(card.image().state.atc, 0);
-  const inserted = cardOf({ image: { contactlessRefusal: '6984' } }, 'contact');
-  send(inserted, '00A4040008A000000333010101');
-  assert.equal(send(inserted, '80A8000006830401560156').sw, '9000');
+  assert.equal(stateOf(card).atc, 0);
+  const inserted = cardOf({ image: lab('6984') }, 'contact');
+  send(inserted, SELECT_BY_CONTACT);
+  assert.equal(send(inserted, GPO).sw, '9000');
 });
 
 test('a contact-only card has nothing for a reader', () => {
   const { image } = sampleCard(nodeCiphers, KEYS, { contactless: null });
-  assert.equal(image.contactless, null);
-  const card = createVirtualIcc({ image, ciphers: nodeCiphers, random, interface: 'contactless' });
+  assert.equal(image.ppse, null);
+  const card = createVirtualIcc({
+    image,
+    ciphers: nodeCiphers,
+    random: RANDOM,
+    interface: 'contactless',
+  });
   assert.equal(send(card, PPSE).sw, '6A82');
   assert.equal(send(card, SELECT).sw, '6A82');
   assert.equal(send(card, gpo()).sw, '6985');
@@ -224,10 +224,10 @@ test('GPO in the field: each wrong command has its status word and counts nothin
   ] as const) {
     assert.equal(send(card, wire).sw, sw, wire);
   }
-  assert.equal(card.image().state.atc, 0);
+  assert.equal(stateOf(card).atc, 0);
   assert.equal(send(card, gpo()).sw, '9000');
   assert.equal(send(card, gpo()).sw, '6985', 'once a selection');
-  assert.equal(card.image().state.atc, 1);
+  assert.equal(stateOf(card).atc, 1);
   const used = cardOf({ state: { atc: 0xffff } });
   send(used, SELECT);
   assert.equal(send(used, gpo()).sw, '6985');
@@ -247,7 +247,7 @@ test('in the field the commands of a contact transaction are refused: 6985', () 
   }
   assert.equal(send(card, '80B0000000').sw, '6D00');
   assert.equal(send(card, '90AE000000').sw, '6E00');
-  assert.equal(card.image().state.atc, 1);
+  assert.equal(stateOf(card).atc, 1);
 });
 
 test('records of the contactless file only, and only after GPO', () => {
@@ -265,26 +265,40 @@ test('records of the contactless file only, and only after GPO', () => {
 });
 
 test('a blocked card answers 6A81 to everything', () => {
-  assert.equal(send(cardOf({ state: { cardBlocked: true } }), PPSE).sw, '6A81');
+  assert.equal(send(cardOf({ image: { cardBlocked: true } }), PPSE).sw, '6A81');
 });
 
 for (const [what, change] of [
-  ['AIP of 3 bytes', { side: { aip: '7C0000' } }],
-  ['CTQ of 1 byte', { side: { ctq: '28' } }],
-  ['CVN 01', { side: { cryptogramVersion: 0x01 } }],
-  ['PDOL without 9F66', { side: { pdol: '9F0206' } }],
-  ['9F66 of 3 bytes', { side: { pdol: '9F6603' } }],
-  ['PDOL cut', { side: { pdol: '9F66' } }],
-  ['certificate too long', { side: { iccCertificate: '00'.repeat(250) } }],
-  ['no hex', { side: { ctq: '28zz' } }],
-  ['refusal of another kind', { image: { contactlessRefusal: '6985' as never } }],
-  ['contactless missing', { image: { contactless: undefined as never } }],
+  ['CVN 02', { dgis: { '0D02': '0101020100' } }],
+  ['refusal of another kind', { image: lab('6985' as never) }],
+  ['record too long', { dgis: { '0404': '00'.repeat(255) } }],
+  ['no hex', { dgis: { '9103': '28zz' } }],
 ] as const) {
   test(`an image with ${what} does not run`, () => {
     assert.throws(
-      () => cardOf(change as Change),
+      () => cardOf(change),
       (thrown) => thrown instanceof TapError && thrown.code === 'ERR_EMV_IMAGE',
     );
+  });
+}
+
+for (const [what, change] of [
+  ['PDOL without 9F66', { request: { contactless: { pdol: '9F0206' } } }],
+  ['9F66 of 3 bytes', { request: { contactless: { pdol: '9F6603' } } }],
+  ['a PDOL that is cut', { dgis: { '9103': 'A5059F38029F66' } }],
+  ['no AIP', { dgis: { '9207': '7C' } }],
+] as const) {
+  test(`a card with ${what} is selected, and its GPO refused: 6985`, () => {
+    const card = cardOf(change);
+    const fci = flattenTlv(decodeTlv(fromHex(send(card, SELECT).data)));
+    assert.equal(hexOf(fci, '84'), AID);
+    const list = hexOf(fci, '9F38');
+    const length = { '9F0206': 6, '9F6603': 3 }[list] ?? 33;
+    const zeros = list.length === 6 ? '20'.repeat(length) : gpo().slice(14, -2);
+    const hex = (bytes: number) => bytes.toString(16).padStart(2, '0');
+    const command = `80A80000${hex(length + 2)}83${hex(length)}${zeros}00`;
+    assert.equal(send(card, command).sw, '6985');
+    assert.equal(stateOf(card).atc, 0);
   });
 }
 
@@ -303,10 +317,10 @@ test('any bytes in any order: a status word, one count a GPO at most, no excepti
     fc.property(fc.array(fc.oneof(known, junk), { maxLength: 12 }), (wires) => {
       const card = cardOf();
       for (const wire of wires) {
-        const before = card.image().state.atc;
+        const before = stateOf(card).atc;
         const answer = card.transmit(fromHex(wire));
         assert.ok(answer.length >= 2 && answer.length <= 258);
-        const counted = card.image().state.atc - before;
+        const counted = stateOf(card).atc - before;
         assert.equal(counted, answer[0] === 0x77 ? 1 : 0);
       }
     }),

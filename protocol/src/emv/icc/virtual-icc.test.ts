@@ -3,164 +3,31 @@
  * cryptograms against the issuer's own computation, issuer authentication, scripts and counters.
  */
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { nodeCiphers } from '../../../node/index.ts';
 import { asciiToBytes, concatBytes, fromHex, TapError, toHex } from '../../bytes/index.ts';
+import { rsaRaw } from '../../crypto/index.ts';
+import { decodeTlv, findTlv, flattenTlv } from '../../iso7816/index.ts';
+import { decodeAfl, type IccApplicationState, type IccImage } from '../data/index.ts';
 import {
-  applicationCryptogram,
-  arpcMethod1,
-  deriveSessionKey,
-  rsaRaw,
-  scriptMac4,
-} from '../../crypto/index.ts';
-import { buildDolValue, decodeDol, decodeTlv, findTlv, flattenTlv } from '../../iso7816/index.ts';
-import {
-  bitsSet,
-  CVR_BITS,
-  decodeAfl,
-  decodeIad,
-  dolFormatOf,
-  type IccImage,
-  type IccState,
-} from '../data/index.ts';
-import { assembleAcInput, type RsaPrivateKey } from '../issuer/index.ts';
-import { createVirtualIcc, type VirtualIcc } from './index.ts';
-import { sampleCard } from './sample.test-card.ts';
+  AID,
+  CardSession,
+  cardOf,
+  cvrNames,
+  GPO,
+  IMAGE,
+  imageOf,
+  KEYS,
+  SELECT,
+  takeApart,
+} from './icc.test-kit.ts';
 
-function rsaKey(modulusLength: number): RsaPrivateKey {
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength, publicExponent: 3 });
-  const jwk = privateKey.export({ format: 'jwk' });
-  const part = (text: string | undefined) => new Uint8Array(Buffer.from(text ?? '', 'base64url'));
-  return { modulus: part(jwk.n), privateExponent: part(jwk.d), publicExponent: part(jwk.e) };
-}
-
-const KEYS = { ca: rsaKey(1408), issuer: rsaKey(1152), icc: rsaKey(1024) };
-const IMAGE = sampleCard(nodeCiphers, KEYS).image;
-const random = { bytes: (lengthBytes: number) => new Uint8Array(lengthBytes).fill(0x5a) };
-
-const SELECT = '00A4040008A000000333010101';
-const GPO = '80A8000006830401560156';
 /** First GENERATE AC that asks for an ARQC, all data zero. */
 const GENERATE_AC = `80AE800034${'00'.repeat(52)}`;
-const TERMINAL: Readonly<Record<string, string>> = {
-  '9F02': '000000001234',
-  '9F03': '000000000000',
-  '9F1A': '0156',
-  '95': '0000048000',
-  '5F2A': '0156',
-  '9A': '260701',
-  '9C': '00',
-  '9F37': '7863AFC6',
-  '9F21': '101112',
-  '9F4E': toHex(asciiToBytes('TEST SHOP')),
-  '8A': '3030',
-};
-
-type Change = { state?: Partial<IccState>; image?: Partial<IccImage> };
-
-class Session {
-  readonly card: VirtualIcc;
-  arqc: Uint8Array = new Uint8Array(0);
-
-  constructor(change: Change = {}) {
-    const image = { ...IMAGE, ...change.image };
-    const state = { ...image.state, ...change.state };
-    this.card = createVirtualIcc({ image: { ...image, state }, ciphers: nodeCiphers, random });
-  }
-
-  /** Sends hex, gives back hex of data and of the status word. */
-  send(hex: string): { data: string; sw: string } {
-    const answer = toHex(this.card.transmit(fromHex(hex)));
-    return { data: answer.slice(0, -4), sw: answer.slice(-4) };
-  }
-
-  /** Select and GPO, both 9000. */
-  start(): this {
-    assert.ok(['9000', '6283'].includes(this.send(SELECT).sw));
-    assert.equal(this.send(GPO).sw, '9000');
-    return this;
-  }
-
-  dol(list: string, values: Readonly<Record<string, string>>): string {
-    const valueFor = (tag: string) => (values[tag] ? fromHex(values[tag]) : undefined);
-    return toHex(buildDolValue(decodeDol(fromHex(list)), valueFor, dolFormatOf));
-  }
-
-  generate(p1: string, change: Record<string, string> = {}): Ac & { sw: string } {
-    const isFirst = this.arqc.length === 0;
-    const { cdol1, cdol2 } = this.card.image();
-    const values = { ...TERMINAL, ...change };
-    const body = this.dol(isFirst ? cdol1 : cdol2, values);
-    const length = (body.length / 2).toString(16).padStart(2, '0');
-    const { data, sw } = this.send(`80AE${p1}00${length}${body}00`);
-    if (sw !== '9000') return { ...NO_AC, sw };
-    const ac = takeApart(fromHex(data));
-    if (isFirst) this.arqc = ac.ac;
-    return { ...ac, sw };
-  }
-
-  get sessionKey(): Uint8Array {
-    const { keys, state } = this.card.image();
-    return deriveSessionKey(fromHex(keys.udkAc), Uint8Array.of(state.atc >> 8, state.atc & 255));
-  }
-
-  /** Issuer authentication data of the right issuer for `arc`. */
-  arpc(arc = '00'): string {
-    const code = asciiToBytes(arc);
-    return toHex(concatBytes(arpcMethod1(this.sessionKey, this.arqc, code), code));
-  }
-
-  externalAuthenticate(data = this.arpc()): string {
-    return this.send(`008200000A${data}`).sw;
-  }
-
-  script(header: string, plain = '', flip = false): string {
-    const { keys, state } = this.card.image();
-    const atc = Uint8Array.of(state.atc >> 8, state.atc & 255);
-    const key = deriveSessionKey(fromHex(keys.udkMac), atc);
-    const head = concatBytes(fromHex(header), Uint8Array.of(plain.length / 2 + 4));
-    const mac = scriptMac4(key, head, atc, this.arqc, fromHex(plain));
-    if (flip) mac[3] = (mac[3] ?? 0) ^ 1;
-    return this.send(`${toHex(head)}${plain}${toHex(mac)}`).sw;
-  }
-
-  get state(): IccState {
-    return this.card.image().state;
-  }
-}
-
-type Ac = { cid: number; atc: string; ac: Uint8Array; iad: Uint8Array; cvr: string };
-const NO_AC: Ac = { cid: -1, atc: '', ac: new Uint8Array(0), iad: new Uint8Array(0), cvr: '' };
-
-function takeApart(data: Uint8Array): Ac {
-  const value = findTlv(decodeTlv(data), '80')?.value ?? new Uint8Array(0);
-  const iad = value.slice(11);
-  return {
-    cid: value[0] ?? -1,
-    atc: toHex(value.slice(1, 3)),
-    ac: value.slice(3, 11),
-    iad,
-    cvr: toHex(decodeIad(iad).cvr),
-  };
-}
-
-/** What the issuer computes for an answer of the card. */
-function issuerCryptogram(session: Session, ac: Ac, change: Record<string, string> = {}): string {
-  const values = new Map(
-    Object.entries({ ...TERMINAL, ...change, '82': IMAGE.aip, '9F36': ac.atc }).map(
-      ([tag, hex]) => [tag, fromHex(hex)] as const,
-    ),
-  );
-  values.set('9F10', ac.iad);
-  return toHex(applicationCryptogram(session.sessionKey, assembleAcInput(values)));
-}
-
-const cvrNames = (ac: Ac) => bitsSet(fromHex(ac.cvr), CVR_BITS).map((bit) => bit.nameEn);
 
 test('PSE: directory with one application (EMV 4.3 B1 §12.2.3)', () => {
-  const session = new Session();
+  const session = new CardSession();
   const { data, sw } = session.send(`00A404000E${toHex(asciiToBytes('1PAY.SYS.DDF01'))}00`);
   assert.equal(sw, '9000');
   assert.equal(toHex(flattenTlv(decodeTlv(fromHex(data))).get('88') ?? fromHex('')), '01');
@@ -172,10 +39,10 @@ test('PSE: directory with one application (EMV 4.3 B1 §12.2.3)', () => {
 });
 
 test('SELECT: full and partial name, next occurrence, unknown (EMV 4.3 B1 §11.3, §12.3)', () => {
-  const session = new Session();
+  const session = new CardSession();
   const fci = flattenTlv(decodeTlv(fromHex(session.send(SELECT).data)));
-  assert.equal(toHex(fci.get('84') ?? fromHex('')), IMAGE.aid);
-  assert.equal(toHex(fci.get('9F38') ?? fromHex('')), IMAGE.pdol);
+  assert.equal(toHex(fci.get('84') ?? fromHex('')), AID);
+  assert.equal(toHex(fci.get('9F38') ?? fromHex('')), '9F1A025F2A02');
   assert.equal(toHex(fci.get('9F4D') ?? fromHex('')), '0B0A');
   assert.equal(session.send('00A4040005A00000033300').sw, '9000');
   assert.equal(session.send('00A4040205A00000033300').sw, '6A82');
@@ -184,10 +51,10 @@ test('SELECT: full and partial name, next occurrence, unknown (EMV 4.3 B1 §11.3
 });
 
 test('GPO counts the transaction and gives AIP and AFL (EMV 4.3 B3 §6.5.8)', () => {
-  const session = new Session();
+  const session = new CardSession();
   session.send(SELECT);
   const { data } = session.send(GPO);
-  assert.equal(data.slice(0, 8), `800E${IMAGE.aip}`);
+  assert.equal(data.slice(0, 8), `800E7C00`);
   assert.equal(decodeAfl(fromHex(data.slice(8))).length, 3);
   assert.equal(session.state.atc, 1);
   assert.equal(session.send(GPO).sw, '6985', 'once per selection');
@@ -196,7 +63,7 @@ test('GPO counts the transaction and gives AIP and AFL (EMV 4.3 B3 §6.5.8)', ()
 });
 
 test('GPO without PDOL takes 8300 (EMV 4.3 B3 §10.1)', () => {
-  const session = new Session({ image: { pdol: '' } });
+  const session = new CardSession({ request: { profile: { pdol: '' } } });
   session.send(SELECT);
   assert.equal(session.send('80A8000002830000').sw, '9000');
 });
@@ -209,7 +76,7 @@ for (const [why, command, sw] of [
   ['wrong P1', '80A8010006830401560156', '6A86'],
 ] as const) {
   test(`GPO refuses ${why} with ${sw} and counts nothing`, () => {
-    const session = new Session();
+    const session = new CardSession();
     session.send(SELECT);
     assert.equal(session.send(command).sw, sw);
     assert.equal(session.state.atc, 0);
@@ -217,14 +84,14 @@ for (const [why, command, sw] of [
 }
 
 test('a card at its last counter does no more transactions', () => {
-  const session = new Session({ state: { atc: 0xffff } });
+  const session = new CardSession({ state: { atc: 0xffff } });
   session.send(SELECT);
   assert.equal(session.send(GPO).sw, '6985');
   assert.equal(session.state.atc, 0xffff);
 });
 
 test('READ RECORD: all records of the AFL, and nothing else (EMV 4.3 B3 §6.5.11)', () => {
-  const session = new Session();
+  const session = new CardSession();
   session.send(SELECT);
   assert.equal(session.send('00B2010C00').sw, '6985', 'not before GPO');
   session.send(GPO);
@@ -240,7 +107,7 @@ test('READ RECORD: all records of the AFL, and nothing else (EMV 4.3 B3 §6.5.11
 });
 
 test('GET DATA: counters and log format (EMV 4.3 B3 §6.5.7)', () => {
-  const session = new Session({ state: { atc: 0x1ff, lastOnlineAtc: 0x1f0 } }).start();
+  const session = new CardSession({ state: { atc: 0x1ff, lastOnlineAtc: 0x1f0 } }).start();
   assert.equal(session.send('80CA9F3600').data, '9F36020200');
   assert.equal(session.send('80CA9F1300').data, '9F130201F0');
   assert.equal(session.send('80CA9F1700').data, '9F170103');
@@ -250,7 +117,7 @@ test('GET DATA: counters and log format (EMV 4.3 B3 §6.5.7)', () => {
 });
 
 test('DDA: the signature opens under the card key and covers the number (EMV 4.3 B2 §6.5)', () => {
-  const session = new Session().start();
+  const session = new CardSession().start();
   const { data, sw } = session.send('00880000047863AFC600');
   assert.equal(sw, '9000');
   const signature = findTlv(decodeTlv(fromHex(data)), '80')?.value ?? fromHex('');
@@ -265,7 +132,7 @@ test('DDA: the signature opens under the card key and covers the number (EMV 4.3
 });
 
 test('INTERNAL AUTHENTICATE: only between GPO and GENERATE AC, with the DDOL length', () => {
-  const session = new Session();
+  const session = new CardSession();
   session.send(SELECT);
   assert.equal(session.send('00880000047863AFC600').sw, '6985');
   session.send(GPO);
@@ -273,34 +140,33 @@ test('INTERNAL AUTHENTICATE: only between GPO and GENERATE AC, with the DDOL len
   assert.equal(session.send('00880100047863AFC600').sw, '6A86');
   session.generate('80');
   assert.equal(session.send('00880000047863AFC600').sw, '6985');
-  const without = new Session({ image: { aip: '5C00' } }).start();
+  const without = new CardSession({ request: { profile: { aip: '5C00' } } }).start();
   assert.equal(without.send('00880000047863AFC600').sw, '6985');
 });
 
 test('an online purchase: ARQC, ARPC, TC, each as the issuer computes it (PBOC3 P5 §10)', () => {
-  const session = new Session().start();
+  const session = new CardSession().start();
   const first = session.generate('80');
   assert.equal(first.cid, 0x80);
   assert.equal(first.cvr, '03A01000', 'ARQC, second not requested, new card');
   assert.equal(toHex(first.iad), '07010103A0100001');
-  assert.equal(toHex(first.ac), issuerCryptogram(session, first));
+  assert.equal(toHex(first.ac), session.issuerCryptogram(first));
   assert.equal(session.state.lastOnlineNotCompleted, true);
   assert.equal(session.externalAuthenticate(), '9000');
   const second = session.generate('40');
   assert.equal(second.cid, 0x40);
   assert.equal(second.cvr, '03601000', 'ARQC, then TC');
-  assert.equal(toHex(second.ac), issuerCryptogram(session, second));
+  assert.equal(toHex(second.ac), session.issuerCryptogram(second));
   const { lastOnlineAtc, lastOnlineNotCompleted, log } = session.state;
   assert.deepEqual([lastOnlineAtc, lastOnlineNotCompleted, log.length], [1, false, 1]);
   assert.equal(session.generate('40').sw, '6985', 'third GENERATE AC');
 });
 
 test('the second transaction is of no new card and reads its log', () => {
-  const session = new Session().start();
+  const session = new CardSession().start();
   session.generate('80');
   session.externalAuthenticate();
   session.generate('40');
-  session.arqc = new Uint8Array(0);
   session.start();
   const log = session.send('00B2015C00').data;
   assert.ok(log.startsWith('260701101112000000001234'));
@@ -311,7 +177,7 @@ test('the second transaction is of no new card and reads its log', () => {
 
 test('ARPC wrong by any one bit: 6300, CVR bit, AAC, and the next transaction knows', () => {
   for (let bit = 0; bit < 80; bit += 7) {
-    const session = new Session().start();
+    const session = new CardSession().start();
     session.generate('80');
     const data = fromHex(session.arpc());
     data[bit >> 3] = (data[bit >> 3] ?? 0) ^ (1 << (bit & 7));
@@ -326,21 +192,21 @@ test('ARPC wrong by any one bit: 6300, CVR bit, AAC, and the next transaction kn
 });
 
 test('EXTERNAL AUTHENTICATE: once, after an ARQC, 10 bytes (EMV 4.3 B3 §6.5.4)', () => {
-  const session = new Session().start();
+  const session = new CardSession().start();
   assert.equal(session.send('008200000A00000000000000003030').sw, '6985', 'before the ARQC');
   session.generate('80');
   assert.equal(session.send('00820000080000000000000000').sw, '6700');
   assert.equal(session.send('008201000A00000000000000003030').sw, '6A86');
   assert.equal(session.externalAuthenticate(), '9000');
   assert.equal(session.externalAuthenticate(), '6985', 'second');
-  const failed = new Session().start();
+  const failed = new CardSession().start();
   failed.generate('80');
   assert.equal(failed.externalAuthenticate('00000000000000003030'), '6300');
   assert.equal(failed.externalAuthenticate(), '6985', 'no second guess');
 });
 
 test('no ARPC where it is mandatory: AAC, although the terminal says approved', () => {
-  const session = new Session().start();
+  const session = new CardSession().start();
   session.generate('80');
   const second = session.generate('40');
   assert.equal(second.cid, 0x00);
@@ -351,15 +217,14 @@ test('no ARPC where it is mandatory: AAC, although the terminal says approved', 
 });
 
 test('no ARPC where it is optional: TC, and the counters start anew', () => {
-  const policy = { ...IMAGE.policy, issuerAuthenticationIndicator: '00' };
-  const session = new Session({ image: { policy } }).start();
+  const session = new CardSession({ objects: { '9F56': '00' } }).start();
   session.generate('80');
   assert.equal(session.generate('40').cid, 0x40);
   assert.equal(session.state.lastOnlineAtc, 1);
 });
 
 test('an authentic decline cannot be turned into an approval by tag 8A', () => {
-  const session = new Session().start();
+  const session = new CardSession().start();
   session.generate('80');
   assert.equal(session.externalAuthenticate(session.arpc('05')), '9000');
   assert.equal(session.generate('40', { '8A': '3030' }).cid, 0x00);
@@ -367,12 +232,13 @@ test('an authentic decline cannot be turned into an approval by tag 8A', () => {
 });
 
 test('issuer authentication inside the second GENERATE AC when CDOL2 asks for 91', () => {
-  const cdol2 = `910A${IMAGE.cdol2}`;
-  const sound = new Session({ image: { aip: '7800', cdol2 } }).start();
+  const cdol2 = '910A8A029F02069F03069F1A0295055F2A029A039C019F3704';
+  const change = { request: { profile: { aip: '7800', cdol2 } } };
+  const sound = new CardSession(change).start();
   sound.generate('80');
   assert.equal(sound.externalAuthenticate(), '6985', 'AIP does not offer it');
   assert.equal(sound.generate('40', { '91': sound.arpc() }).cid, 0x40);
-  const wrong = new Session({ image: { aip: '7800', cdol2 } }).start();
+  const wrong = new CardSession(change).start();
   wrong.generate('80');
   const second = wrong.generate('40', { '91': '11111111111111113030' });
   assert.equal(second.cid, 0x00);
@@ -380,24 +246,25 @@ test('issuer authentication inside the second GENERATE AC when CDOL2 asks for 91
 });
 
 test('unable to go online: a new card declines, a known one approves within its limits', () => {
-  const fresh = new Session().start();
+  const fresh = new CardSession().start();
   fresh.generate('80');
   assert.equal(fresh.generate('40', { '8A': '5933' }).cid, 0x00);
-  const known = new Session({ state: { atc: 6, lastOnlineAtc: 5 } }).start();
+  const known = new CardSession({ state: { atc: 6, lastOnlineAtc: 5 } }).start();
   known.generate('80');
   const second = known.generate('40', { '8A': '5933' });
   assert.equal(second.cid, 0x40);
   assert.ok(cvrNames(second).includes('Unable to go online'));
   assert.equal(known.state.cumulativeOfflineAmountMinor, '1234');
   assert.equal(known.state.lastOnlineAtc, 5);
-  const spent = new Session({ state: { atc: 16, lastOnlineAtc: 5 } }).start();
+  const spent = new CardSession({ state: { atc: 16, lastOnlineAtc: 5 } }).start();
   spent.generate('80');
   assert.equal(spent.generate('40', { '8A': '5933' }).cid, 0x00, 'upper limit');
 });
 
 test('asked for a TC, the card goes online or approves by its own rules', () => {
   const known = { atc: 6, lastOnlineAtc: 5 };
-  const ask = (state: Partial<IccState>) => new Session({ state }).start().generate('40').cid;
+  const ask = (state: Partial<IccApplicationState>) =>
+    new CardSession({ state }).start().generate('40').cid;
   assert.equal(ask(known), 0x40);
   assert.equal(ask({}), 0x80, 'new card');
   assert.equal(ask({ ...known, lastOnlineNotCompleted: true }), 0x80);
@@ -409,25 +276,24 @@ test('asked for a TC, the card goes online or approves by its own rules', () => 
 
 test('asked for anything, the card declines when the TVR meets its denial code', () => {
   for (const p1 of ['00', '40', '80']) {
-    const session = new Session().start();
+    const session = new CardSession().start();
     const first = session.generate(p1, { '95': '0010000000' });
     assert.equal(first.cid, 0x00);
-    assert.equal(toHex(first.ac), issuerCryptogram(session, first, { '95': '0010000000' }));
+    assert.equal(toHex(first.ac), session.issuerCryptogram(first, { '95': '0010000000' }));
     assert.equal(session.generate('40').sw, '6985');
   }
 });
 
 test('a failed data authentication, declined offline, is told next time (PBOC3 P5 CVR)', () => {
-  const session = new Session().start();
+  const session = new CardSession().start();
   session.generate('00', { '95': '4800000000' });
-  session.arqc = new Uint8Array(0);
   const names = cvrNames(session.start().generate('80'));
   assert.ok(names.some((name) => name.startsWith('Offline static data authentication failed')));
   assert.ok(names.some((name) => name.startsWith('Offline dynamic data authentication failed')));
 });
 
 test('every memory of the card has its bit in the CVR', () => {
-  const session = new Session({
+  const session = new CardSession({
     state: {
       atc: 9,
       lastOnlineAtc: 2,
@@ -454,7 +320,7 @@ for (const [why, command, sw] of [
   ['class', '00AE800000', '6E00'],
 ] as const) {
   test(`GENERATE AC refuses: ${why} with ${sw}, and may be asked again`, () => {
-    const session = new Session().start();
+    const session = new CardSession().start();
     const full = command === '80AEC0001D' ? `80AEC0001D${'00'.repeat(29)}` : command;
     assert.equal(session.send(full).sw, sw);
     assert.equal(session.generate('80').cid, 0x80);
@@ -462,7 +328,7 @@ for (const [why, command, sw] of [
 }
 
 test('GENERATE AC: not before GPO, and no second ARQC', () => {
-  const session = new Session();
+  const session = new CardSession();
   session.send(SELECT);
   assert.equal(session.generate('80').sw, '6985');
   session.start().generate('80');
@@ -470,7 +336,7 @@ test('GENERATE AC: not before GPO, and no second ARQC', () => {
 });
 
 test('script: APPLICATION BLOCK in a payment ends it with AAC; SELECT then says 6283', () => {
-  const session = new Session().start();
+  const session = new CardSession().start();
   session.generate('80');
   session.externalAuthenticate();
   assert.equal(session.script('841E0000'), '9000');
@@ -480,14 +346,14 @@ test('script: APPLICATION BLOCK in a payment ends it with AAC; SELECT then says 
 });
 
 test('script: UNBLOCK under the AAC of a blocked application', () => {
-  const session = new Session({ state: { applicationBlocked: true } }).start();
+  const session = new CardSession({ state: { applicationBlocked: true } }).start();
   assert.equal(session.generate('80').cid, 0x00);
   assert.equal(session.script('84180000'), '9000');
   assert.equal(session.send(SELECT).sw, '9000');
 });
 
 test('script: CARD BLOCK ends everything with 6A81', () => {
-  const session = new Session().start();
+  const session = new CardSession().start();
   session.generate('80');
   assert.equal(session.script('84160000'), '9000');
   session.card.reset();
@@ -496,7 +362,7 @@ test('script: CARD BLOCK ends everything with 6A81', () => {
 });
 
 test('script: PIN UNBLOCK and PUT DATA change what they name', () => {
-  const session = new Session({ state: { pinTryCounter: 0 } }).start();
+  const session = new CardSession({ state: { pinTryCounter: 0 } }).start();
   session.generate('80');
   session.externalAuthenticate();
   session.generate('40');
@@ -504,22 +370,20 @@ test('script: PIN UNBLOCK and PUT DATA change what they name', () => {
   assert.equal(session.script('04DA9F58', '09'), '9000');
   assert.equal(session.script('04DA9F54', '000000050000'), '9000');
   assert.equal(session.state.pinTryCounter, 3);
-  assert.equal(session.card.image().policy.lowerConsecutiveOfflineLimit, 9);
-  assert.equal(session.card.image().policy.cumulativeAmountLimitMinor, '50000');
+  assert.equal(session.object('9F58'), '09');
+  assert.equal(session.object('9F54'), '000000050000');
   assert.equal(session.state.scriptCounter, 3);
-  session.arqc = new Uint8Array(0);
   assert.equal(session.start().generate('80').cvr, '03A00030', 'three scripts counted');
 });
 
 test('script: a MAC wrong by one bit changes nothing but the memory of it', () => {
-  const session = new Session().start();
+  const session = new CardSession().start();
   session.generate('80');
-  assert.equal(session.script('841E0000', '', true), '6988');
+  assert.equal(session.brokenScript('841E0000'), '6988');
   assert.equal(session.state.applicationBlocked, false);
   assert.equal(session.state.lastScriptFailed, true);
   session.externalAuthenticate();
   session.generate('40');
-  session.arqc = new Uint8Array(0);
   const names = cvrNames(session.start().generate('80'));
   assert.ok(names.includes('Issuer script processing failed on last transaction'));
 });
@@ -533,7 +397,7 @@ for (const [why, header, plain, sw] of [
   ['data where none belongs', '841E0000', '00', '6700'],
 ] as const) {
   test(`script refuses: ${why} with ${sw}`, () => {
-    const session = new Session().start();
+    const session = new CardSession().start();
     session.generate('80');
     assert.equal(session.script(header, plain), sw);
     assert.equal(session.state.lastScriptFailed, true);
@@ -541,17 +405,16 @@ for (const [why, header, plain, sw] of [
 }
 
 test('script: not before an ARQC, and never without MAC', () => {
-  const session = new Session().start();
+  const session = new CardSession().start();
   assert.equal(session.send('841E00000400000000').sw, '6985');
   session.generate('80');
   assert.equal(session.send('841E0000').sw, '6987');
 });
 
 test('script: a MAC of an earlier transaction does not serve again', () => {
-  const session = new Session().start();
+  const session = new CardSession().start();
   session.generate('80');
   const old = session.arqc;
-  session.arqc = new Uint8Array(0);
   session.start().generate('80');
   session.arqc = old;
   assert.equal(session.script('841E0000'), '6988');
@@ -570,41 +433,55 @@ for (const [why, command, sw] of [
   ['nothing', '', '6700'],
 ] as const) {
   test(`${why}: ${sw}`, () => {
-    assert.equal(new Session().start().send(command).sw, sw);
+    assert.equal(new CardSession().start().send(command).sw, sw);
   });
 }
 
 test('reset forgets the session, not the image', () => {
-  const session = new Session().start();
+  const session = new CardSession().start();
   session.card.reset();
   assert.equal(session.send('80CA9F3600').sw, '6985');
   assert.equal(session.state.atc, 1);
 });
 
 test('the image after any command starts a card in the same state', () => {
-  const session = new Session().start();
+  const session = new CardSession().start();
   session.generate('80');
   const stored: IccImage = JSON.parse(JSON.stringify(session.card.image()));
-  const again = createVirtualIcc({ image: stored, ciphers: nodeCiphers, random });
+  const again = cardOf(stored);
   assert.deepEqual(again.image(), session.card.image());
 });
 
 test('a broken image is refused before any command', () => {
-  const state = IMAGE.state;
   for (const broken of [
-    { cdol1: '9F' },
-    { aip: '7C' },
-    { caIndex: 'F' },
-    { keys: { ...IMAGE.keys, udkAc: '00' } },
-    { state: { ...state, lastOnlineAtc: 9 } },
-    { state: { ...state, atc: 1.5 } },
-    { policy: { ...IMAGE.policy, cumulativeAmountLimitMinor: '-1' } },
+    { dgis: { '0D02': '01' } },
+    { dgis: { '0D02': '0102170100' } },
+    { dgis: { '8000': '00' } },
+    { dgis: { '8010': '24' } },
+    { dgis: { '9010': '0403' } },
+    { dgis: { '0201': '00'.repeat(255) } },
+    { dgis: { '0201': '7' } },
+    { state: { lastOnlineAtc: 9 } },
+    { state: { atc: 1.5 } },
+    { state: { pinTryCounter: 4 } },
+    { state: { cumulativeOfflineAmountMinor: '-1' } },
+    { state: { electronicCash: { balanceMinor: '1000000000000', secondBalanceMinor: '0' } } },
+    { image: { life: 'sold' as never } },
+    { image: { lab: undefined as never } },
   ] as const) {
     assert.throws(
-      () => createVirtualIcc({ image: { ...IMAGE, ...broken }, ciphers: nodeCiphers, random }),
+      () => cardOf(imageOf(broken)),
       (thrown) => thrown instanceof TapError && thrown.code === 'ERR_EMV_IMAGE',
+      JSON.stringify(broken),
     );
   }
+  const [application] = IMAGE.applications;
+  assert.ok(application);
+  const { '8000': _keys, ...keyless } = application.dgis;
+  const image = { ...IMAGE, applications: [{ ...application, dgis: keyless }] };
+  assert.throws(() => cardOf(image), { code: 'ERR_EMV_IMAGE' });
+  const old = { ...IMAGE, version: 1 as never };
+  assert.throws(() => cardOf(old), { code: 'ERR_EMV_IMAGE_VERSION' });
 });
 
 /** Commands that mean something, then bent, or pure junk. */
@@ -633,7 +510,7 @@ const command = fc.oneof(
 test('any sequence of bytes gets status words, never an exception nor 6F00', () => {
   fc.assert(
     fc.property(fc.array(command, { maxLength: 12 }), (commands) => {
-      const session = new Session();
+      const session = new CardSession();
       let atc = 0;
       for (const bytes of commands) {
         const answer = session.card.transmit(bytes);
@@ -651,7 +528,7 @@ test('no counter ever gives two first cryptograms', () => {
   let cryptograms = 0;
   fc.assert(
     fc.property(fc.array(command, { maxLength: 25 }), (commands) => {
-      const session = new Session();
+      const session = new CardSession();
       const first = new Map<string, string>();
       const start = [fromHex(SELECT), fromHex(GPO)];
       // The last one is a whole transaction, so that each sequence reaches a cryptogram.

@@ -3,7 +3,6 @@
  * checks judge field 55, and each wrong bit ends with the TVR that EMV says.
  */
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import { nodeCiphers } from '../../../node/index.ts';
 import { asciiToBytes, concatBytes, fromHex, type Secret, toHex } from '../../bytes/index.ts';
@@ -21,13 +20,13 @@ import {
   encodeTlv,
   flattenTlv,
 } from '../../iso7816/index.ts';
-import type { CaPublicKey, IccImage } from '../data/index.ts';
 import {
-  assembleAcInput,
-  checkCryptogramEnvelope,
-  type EnvelopeFinding,
-  type RsaPrivateKey,
-} from '../issuer/index.ts';
+  type CaPublicKey,
+  type IccApplicationState,
+  type IccImage,
+  iccObject,
+} from '../data/index.ts';
+import { assembleAcInput, checkCryptogramEnvelope, type EnvelopeFinding } from '../issuer/index.ts';
 import {
   type ContactOutcome,
   contactTransaction,
@@ -36,6 +35,7 @@ import {
   type OnlineRequest,
   terminalProfileOf,
 } from '../terminal/index.ts';
+import { imageOf, KEYS } from './icc.test-kit.ts';
 import { createVirtualIcc, type VirtualIcc } from './index.ts';
 import {
   SAMPLE_IMK_AC,
@@ -45,14 +45,6 @@ import {
   sampleCard,
 } from './sample.test-card.ts';
 
-function rsaKey(modulusLength: number): RsaPrivateKey {
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength, publicExponent: 3 });
-  const jwk = privateKey.export({ format: 'jwk' });
-  const part = (text: string | undefined) => new Uint8Array(Buffer.from(text ?? '', 'base64url'));
-  return { modulus: part(jwk.n), privateExponent: part(jwk.d), publicExponent: part(jwk.e) };
-}
-
-const KEYS = { ca: rsaKey(1408), issuer: rsaKey(1152), icc: rsaKey(1024) };
 const SAMPLE = sampleCard(nodeCiphers, KEYS);
 let counter = 0;
 const random = {
@@ -154,9 +146,26 @@ async function pay(
 }
 
 const cardOf = (image: IccImage) => createVirtualIcc({ image, ciphers: nodeCiphers, random });
-/** Hex with its last bit flipped. */
-const flipped = (hex: string) =>
-  hex.slice(0, -1) + (Number.parseInt(hex.slice(-1), 16) ^ 1).toString(16).toUpperCase();
+/** A value of the sample card with one part of it changed. */
+function changed(id: string, from: string, to: string): Readonly<Record<string, string>> {
+  const hex = SAMPLE.image.applications[0]?.dgis[id] ?? '';
+  assert.ok(hex.includes(from));
+  return { [id]: hex.replace(from, to) };
+}
+
+/** State of a card's only application. */
+function stateOf(card: VirtualIcc): IccApplicationState {
+  const [application] = card.image().applications;
+  assert.ok(application);
+  return application.state;
+}
+
+/** A value of the sample card with its last bit flipped. */
+function spoiled(id: string): Readonly<Record<string, string>> {
+  const hex = SAMPLE.image.applications[0]?.dgis[id] ?? '';
+  const last = (Number.parseInt(hex.slice(-1), 16) ^ 1).toString(16).toUpperCase();
+  return { [id]: hex.slice(0, -1) + last };
+}
 
 test('an online purchase: DDA passes, PIN online, ARQC sound, ARPC accepted, TC', async () => {
   const card = cardOf(SAMPLE.image);
@@ -167,7 +176,7 @@ test('an online purchase: DDA passes, PIN online, ARQC sound, ARPC accepted, TC'
   assert.equal(outcome.outcome, 'approved');
   assert.equal(outcome.second?.type, 'TC');
   assert.equal(outcome.issuerAuthentication, 'passed');
-  assert.equal(card.image().state.lastOnlineAtc, 1);
+  assert.equal(stateOf(card).lastOnlineAtc, 1);
 });
 
 test('a second purchase has the next counter and another cryptogram', async () => {
@@ -178,8 +187,8 @@ test('a second purchase has the next counter and another cryptogram', async () =
   assert.equal(bank.verdict?.arqcValid, true);
   assert.equal(two.outcome, 'approved');
   assert.notDeepEqual(one.arqc?.value, two.arqc?.value);
-  assert.equal(card.image().state.atc, 2);
-  assert.equal(card.image().state.log.length, 2);
+  assert.equal(stateOf(card).atc, 2);
+  assert.equal(stateOf(card).log.length, 2);
 });
 
 test('a declined answer ends with AAC, and the card knows it was online', async () => {
@@ -187,7 +196,7 @@ test('a declined answer ends with AAC, and the card knows it was online', async 
   const outcome = await pay(card, issuer('51').answer);
   assert.equal(outcome.outcome, 'declined');
   assert.equal(outcome.second?.type, 'AAC');
-  assert.equal(card.image().state.lastOnlineAtc, 1);
+  assert.equal(stateOf(card).lastOnlineAtc, 1);
 });
 
 test('one wrong bit in the ARPC: TVR byte 5 bit 7, AAC by the card', async () => {
@@ -200,14 +209,14 @@ test('one wrong bit in the ARPC: TVR byte 5 bit 7, AAC by the card', async () =>
   assert.notEqual(outcome.outcome, 'approved');
 });
 
-for (const [what, change] of [
-  ['issuer certificate', { issuerCertificate: flipped(SAMPLE.image.issuerCertificate) }],
-  ['card certificate', { iccCertificate: flipped(SAMPLE.image.iccCertificate) }],
-  ['signed record', { effectiveYymm: '2502' }],
-  ['card key', { rsa: { ...SAMPLE.image.rsa, privateExponent: '03' } }],
+for (const [what, dgis] of [
+  ['issuer certificate', spoiled('0302')],
+  ['card certificate', spoiled('0303')],
+  ['signed record', changed('0201', '5F2503250101', '5F2503250201')],
+  ['card key', { '8101': '03' }],
 ] as const) {
   test(`one wrong bit, ${what}: DDA failed in TVR byte 1, still a sound ARQC`, async () => {
-    const card = cardOf({ ...SAMPLE.image, ...change });
+    const card = cardOf(imageOf({ dgis }));
     const bank = issuer('05');
     const outcome = await pay(card, bank.answer);
     assert.equal(outcome.dataAuthentication, 'failed');
@@ -218,20 +227,20 @@ for (const [what, change] of [
 }
 
 test('a card of SDA only: the static signature is checked', async () => {
-  const { image, caKey } = sampleCard(nodeCiphers, KEYS, { profile: { aip: '5C00' } });
-  const outcome = await pay(cardOf(image), issuer().answer, caKey);
+  const request = { profile: { aip: '5C00' } };
+  const outcome = await pay(cardOf(imageOf({ request })), issuer().answer);
   assert.equal(outcome.dataAuthentication, 'SDA');
   assert.equal(outcome.outcome, 'approved');
-  const broken = { ...image, signedStaticData: flipped(image.signedStaticData) };
-  const refused = await pay(cardOf(broken), issuer('05').answer, caKey);
+  const broken = imageOf({ request, dgis: spoiled('0304') });
+  const refused = await pay(cardOf(broken), issuer('05').answer);
   assert.equal(toHex(refused.tvr).slice(0, 2), '42');
 });
 
 test('a card under other keys: the issuer finds the ARQC wrong', async () => {
   const wrong = deriveIccMasterKey(SAMPLE_IMK_MAC, SAMPLE_PAN, SAMPLE_PSN);
-  const keys = { ...SAMPLE.image.keys, udkAc: toHex(wrong) };
+  const keys = `${toHex(wrong)}${SAMPLE.image.applications[0]?.dgis['8000']?.slice(32)}`;
   const bank = issuer('05');
-  const outcome = await pay(cardOf({ ...SAMPLE.image, keys }), bank.answer);
+  const outcome = await pay(cardOf(imageOf({ dgis: { '8000': keys } })), bank.answer);
   assert.equal(bank.verdict?.arqcValid, false);
   assert.equal(outcome.dataAuthentication, 'DDA');
   assert.equal(outcome.outcome, 'declined');
@@ -244,8 +253,8 @@ test('no issuer reachable: a new card declines', async () => {
 });
 
 test('a blocked application is not accepted', async () => {
-  const state = { ...SAMPLE.image.state, applicationBlocked: true };
-  const blocked = pay(cardOf({ ...SAMPLE.image, state }), issuer().answer).then(
+  const image = imageOf({ state: { applicationBlocked: true } });
+  const blocked = pay(cardOf(image), issuer().answer).then(
     (outcome) => outcome.outcome,
     () => 'fault',
   );
@@ -268,6 +277,7 @@ test('a script 72 with a sound MAC is done after the TC, and counted', async () 
   });
   assert.equal(outcome.second?.type, 'TC');
   assert.equal(outcome.scriptResults.length, 1);
-  assert.equal(card.image().policy.lowerConsecutiveOfflineLimit, 7);
-  assert.equal(card.image().state.scriptCounter, 1);
+  const limit = iccObject(card.image().applications[0] ?? { dgis: {} }, '9F58');
+  assert.equal(toHex(limit ?? new Uint8Array(0)), '07');
+  assert.equal(stateOf(card).scriptCounter, 1);
 });
