@@ -44,7 +44,7 @@ export type PurseReading = {
   readonly resetThresholdMinor: bigint | null;
 };
 
-/** What every entry of a log has; null what the format does not name or the record does not hold. */
+/** What every entry of a log has; null what the format or the record lacks. */
 export type LogEntryFacts = {
   /** Record number; 1 is the newest. */
   readonly record: number;

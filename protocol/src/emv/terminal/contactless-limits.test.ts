@@ -178,6 +178,12 @@ test('9F2A: kernel 7 or none is ours; another, or a domestic one, is not (EMV C-
   }
 });
 
+test('priority chooses among the entries of this kernel only', () => {
+  const first = '4F08A0000003330101029F2A0103870101';
+  const change = { aid: { aid: fromHex('A000000333') } };
+  assert.deepEqual(over(ppse([first, `${OWN}870102`]), change), TAKEN);
+});
+
 test('without 9F2A the RID names the kernel: an application of another scheme is not run here', () => {
   const visa = 'A0000000031010';
   const change = { aid: { aid: fromHex('A000000003') } };

@@ -87,8 +87,8 @@ const LIMIT_STEPS: readonly LimitStep[] = [
  * Compares the transaction with an application's reader limits. An online cryptogram is required
  * above the floor limit, for amount zero, when the merchant forces the transaction online, and when
  * e-cash is not wanted: a qPBOC card that approves pays from its purse.
- * DEVIATION: Book B compares transaction and CVM limit with "greater than or equal"; UnionPay's rule
- * for small amounts counts the limit itself as small, so that only a larger amount exceeds it.
+ * DEVIATION: Book B compares transaction and CVM limit with "greater than or equal"; UnionPay's
+ * rule for small amounts counts the limit itself as small, so that only a larger amount exceeds it.
  * @see EMV C-7 §3.1
  */
 export function readerLimitsOf(

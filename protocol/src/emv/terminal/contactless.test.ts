@@ -523,6 +523,13 @@ test('magnetic stripe cards are refused: no cryptogram, or no DDA in the AIP', (
   assert.equal(tap({ card: { override } }).word.join(' '), word);
 });
 
+test('an answer of format 1 has no room for a cryptogram: debit/credit in the field, refused', () => {
+  const override = (at: number) => (at === 2 ? answer('80067C00' + '08010100') : undefined);
+  const run = tap({ card: { override } });
+  assert.deepEqual(run.word, ['notAccepted', 'terminal:contactlessDebitCredit']);
+  assert.equal(run.commands.length, 3, 'no record is read');
+});
+
 for (const [what, code, card] of [
   ['no PDOL', 'ERR_CARD_MISSING_DATA', { pdol: null }],
   ['PDOL without 9F66', 'ERR_CARD_MISSING_DATA', { pdol: '9F02069F3704' }],

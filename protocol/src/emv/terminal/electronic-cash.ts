@@ -1,5 +1,5 @@
 /**
- * Electronic cash (电子现金): when it is offered to the card, what its purse must hold, and what the
+ * Electronic cash (电子现金): when it is offered to the card, what the purse must hold, and what the
  * terminal then asks for. The rules are tables of steps in the order of the standard.
  */
 import { bcdToNumeric, equalBytes, errorBody, TapError } from '../../bytes/index.ts';
@@ -74,8 +74,8 @@ export type ElectronicCashState = {
 type OfferStep = { readonly name: string; readonly holds: (context: KernelContext) => boolean };
 
 /**
- * All must hold. That the amount stays below 9F7B is inferred from the limit's name and the acquirers'
- * parameter tables, for the part of the standard is not public. @see PBOC3 P13
+ * All must hold. That the amount stays below 9F7B is inferred from the limit's name and from
+ * acquirers' parameter tables, for this part of the standard is not public. @see PBOC3 P13
  */
 const OFFER_STEPS: readonly OfferStep[] = [
   { name: 'terminalWants', holds: ({ input }) => input.electronicCash !== false },

@@ -294,8 +294,9 @@ export type ContactOutcome = TransactionOutcome & {
  */
 export type ContactlessOutcome = TransactionOutcome & {
   /**
-   * As of `ContactOutcome`. `approved` with `card:TC`: offline, see `offlineApproval`. `unknown` with
-   * `card:torn:...`: the card left at the last record of an offline payment and may have deducted.
+   * As of `ContactOutcome`. `approved` with `card:TC`: offline, see `offlineApproval`. `unknown`
+   * with `card:torn:...`: the card left at the last record of an offline payment and may have
+   * deducted.
    * `notAccepted` with `terminal:presentOneCard` or `card:seeDevice`: may be tapped again.
    * `tryAnotherInterface`: nothing was charged, the card is to be inserted: `card:useContact`,
    * `terminal:zeroAmount`, `terminal:contactlessLimit`, `terminal:contactlessFloorLimit`,
