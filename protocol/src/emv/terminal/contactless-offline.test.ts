@@ -338,8 +338,8 @@ test('9F7A is 1 where the PDOL asks and the terminal takes e-cash below 9F7B, el
   assert.equal(indicator(without), '00', 'a terminal without e-cash');
 });
 
-test('9F5D tells the balance before; after an approval the amount is gone (PBOC3 P12)', () => {
-  const run = cash(1234n, { elements: { '9F5D': '000000010000' } });
+test('9F5D tells what is left after a payment, or as it is without one (PBOC3 P12)', () => {
+  const run = cash(1234n, { elements: { '9F5D': '000000008766' } });
   assert.deepEqual(run.outcome.electronicCash, {
     isUsed: true,
     balanceMinor: 10_000n,
@@ -404,7 +404,7 @@ test('torn before its last record a card has paid nothing: thrown, tap again (PB
 });
 
 test('torn at its last record a card that pays offline may have paid: unknown, nothing stored', () => {
-  const run = torn(7, { card: { elements: { '9F5D': '000000010000' } } });
+  const run = torn(7, { card: { elements: { '9F5D': '000000008766' } } });
   assert.deepEqual(run.word, ['unknown', 'card:torn:ERR_CARD_REMOVED']);
   assert.equal(run.stored.length, 0);
   assert.equal(run.outcome.electronicCash?.balanceMinor, 10_000n);
@@ -426,7 +426,7 @@ test('a card fault in the last record is the card fault that it is', () => {
 });
 
 test('a torn tap is judged by log and balance, which must agree', () => {
-  const { outcome } = torn(7, { card: { elements: { '9F5D': '000000010000' } } });
+  const { outcome } = torn(7, { card: { elements: { '9F5D': '000000008766' } } });
   const entry = (counter: number, amountMinor: bigint) => ({
     record: 1,
     isEmpty: false,

@@ -4,7 +4,7 @@ import { errorBody, type TapError } from '../../bytes/index.ts';
 import { SW_6984_REFERENCED_DATA_INVALIDATED } from '../../iso7816/index.ts';
 import * as data from '../data/index.ts';
 import { tvrNames } from './action-analysis.ts';
-import { noteBalance, readPurseOfTap } from './contactless-cash.ts';
+import { noteTornBalance, readPurseOfTap } from './contactless-cash.ts';
 import {
   type ContactlessEnding,
   decideContactless,
@@ -162,7 +162,7 @@ function useContact(): ContactlessEnding {
 function* readData(context: KernelContext): Kernel<ContactlessEnding | null> {
   const read = yield* readContactlessData(context);
   if (read.result === 'torn') {
-    noteBalance(context);
+    noteTornBalance(context);
     return { outcome: 'unknown', reason: `card:torn:${read.code}` };
   }
   yield* reportPhase(context, 'readApplicationData', {
