@@ -4,9 +4,9 @@ import { dolFormatOf } from '../emv/data/index.ts';
 import { buildDolValue } from '../iso7816/dol.ts';
 import { readCommand } from './apdu-command.ts';
 import { both, byteHex, finding, givenBytes, nodeOf } from './build.ts';
-import { splitByDol } from './content.ts';
+import { contentFacts, splitByDol } from './content.ts';
 import { ExplainError, formatError } from './errors.ts';
-import type { DolFact, DolFacts } from './facts.ts';
+import type { CommandFact, DolFact, DolFacts, ObjectFact } from './facts.ts';
 import { isKnownTag, tagName } from './tag-names.ts';
 import { readTlv } from './tlv-reader.ts';
 import type {
@@ -26,6 +26,8 @@ type Source = {
   readonly tag: string | null;
   readonly bytes: Uint8Array;
   readonly offsetBytes: number;
+  /** What else stood around it. */
+  readonly objects: readonly ObjectFact[];
 };
 
 const LISTS: readonly (readonly [tag: string, list: string, names: readonly string[]])[] = [
@@ -91,6 +93,7 @@ function explainDol({ input }: ExplainContext): Explained {
     command: commandOf(name, list.fact, built.data),
     generateAc: generateAcOf(name, list.fact, split),
     values: values.map(({ tag, value }) => ({ tag, value: toHex(value) })),
+    objects: source.objects,
     given: given.fact,
   };
   const dolNode = nodeOf(
@@ -123,13 +126,13 @@ function summary(
 function findList(input: ExplainInput): Source {
   for (const [tag, , names] of LISTS) {
     const bytes = givenBytes(input, ...names);
-    if (bytes) return { tag, bytes: withoutTag(bytes, tag), offsetBytes: 0 };
+    if (bytes) return { tag, bytes: withoutTag(bytes, tag), offsetBytes: 0, objects: [] };
   }
   const holder = givenBytes(input, ...HOLDERS) ?? input.bytes;
   if (!holder || holder.length === 0) {
     throw new ExplainError('ERR_EXPLAIN_MISSING', 'a data object list is needed', { name: 'pdol' });
   }
-  return listInside(holder) ?? { tag: null, bytes: holder, offsetBytes: 0 };
+  return listInside(holder) ?? { tag: null, bytes: holder, offsetBytes: 0, objects: [] };
 }
 
 /** A list given with its own tag and length is meant without them. */
@@ -151,7 +154,8 @@ function listInside(bytes: Uint8Array): Source | null {
     const isList = LISTS.some(([tag]) => tag === object.tag);
     if (isList && (object.offsetBytes > 0 || reading.objects.length === 1)) {
       const { tag, value, valueOffsetBytes } = object;
-      return { tag, bytes: value, offsetBytes: valueOffsetBytes };
+      const { objects } = contentFacts(reading.objects, false);
+      return { tag, bytes: value, offsetBytes: valueOffsetBytes, objects };
     }
     flat.unshift(...(object.children ?? []));
   }
@@ -233,15 +237,22 @@ type Given = {
 
 /** A command, its data or an Lc beside the list: does it have the length asked for? */
 function compareGiven(input: ExplainInput, dol: DolFact): Given {
-  const data = givenData(input);
+  const { data, command } = givenData(input);
+  const status = givenBytes(input, 'response', 'sw');
   const lc = givenBytes(input, 'asked_lc', 'lc');
   if (!data && !lc) return { data: null, fact: null, findings: [] };
   const lengthBytes = data?.length ?? lc?.[0] ?? 0;
   const expectedLengthBytes = dol.totalLengthBytes;
   const matches = lengthBytes === expectedLengthBytes && (!lc || lc[0] === expectedLengthBytes);
-  const fact = { lengthBytes, expectedLengthBytes, matches };
+  const fact = {
+    command,
+    lc: lc?.[0] ?? null,
+    statusWord: status ? toHex(status) : null,
+    lengthBytes,
+    expectedLengthBytes,
+    matches,
+  };
   if (matches) return { data, fact, findings: [] };
-  const status = givenBytes(input, 'response', 'sw');
   const refused = status
     ? both(`, hence ${toHex(status)}`, `，因此返回 ${toHex(status)}`)
     : both('');
@@ -253,15 +264,18 @@ function compareGiven(input: ExplainInput, dol: DolFact): Given {
 }
 
 /** Data of `cdol_data`, or of a GPO, GENERATE AC or INTERNAL AUTHENTICATE command. */
-function givenData(input: ExplainInput): Uint8Array | null {
+function givenData(input: ExplainInput): {
+  readonly data: Uint8Array | null;
+  readonly command: CommandFact | null;
+} {
   const data = givenBytes(input, 'cdol_data', 'pdol_data', 'ddol_data', 'dol_data');
-  if (data) return data;
-  const command = givenBytes(input, 'command', 'gpo_command', 'gpo');
-  const read = command ? readCommand(command, 0) : null;
-  if (!read) return null;
-  if (read.fact.ins !== 'A8') return read.data;
-  const [template] = readTlv(read.data).objects;
-  return template?.tag === '83' ? template.value : read.data;
+  if (data) return { data, command: null };
+  const bytes = givenBytes(input, 'command', 'gpo_command', 'gpo');
+  const read = bytes ? readCommand(bytes, 0) : null;
+  if (!read) return { data: null, command: null };
+  const [template] = read.fact.ins === 'A8' ? readTlv(read.data).objects : [];
+  const isTemplate = template?.tag === '83';
+  return { data: isTemplate ? template.value : read.data, command: read.fact };
 }
 
 function valuesNode(

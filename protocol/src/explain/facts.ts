@@ -148,8 +148,13 @@ export type DolFacts = DolFact & {
   readonly generateAc: { readonly [request: string]: string } | null;
   /** The values taken apart again, in the order of the list. */
   readonly values: readonly { readonly tag: string; readonly value: string }[];
+  /** The objects that the list was found among. */
+  readonly objects: readonly ObjectFact[];
   /** A given command, data or Lc against the list. */
   readonly given: {
+    readonly command: CommandFact | null;
+    readonly lc: number | null;
+    readonly statusWord: string | null;
     readonly lengthBytes: number;
     readonly expectedLengthBytes: number;
     readonly matches: boolean;
@@ -359,6 +364,8 @@ export type Field55Facts = ContentFacts & {
   readonly mandatoryMissing: readonly string[];
   /** Optional subfields that are not there. */
   readonly optionalAbsent: readonly string[];
+  /** Objects of the card's answer that the field was built of. */
+  readonly card: readonly ObjectFact[];
   /** Values that were not given but follow from others, as 9F27 from the CVR. */
   readonly derived: { readonly [tag: string]: string };
 };
@@ -392,7 +399,10 @@ export type CertificateFact = {
   /** Null when the hash cannot be checked. */
   readonly hashMatches: boolean | null;
   readonly trailer: string | null;
-  /** SM2 signature r‖s. */
+  /** SM2: algorithm bytes as they stand, then the signature r‖s. */
+  readonly signatureAlgorithm: string | null;
+  readonly encryptionAlgorithm: string | null;
+  readonly curveParameter: string | null;
   readonly signature: string | null;
   /** Every check passed; null when one was not possible. */
   readonly valid: boolean | null;
@@ -435,6 +445,7 @@ export type CertificateFacts = {
   readonly processing: ProcessingFact | null;
   readonly pdolValues: { readonly [tag: string]: string };
   readonly pdolLengthBytes: number | null;
+  readonly gpoCommand: CommandFact | null;
 };
 
 /** Facts of `cryptogram`. */
@@ -442,6 +453,9 @@ export type CryptogramFacts = {
   readonly cryptogramVersion: string;
   readonly algorithm: '3DES' | 'SM4';
   readonly iccMasterKey: string | null;
+  /** The same with odd parity in every byte; DES ignores those bits. */
+  readonly iccMasterKeyOddParity: string | null;
+  /** 4 bytes. */
   readonly iccMasterKeyKcv: string | null;
   /** `none` (CVN 10), `PBOC`, `EMV common`, `given`. */
   readonly sessionKeyMethod: string;
@@ -449,6 +463,8 @@ export type CryptogramFacts = {
   /** What the MAC runs over, without padding. */
   readonly macInput: string;
   readonly macInputLengthBytes: number;
+  /** All data elements given, by tag. */
+  readonly values: { readonly [tag: string]: string };
   /** Computed; null without a key. */
   readonly cryptogram: string | null;
   readonly cryptogramGiven: string | null;
@@ -487,11 +503,14 @@ export type ScriptFacts = {
   readonly template: string | null;
   readonly identifier: string | null;
   readonly commands: readonly ScriptCommandFact[];
+  readonly atc: string | null;
+  readonly applicationCryptogram: string | null;
   readonly sessionKey: string | null;
   /** A GET DATA answer given beside, and what it now says. */
   readonly getData: {
     readonly command: string;
     readonly commandAfter6c: string;
+    readonly response: string;
     readonly value: string;
     readonly matches: boolean;
   } | null;

@@ -7,7 +7,7 @@ import { formatError } from './errors.ts';
 import type { Field55Facts } from './facts.ts';
 import { readIad } from './iad.ts';
 import { tagName, tagOfName } from './tag-names.ts';
-import { readTlv, tlvFindings, tlvNodes, tlvValues } from './tlv-reader.ts';
+import { readTlv, type TlvObject, tlvFindings, tlvNodes, tlvValues } from './tlv-reader.ts';
 import type { ExplainContext, Explained, ExplainInput, ExplainModule, Finding } from './types.ts';
 
 /** Subfields that every online purchase carries, in the order in which they are written. */
@@ -56,6 +56,7 @@ function explainField55({ input }: ExplainContext): Explained {
     mandatoryComplete: missing.length === 0,
     mandatoryMissing: missing,
     optionalAbsent: absent,
+    card: built?.card ?? [],
     derived: built?.derived ?? {},
   };
   return {
@@ -116,6 +117,7 @@ function cidOfIad(iad: Uint8Array): string | null {
 type Built = {
   readonly bytes: Uint8Array;
   readonly derived: Record<string, string>;
+  readonly card: Field55Facts['objects'];
   readonly findings: readonly Finding[];
 };
 
@@ -126,7 +128,7 @@ type Built = {
 function buildFromParts(input: ExplainInput): Built | null {
   const card = givenBytes(input, ...CARD_NAMES);
   if (!card) return null;
-  const values = cardValues(card);
+  const values = tlvValues(cardObjects(card));
   for (const name of input.values.keys()) {
     const tag = name.includes('.') ? null : tagOfName(name);
     const value = tag === null ? undefined : givenBytes(input, name);
@@ -148,12 +150,13 @@ function buildFromParts(input: ExplainInput): Built | null {
     'CID' in derived || derived['9F27'] === undefined
       ? []
       : [finding('note', 'F55_DERIVED', null, note)];
-  return { bytes: concatBytes(...parts), derived, findings };
+  const { objects } = contentFacts(cardObjects(card), false);
+  return { bytes: concatBytes(...parts), derived, card: objects, findings };
 }
 
-function cardValues(answer: Uint8Array): Map<string, Uint8Array> {
+function cardObjects(answer: Uint8Array): readonly TlvObject[] {
   const hasStatus = bytesToLatin1(answer.subarray(-2)) === '\x90\x00';
-  return tlvValues(readTlv(hasStatus ? answer.subarray(0, -2) : answer).objects);
+  return readTlv(hasStatus ? answer.subarray(0, -2) : answer).objects;
 }
 
 /** Field 55. */

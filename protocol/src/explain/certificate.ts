@@ -1,0 +1,449 @@
+/** Kind `certificate`: certificates and signatures of RSA and SM2 cards, verified as far as keys go. */
+import { byteAt, fromHex, toHex } from '../bytes/index.ts';
+import { isSm2PublicKey, sm2Verify } from '../crypto/index.ts';
+import { type EmvRsaPublicKey, looksLikeSmCertificate } from '../emv/data/index.ts';
+import { readCommand } from './apdu-command.ts';
+import {
+  both,
+  finding,
+  givenBytes,
+  givenText,
+  nodeOf,
+  notPossible,
+  requireBytes,
+  step,
+} from './build.ts';
+import { knownCaKey } from './ca-keys-known.ts';
+import { type ChainInput, type LinkInput, verifyChain } from './certificate-chain.ts';
+import {
+  certificateFields,
+  certificateNodes,
+  signedDataFields,
+  signedDataNodes,
+  smCertificateFields,
+  smCertificateNodes,
+  smSignedDataFields,
+} from './certificate-fields.ts';
+import { processingFact, splitByDol } from './content.ts';
+import { formatError } from './errors.ts';
+import type { CertificateFact, CertificateFacts, SignedDataFact } from './facts.ts';
+import { readTlv, tlvValues } from './tlv-reader.ts';
+import type {
+  ExplainCheck,
+  ExplainContext,
+  Explained,
+  ExplainInput,
+  ExplainModule,
+  ExplainNode,
+  Finding,
+} from './types.ts';
+import { readDol } from './value-lists.ts';
+
+const CERTIFICATE_NAMES = [
+  '90',
+  '9f46',
+  '9f2d',
+  '93',
+  '9f4b',
+  'sdad',
+  '9f46start',
+  'tag9f46start',
+  'issuercertificate',
+];
+const KEY_NAMES = ['capkmodulus', 'capk', 'capkindex', 'issuermodulus', 'iccmodulus', 'camodulus'];
+/** Format byte of an opened block -> what it is. */
+const OPENED: Readonly<Record<number, 'issuer' | 'static' | 'icc' | 'dynamic'>> = {
+  2: 'issuer',
+  3: 'static',
+  4: 'icc',
+  5: 'dynamic',
+};
+
+const NOTHING: CertificateFacts = {
+  caKey: null,
+  issuer: null,
+  icc: null,
+  iccPin: null,
+  staticData: null,
+  dynamicData: null,
+  valid: null,
+  processing: null,
+  pdolValues: {},
+  pdolLengthBytes: null,
+  gpoCommand: null,
+};
+
+function detect(input: ExplainInput): number {
+  const has = (name: string) => input.values.has(name);
+  if (CERTIFICATE_NAMES.some(has)) return KEY_NAMES.some(has) ? 0.96 : 0.9;
+  const bytes = input.bytes;
+  if (bytes === null || input.lines.length > 1) return 0;
+  if (isOpened(bytes)) return 0.95;
+  if (looksLikeSmCertificate(bytes)) return 0.92;
+  const tags =
+    bytes.length > 80 && (bytes[0] === 0x70 || bytes[0] === 0x90)
+      ? tlvValues(readTlv(bytes).objects)
+      : new Map<string, Uint8Array>();
+  return ['90', '9F46', '93'].some((tag) => (tags.get(tag)?.length ?? 0) >= 64) ? 0.3 : 0;
+}
+
+function isOpened(bytes: Uint8Array): boolean {
+  const isFramed = bytes[0] === 0x6a && bytes.at(-1) === 0xbc;
+  return isFramed && bytes.length >= 48 && byteAt(bytes, 1) in OPENED;
+}
+
+function explainCertificate(context: ExplainContext): Explained {
+  const { input } = context;
+  const hasNames = CERTIFICATE_NAMES.some((name) => input.values.has(name));
+  if (!hasNames) {
+    const bytes = requireBytes('certificate', input);
+    if (isOpened(bytes)) return explainOpened(bytes);
+    if (looksLikeSm(bytes)) return explainSm(context, { '9F46': bytes });
+  }
+  const values = certificateValues(input);
+  if (values.size === 0) throw formatError('certificate', 0, 'no certificate or signature');
+  const first = values.get('9F46') ?? values.get('90') ?? values.get('93') ?? values.get('9F4B');
+  if (first && looksLikeSm(first)) return explainSm(context, Object.fromEntries(values));
+  return explainRsa(context, values);
+}
+
+/** SM2 data begin with 12 to 15, their own format byte, and end in a signature of 64 bytes. */
+function looksLikeSm(bytes: Uint8Array): boolean {
+  const isFormat = (bytes[0] ?? 0) >= 0x12 && (bytes[0] ?? 0) <= 0x15;
+  const isCertificate = bytes[18] === 0x11 && bytes[19] === 0x40;
+  const isIssuer = bytes[12] === 0x11 && bytes[13] === 0x40;
+  return isFormat && (isCertificate || isIssuer || bytes.length === 67);
+}
+
+/** Tags of certificates, by name or in the bytes themselves. */
+function certificateValues(input: ExplainInput): Map<string, Uint8Array> {
+  const values = input.bytes
+    ? tlvValues(readTlv(input.bytes).objects)
+    : new Map<string, Uint8Array>();
+  const names: Readonly<Record<string, readonly string[]>> = {
+    '90': ['90', 'issuer_certificate'],
+    '92': ['92', 'issuer_remainder'],
+    '9F32': ['9F32', 'issuer_key_exponent'],
+    '9F46': ['9F46', '9F46start', 'tag9F46start', 'icc_certificate'],
+    '9F48': ['9F48'],
+    '9F47': ['9F47'],
+    '9F2D': ['9F2D'],
+    '9F2E': ['9F2E'],
+    '9F2F': ['9F2F'],
+    '93': ['93'],
+    '9F4B': ['9F4B', 'sdad'],
+    '5A': ['5A'],
+  };
+  for (const [tag, aliases] of Object.entries(names)) {
+    const value = givenBytes(input, ...aliases);
+    if (value) values.set(tag, value);
+  }
+  return values;
+}
+
+/** A block that somebody has opened already. */
+function explainOpened(bytes: Uint8Array): Explained {
+  const kind = OPENED[byteAt(bytes, 1)];
+  if (kind === 'static' || kind === 'dynamic') {
+    const fact = signedDataFields(bytes, kind);
+    const facts = { ...NOTHING, [kind === 'static' ? 'staticData' : 'dynamicData']: fact };
+    return openedAnswer(facts, signedDataNodes(bytes, fact), []);
+  }
+  const type = kind === 'issuer' ? 'issuer' : 'icc';
+  const fact = certificateFields(bytes, type, { remainder: undefined, exponent: undefined });
+  const needed = fact.remainderNeededBytes ?? 0;
+  const tags = type === 'issuer' ? '92, 9F32' : '9F48, 9F47';
+  const findings: Finding[] = [];
+  if (needed > 0) {
+    const message = both(
+      `the key is not complete: ${needed} of its ${fact.keyLengthBytes} bytes stand in ${tags.slice(0, 4).replace(',', '')}`,
+      `公钥不完整：${fact.keyLengthBytes} 字节中的 ${needed} 字节在 ${tags.slice(0, 4).replace(',', '')} 中`,
+    );
+    findings.push(finding('warning', 'KEY_INCOMPLETE', 15, message));
+  }
+  const message = both(`the hash covers ${tags}, which were not given`, `哈希覆盖 ${tags}，未给出`);
+  findings.push(finding('note', 'HASH_NOT_CHECKED', bytes.length - 21, message));
+  return openedAnswer({ ...NOTHING, [type]: fact }, certificateNodes(bytes, fact), findings);
+}
+
+function openedAnswer(
+  facts: CertificateFacts,
+  tree: readonly ExplainNode[],
+  findings: readonly Finding[],
+): Explained {
+  const fact = facts.issuer ?? facts.icc;
+  const what = fact ? both(`${fact.type} certificate`, '证书') : both('signed data', '签名数据');
+  const check = notPossible('hash', both('data beyond the block are missing', '缺少块外数据'));
+  return {
+    summaryEn: `Opened ${what.en}${fact ? `, key of ${fact.keyLengthBytes} bytes, valid to ${fact.validThrough}` : ''}`,
+    summaryZh: `已恢复的${what.zh}${fact ? `，公钥 ${fact.keyLengthBytes} 字节，有效期至 ${fact.validThrough}` : ''}`,
+    facts,
+    tree,
+    checks: [check],
+    findings,
+  };
+}
+
+/** The CA key by its bytes, or a known one by RID and index. */
+function caKeyOf(
+  input: ExplainInput,
+  values: ReadonlyMap<string, Uint8Array>,
+): { readonly key: EmvRsaPublicKey; readonly fact: CertificateFacts['caKey'] } | null {
+  const [rid = '', index = ''] = (givenText(input, 'capk') ?? '').toUpperCase().split('/');
+  const aid = givenText(input, 'aid', '84', '4F')?.toUpperCase().slice(0, 10);
+  const fact = {
+    rid: givenText(input, 'capk_rid', 'rid')?.toUpperCase() ?? (rid || (aid ?? '')),
+    index:
+      givenText(input, 'capk_index', 'ca_index')?.toUpperCase() ??
+      (index || toHex(values.get('8F') ?? new Uint8Array(0))),
+  };
+  const modulus = givenBytes(input, 'capk_modulus', 'ca_modulus');
+  const exponent = givenBytes(input, 'capk_exponent', 'ca_exponent') ?? Uint8Array.of(3);
+  if (modulus) return { key: { modulus, exponent }, fact: { ...fact, source: 'given' } };
+  const known = knownCaKey(fact.rid, fact.index);
+  if (!known) return null;
+  const key = { modulus: fromHex(known.modulus), exponent: fromHex(known.exponent) };
+  return { key, fact: { ...fact, source: known.use } };
+}
+
+function linkOf(
+  values: ReadonlyMap<string, Uint8Array>,
+  tags: readonly [certificate: string, remainder: string, exponent: string],
+): LinkInput | null {
+  const certificate = values.get(tags[0]);
+  if (!certificate) return null;
+  const remainder = values.get(tags[1]);
+  return {
+    certificate,
+    remainder: remainder && remainder.length > 0 ? remainder : undefined,
+    exponent: values.get(tags[2]),
+  };
+}
+
+function explainRsa(context: ExplainContext, values: ReadonlyMap<string, Uint8Array>): Explained {
+  const { ciphers, input } = context;
+  const ca = caKeyOf(input, values);
+  const given = (name: string): EmvRsaPublicKey | null => {
+    const modulus = givenBytes(input, `${name}_modulus`);
+    const exponent = givenBytes(input, `${name}_exponent`) ?? Uint8Array.of(3);
+    return modulus ? { modulus, exponent } : null;
+  };
+  const pan = values.get('5A');
+  const chain: ChainInput = {
+    caKey: ca?.key ?? null,
+    issuerKey: given('issuer'),
+    iccKey: given('icc'),
+    issuer: linkOf(values, ['90', '92', '9F32']),
+    icc: linkOf(values, ['9F46', '9F48', '9F47']),
+    iccPin: linkOf(values, ['9F2D', '9F2F', '9F2E']),
+    staticSignature: values.get('93') ?? null,
+    dynamicSignature: values.get('9F4B') ?? null,
+    staticData: givenBytes(input, 'static_data') ?? null,
+    terminalData: givenBytes(input, 'ddol_data', 'terminal_data', 'un_9F37', '9F37', 'un') ?? null,
+    combined: null,
+    pan: pan ? toHex(pan).replace(/F+$/, '') : (givenText(input, 'pan') ?? null),
+    dateYymmdd: dateOf(input),
+  };
+  const result = verifyChain(ciphers, chain);
+  const { checks, tree, findings, ...facts } = result;
+  const valid = verdictOf(checks);
+  const all: CertificateFacts = { ...NOTHING, ...facts, caKey: ca?.fact ?? null, valid };
+  return { ...summaryOf(all, checks), facts: all, tree, checks, findings };
+}
+
+function verdictOf(checks: readonly ExplainCheck[]): boolean | null {
+  if (checks.some((check) => check.result === 'failed')) return false;
+  return checks.every((check) => check.result === 'passed') ? true : null;
+}
+
+/** `date` as YYYY-MM-DD, YYYYMMDD or YYMMDD. */
+function dateOf(input: ExplainInput): string | null {
+  const digits = (givenText(input, 'date', '9A') ?? '').replace(/[^0-9]/g, '');
+  return digits.length === 8 ? digits.slice(2) : digits.length === 6 ? digits : null;
+}
+
+function summaryOf(
+  facts: CertificateFacts,
+  checks: readonly ExplainCheck[],
+): Pick<Explained, 'summaryEn' | 'summaryZh'> {
+  const words = {
+    passed: both('valid', '有效'),
+    failed: both('invalid', '无效'),
+    notPossible: both('not checked', '未验证'),
+  };
+  const en = checks.map((check) => `${check.name} ${words[check.result].en}`).join(', ');
+  const zh = checks.map((check) => `${check.name} ${words[check.result].zh}`).join('，');
+  const ca = facts.caKey ? ` (CA ${facts.caKey.rid}/${facts.caKey.index})` : '';
+  return { summaryEn: `${en}${ca}`, summaryZh: `${zh}${ca}` };
+}
+
+/** Clear data and signatures: nothing is recovered by RSA. @see PBOC3 P17 */
+function explainSm(
+  context: ExplainContext,
+  given: Readonly<Record<string, Uint8Array>>,
+): Explained {
+  const { input } = context;
+  const icc = given['9F46'] ?? null;
+  const iccIsIssuer = icc !== null && icc[0] === 0x12;
+  const issuerBytes = given['90'] ?? (iccIsIssuer ? icc : null);
+  const iccBytes = iccIsIssuer ? null : icc;
+  const checks: ExplainCheck[] = [];
+  const tree: ExplainNode[] = [];
+  const findings: Finding[] = [
+    finding(
+      'note',
+      'SM_NOT_RSA',
+      0,
+      both(
+        'SM2: clear data and a signature; RSA recovery must not be tried',
+        'SM2：明文数据加签名，不能用 RSA 恢复',
+      ),
+    ),
+  ];
+  const issuer = issuerBytes
+    ? smCertificate(context, issuerBytes, {
+        type: 'issuer',
+        key: 'sm_ca_key',
+        checks,
+        tree,
+        findings,
+      })
+    : null;
+  const iccFact = iccBytes
+    ? smCertificate(context, iccBytes, { type: 'icc', key: 'issuer_key', checks, tree, findings })
+    : null;
+  const signed = (tag: string, type: SignedDataFact['type']): SignedDataFact | null => {
+    const bytes = given[tag];
+    if (!bytes) return null;
+    const name =
+      type === 'static'
+        ? both('Signed static data (93)', '签名的静态数据（93）')
+        : both('Signed dynamic data (9F4B)', '签名的动态数据（9F4B）');
+    tree.push(nodeOf(name, { offsetBytes: 0, bytes }));
+    checks.push(
+      notPossible(
+        `${type}Signature`,
+        both('signing key or signed data missing', '缺少签名公钥或被签数据'),
+      ),
+    );
+    return smSignedDataFields(bytes, type);
+  };
+  const facts: CertificateFacts = {
+    ...NOTHING,
+    ...smProcessing(input),
+    issuer,
+    icc: iccFact,
+    staticData: signed('93', 'static'),
+    dynamicData: signed('9F4B', 'dynamic'),
+    valid: verdictOf(checks),
+  };
+  return {
+    summaryEn: `SM2 card: ${checks.map((check) => `${check.name} ${check.result}`).join(', ')}`,
+    summaryZh: `国密 SM2 卡：${checks.map((check) => `${check.name} ${check.result}`).join('，')}`,
+    facts,
+    tree,
+    checks,
+    findings,
+  };
+}
+
+function smCertificate(
+  context: ExplainContext,
+  bytes: Uint8Array,
+  out: {
+    readonly type: 'issuer' | 'icc';
+    readonly key: string;
+    readonly checks: ExplainCheck[];
+    readonly tree: ExplainNode[];
+    readonly findings: Finding[];
+  },
+): CertificateFact {
+  const fields = smCertificateFields(bytes, out.type);
+  const name =
+    out.type === 'issuer'
+      ? both('Issuer certificate', '发卡行证书')
+      : both('ICC certificate', 'IC 卡证书');
+  out.tree.push(
+    nodeOf(name, { offsetBytes: 0, bytes }, { children: smCertificateNodes(bytes, out.type) }),
+  );
+  const isOnCurve = fields.publicKey !== null && isSm2PublicKey(fromHex(fields.publicKey));
+  out.checks.push({
+    name: `${out.type}Certificate.publicKey`,
+    result: isOnCurve ? 'passed' : 'failed',
+    steps: [
+      step(both('a point of the SM2 curve', '公钥为 SM2 曲线上的点'), fields.publicKey ?? ''),
+    ],
+  });
+  if (fields.signature === null) {
+    const message = both(
+      'the certificate is cut off before its signature ends',
+      '证书在签名结束前被截断',
+    );
+    out.findings.push(finding('warning', 'CERTIFICATE_CUT', bytes.length, message));
+  }
+  const check = smSignatureCheck(context, bytes, { ...out, signature: fields.signature });
+  out.checks.push(check);
+  const valid =
+    !isOnCurve || check.result === 'failed' ? false : check.result === 'passed' ? true : null;
+  return { ...fields, valid };
+}
+
+function smSignatureCheck(
+  { ciphers, input }: ExplainContext,
+  bytes: Uint8Array,
+  given: { readonly type: string; readonly key: string; readonly signature: string | null },
+): ExplainCheck {
+  const name = `${given.type}Certificate`;
+  const key = givenBytes(input, given.key);
+  if (!key || given.signature === null || !isSm2PublicKey(key)) {
+    return notPossible(
+      name,
+      both(`${given.key} or the signature is missing`, `缺少 ${given.key} 或签名`),
+    );
+  }
+  const staticData = givenBytes(input, 'static_data') ?? new Uint8Array(0);
+  const clear = bytes.subarray(0, bytes.length - 64);
+  const message = Uint8Array.from([...clear, ...(given.type === 'icc' ? staticData : [])]);
+  const stands = sm2Verify(ciphers, {
+    publicKey: key,
+    message,
+    signature: fromHex(given.signature),
+  });
+  return {
+    name,
+    result: stands ? 'passed' : 'failed',
+    steps: [
+      step(both('signed data', '被签数据'), toHex(message)),
+      step(both('signature', '签名'), given.signature),
+    ],
+  };
+}
+
+/** PDOL values and AFL around the certificates: which algorithm the terminal offered. */
+function smProcessing(input: ExplainInput): Partial<CertificateFacts> {
+  const pdolBytes = givenBytes(input, 'pdol', '9F38');
+  const commandBytes = givenBytes(input, 'gpo_command');
+  const response = givenBytes(input, 'gpo_response');
+  const dol = pdolBytes ? readDol('9F38', pdolBytes, 0).fact : null;
+  const command = commandBytes ? readCommand(commandBytes, 0) : null;
+  const template = command ? readTlv(command.data).objects[0] : undefined;
+  const parts = dol && template ? splitByDol(dol, template.value) : [];
+  const objects = response ? readTlv(response).objects : [];
+  const [first] = objects;
+  const values = tlvValues(objects);
+  const aip = first?.tag === '80' ? first.value.subarray(0, 2) : values.get('82');
+  const afl = first?.tag === '80' ? first.value.subarray(2) : values.get('94');
+  return {
+    pdolLengthBytes: dol?.totalLengthBytes ?? null,
+    gpoCommand: command?.fact ?? null,
+    pdolValues: Object.fromEntries(parts.map(({ tag, value }) => [tag, toHex(value)])),
+    processing: aip ? processingFact(first?.tag ?? '77', aip, afl) : null,
+  };
+}
+
+/** Certificates and signatures. */
+export const CERTIFICATE_MODULE: ExplainModule = {
+  kind: 'certificate',
+  detect,
+  explain: explainCertificate,
+};
