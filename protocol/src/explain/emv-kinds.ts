@@ -1,5 +1,6 @@
 /** The kinds of card and terminal data, in the order in which equal scores win. */
 import { APDU_MODULE } from './apdu.ts';
+import { APDU_LOG_MODULE } from './apdu-log.ts';
 import { ATR_MODULE } from './atr.ts';
 import { CERTIFICATE_MODULE } from './certificate.ts';
 import { CRYPTOGRAM_MODULE } from './cryptogram.ts';
@@ -16,6 +17,7 @@ export const EMV_KINDS: readonly ExplainModule[] = [
   CERTIFICATE_MODULE,
   CRYPTOGRAM_MODULE,
   SCRIPT_MODULE,
+  APDU_LOG_MODULE,
   FIELD55_MODULE,
   APDU_MODULE,
   TLV_MODULE,

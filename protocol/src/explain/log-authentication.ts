@@ -1,0 +1,152 @@
+/** Offline data authentication of a recorded session, as the terminal would have made it. */
+import { concatBytes, fromHex, toHex } from '../bytes/index.ts';
+import type { CipherProvider } from '../crypto/provider.ts';
+import type { EmvRsaPublicKey } from '../emv/data/index.ts';
+import { both, finding, givenBytes } from './build.ts';
+import { knownCaKey } from './ca-keys-known.ts';
+import {
+  type ChainInput,
+  type ChainResult,
+  type LinkInput,
+  verifyChain,
+} from './certificate-chain.ts';
+import type { ApduLogFacts } from './facts.ts';
+import type { Story } from './log-story.ts';
+import type { ExplainCheck, ExplainInput, ExplainNode, Finding } from './types.ts';
+
+type LogAuthentication = {
+  readonly fact: ApduLogFacts['dataAuthentication'];
+  readonly checks: readonly ExplainCheck[];
+  readonly tree: readonly ExplainNode[];
+  readonly findings: readonly Finding[];
+};
+
+/** Verifies what the session holds with a given or known CA key. @see EMV 4.3 B2 §5, §6 */
+export function authenticateLog(
+  ciphers: CipherProvider,
+  input: ExplainInput,
+  story: Story,
+): LogAuthentication {
+  const { values } = story;
+  const method = methodOf(story);
+  const ca = caKeyOf(input, story);
+  const isSm = [values.get('90'), values.get('9F46')].some(
+    (bytes) => bytes?.[0] === 0x12 || bytes?.[0] === 0x14,
+  );
+  if (method === null || isSm) return notMade(method, isSm);
+  const chain: ChainInput = {
+    caKey: ca?.key ?? null,
+    issuerKey: null,
+    iccKey: null,
+    issuer: linkOf(values, ['90', '92', '9F32']),
+    icc: linkOf(values, ['9F46', '9F48', '9F47']),
+    iccPin: linkOf(values, ['9F2D', '9F2F', '9F2E']),
+    staticSignature: values.get('93') ?? null,
+    dynamicSignature: signatureOf(story, method),
+    staticData: staticDataOf(story),
+    terminalData:
+      method === 'fDDA' ? fastTerminalData(story) : (story.dynamic?.terminalData ?? null),
+    combined: method === 'CDA' ? story.combined : null,
+    pan: panOf(values),
+    dateYymmdd: dateOf(story),
+  };
+  const result = verifyChain(ciphers, chain);
+  const fact = {
+    method,
+    issuerCertificate: resultOf(result, 'issuerCertificate'),
+    iccCertificate: resultOf(result, 'iccCertificate'),
+    signature: resultOf(result, method === 'SDA' ? 'staticSignature' : 'dynamicSignature'),
+    caKey: ca?.name ?? null,
+  };
+  return { fact, checks: result.checks, tree: result.tree, findings: result.findings };
+}
+
+function notMade(method: string | null, isSm: boolean): LogAuthentication {
+  const fact = {
+    method,
+    issuerCertificate: 'notPossible',
+    iccCertificate: 'notPossible',
+    signature: 'notPossible',
+    caKey: null,
+  } as const;
+  const message = both(
+    'SM2 certificates: explain them by themselves, with the SM CA key',
+    'SM2 证书：请配合国密 CA 公钥单独解析',
+  );
+  const findings = isSm ? [finding('note', 'SM_NOT_RSA', null, message)] : [];
+  return { fact, checks: [], tree: [], findings };
+}
+
+/** What the card's answers show, the strongest first. */
+function methodOf(story: Story): string | null {
+  if (story.combined) return 'CDA';
+  if (story.dynamic) return 'DDA';
+  const isContactless = story.cryptograms.some((each) => each.generateAc === 0);
+  if (isContactless && story.values.has('9F4B')) return 'fDDA';
+  if (story.values.has('93')) return story.values.has('9F46') ? null : 'SDA';
+  return null;
+}
+
+function signatureOf(story: Story, method: string): Uint8Array | null {
+  if (method === 'CDA') return story.combined?.signature ?? null;
+  if (method === 'DDA') return story.dynamic?.signature ?? null;
+  return method === 'fDDA' ? (story.values.get('9F4B') ?? null) : null;
+}
+
+function caKeyOf(
+  input: ExplainInput,
+  story: Story,
+): { readonly key: EmvRsaPublicKey; readonly name: string } | null {
+  const rid = (story.selectedAid ?? '').slice(0, 10);
+  const index = toHex(story.values.get('8F') ?? new Uint8Array(0));
+  const modulus = givenBytes(input, 'capk_modulus', 'ca_modulus');
+  const exponent = givenBytes(input, 'capk_exponent', 'ca_exponent') ?? Uint8Array.of(3);
+  if (modulus) return { key: { modulus, exponent }, name: `${rid}/${index}` };
+  const known = knownCaKey(rid, index);
+  if (!known) return null;
+  const key = { modulus: fromHex(known.modulus), exponent: fromHex(known.exponent) };
+  return { key, name: `${rid}/${index}` };
+}
+
+function linkOf(
+  values: ReadonlyMap<string, Uint8Array>,
+  tags: readonly [certificate: string, remainder: string, exponent: string],
+): LinkInput | null {
+  const certificate = values.get(tags[0]);
+  if (!certificate) return null;
+  return { certificate, remainder: values.get(tags[1]), exponent: values.get(tags[2]) };
+}
+
+/** Signed records in the order read, then what 9F4A names: the AIP. @see EMV 4.3 B3 §10.3 */
+function staticDataOf(story: Story): Uint8Array {
+  const tagList = story.values.get('9F4A');
+  const aip = story.processing?.aip;
+  const isListed = tagList?.length === 1 && tagList[0] === 0x82 && aip !== undefined;
+  return concatBytes(...story.signedParts, isListed ? fromHex(aip) : new Uint8Array(0));
+}
+
+/** 9F37, 9F02, 5F2A and 9F69. @see EMV C-7 (fDDA version 01) */
+function fastTerminalData(story: Story): Uint8Array | null {
+  const terminal = ['9F37', '9F02', '5F2A'].map((tag) => story.pdolValues.get(tag));
+  const related = story.values.get('9F69');
+  if (terminal.some((value) => value === undefined) || !related) return null;
+  return concatBytes(...terminal.flatMap((value) => (value ? [value] : [])), related);
+}
+
+function panOf(values: ReadonlyMap<string, Uint8Array>): string | null {
+  const pan = values.get('5A');
+  if (pan) return toHex(pan).replace(/F+$/, '');
+  const track = values.get('57');
+  return track ? (toHex(track).split('D')[0] ?? null) : null;
+}
+
+function dateOf(story: Story): string | null {
+  const inCommand = story.cryptograms
+    .map((each) => each.values['9A'])
+    .find((value) => value !== undefined);
+  return inCommand !== undefined && /^[0-9]{6}$/.test(inCommand) ? inCommand : null;
+}
+
+function resultOf(result: ChainResult, name: string): ExplainCheck['result'] {
+  return result.checks.find((check) => check.name === name)?.result ?? 'notPossible';
+}
