@@ -27,7 +27,7 @@ import {
 import { processingFact, splitByDol } from './content.ts';
 import { formatError } from './errors.ts';
 import type { CertificateFact, CertificateFacts, SignedDataFact } from './facts.ts';
-import { readTlv, tlvValues } from './tlv-reader.ts';
+import { readInputTlv, readTlv, tlvValues } from './tlv-reader.ts';
 import type {
   ExplainCheck,
   ExplainContext,
@@ -82,7 +82,7 @@ function detect(input: ExplainInput): number {
   if (looksLikeSmCertificate(bytes)) return 0.92;
   const tags =
     bytes.length > 80 && (bytes[0] === 0x70 || bytes[0] === 0x90)
-      ? tlvValues(readTlv(bytes).objects)
+      ? tlvValues(readInputTlv(input).objects)
       : new Map<string, Uint8Array>();
   return ['90', '9F46', '93'].some((tag) => (tags.get(tag)?.length ?? 0) >= 64) ? 0.3 : 0;
 }
@@ -118,7 +118,7 @@ function looksLikeSm(bytes: Uint8Array): boolean {
 /** Tags of certificates, by name or in the bytes themselves. */
 function certificateValues(input: ExplainInput): Map<string, Uint8Array> {
   const values = input.bytes
-    ? tlvValues(readTlv(input.bytes).objects)
+    ? tlvValues(readInputTlv(input).objects)
     : new Map<string, Uint8Array>();
   const names: Readonly<Record<string, readonly string[]>> = {
     '90': ['90', 'issuer_certificate'],

@@ -31,7 +31,7 @@ import { ExplainError } from './errors.ts';
 import type { CryptogramFacts, IadFact } from './facts.ts';
 import { readIad } from './iad.ts';
 import { tagOfName } from './tag-names.ts';
-import { readTlv, tlvValues } from './tlv-reader.ts';
+import { readInputTlv, readTlv, tlvValues } from './tlv-reader.ts';
 import type {
   CheckStep,
   ExplainCheck,
@@ -69,9 +69,7 @@ function detect(input: ExplainInput): number {
   if (!isGiven(input, ...names)) return 0;
   const hasData = DATA_SIGNS.some((name) => input.values.has(name));
   if (hasData) return 0.97;
-  const tags = input.bytes
-    ? tlvValues(readTlv(input.bytes).objects)
-    : new Map<string, Uint8Array>();
+  const tags = input.bytes ? tlvValues(readInputTlv(input).objects) : new Map<string, Uint8Array>();
   return tags.has('9F26') || tags.has('9F36') ? 0.96 : 0;
 }
 

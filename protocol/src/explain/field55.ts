@@ -7,7 +7,14 @@ import { formatError } from './errors.ts';
 import type { Field55Facts } from './facts.ts';
 import { readIad } from './iad.ts';
 import { tagName, tagOfName } from './tag-names.ts';
-import { readTlv, type TlvObject, tlvFindings, tlvNodes, tlvValues } from './tlv-reader.ts';
+import {
+  readInputTlv,
+  readTlv,
+  type TlvObject,
+  tlvFindings,
+  tlvNodes,
+  tlvValues,
+} from './tlv-reader.ts';
 import type { ExplainContext, Explained, ExplainInput, ExplainModule, Finding } from './types.ts';
 
 /** Subfields that every online purchase carries, in the order in which they are written. */
@@ -31,7 +38,7 @@ function detect(input: ExplainInput): number {
   const bytes = input.bytes;
   if (bytes === null || bytes.length < 30 || input.lines.some((line) => line.direction !== null))
     return 0;
-  const { objects, brokenAtBytes } = readTlv(bytes);
+  const { objects, brokenAtBytes } = readInputTlv(input);
   const tags = objects.map((object) => object.tag);
   const signs = SIGNS.filter((tag) => tags.includes(tag)).length;
   if (signs < 2) return 0;

@@ -107,7 +107,7 @@ function hexDigits(text: string): string | null {
   const bare = text
     .replace(/(?:\/\/|#|;\s).*$/, '')
     .replace(/\bT=[01]\b/g, ' ')
-    .replace(/\([^)]*\)/g, ' ')
+    .replace(/\([^()]{0,80}\)/g, ' ')
     .replace(/\b(?:APDU|ATR|SW12|SW1SW2|SW1|SW2|SW|Le|Lc|hex|len(?:gth)?=\d+)\s*[:=]?\s*/gi, ' ')
     .replace(/\[\d+(?: bytes?)?\]/gi, ' ')
     .replace(/0x|\\x/gi, ' ')

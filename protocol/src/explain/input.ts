@@ -5,7 +5,7 @@ import { foldName, type HexPiece, readLog } from './input-lines.ts';
 import type { ExplainInput, Finding, InputLine } from './types.ts';
 
 /** Longest text taken; a whole contact transaction with its log is about 20,000 characters. */
-export const EXPLAIN_CHARACTERS_MAX = 400_000;
+export const EXPLAIN_CHARACTERS_MAX = 200_000;
 /** Most named values taken of one input. */
 const VALUES_MAX = 4_000;
 /** Deepest JSON nesting followed. */

@@ -18,6 +18,8 @@ import { readAfl, readCvmList } from './value-lists.ts';
 
 /** Most named values shown at once. */
 const VALUES_MAX = 200;
+/** Longest value of any data element. @see EMV 4.3 B3 Annex A */
+const VALUE_BYTES_MAX = 255;
 
 type Named = { readonly tag: string; readonly value: Uint8Array };
 
@@ -51,6 +53,7 @@ type TagGuess = { readonly tag: string; readonly score: number };
 /** Tags that a value without a name may belong to, by length and form, the likeliest first. */
 export function guessTags(bytes: Uint8Array): readonly TagGuess[] {
   const guesses: TagGuess[] = [];
+  if (bytes.length > VALUE_BYTES_MAX) return guesses;
   const add = (tag: string, score: number) => guesses.push({ tag, score });
   const hex = toHex(bytes);
   if (bytes.length >= 7 && bytes.length <= 32 && /^07....03/.test(hex)) add('9F10', 0.9);

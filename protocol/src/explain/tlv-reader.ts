@@ -5,7 +5,7 @@
 import { byteAt, toHex } from '../bytes/index.ts';
 import { both, finding, nodeOf } from './build.ts';
 import { isWellFormedTag, tagName } from './tag-names.ts';
-import type { ExplainNode, Finding } from './types.ts';
+import type { ExplainInput, ExplainNode, Finding } from './types.ts';
 import { readValue, type ValueReading } from './value.ts';
 
 /** Deepest nesting followed; EMV needs four levels. */
@@ -54,6 +54,18 @@ export function readTlv(bytes: Uint8Array, baseBytes = 0): TlvReading {
   const state: State = { bytes, baseBytes, currency, count: 0, brokenAtBytes: null };
   const level = readLevel(state, { start: 0, end: bytes.length, depth: 0 });
   return { ...level, brokenAtBytes: state.brokenAtBytes };
+}
+
+/** Readings of whole inputs; many kinds ask for the same one when they guess. */
+const inputReadings = new WeakMap<ExplainInput, TlvReading>();
+
+/** The data objects of an input's bytes, read once. */
+export function readInputTlv(input: ExplainInput): TlvReading {
+  const kept = inputReadings.get(input);
+  if (kept) return kept;
+  const reading = readTlv(input.bytes ?? new Uint8Array(0));
+  inputReadings.set(input, reading);
+  return reading;
 }
 
 /** The currency that amounts of the same data are in, found by its bytes. */

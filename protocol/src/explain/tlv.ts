@@ -5,13 +5,22 @@ import { contentFacts } from './content.ts';
 import { formatError } from './errors.ts';
 import type { TlvFacts } from './facts.ts';
 import { isKnownTag } from './tag-names.ts';
-import { allObjects, readTlv, tlvFindings, tlvNodes } from './tlv-reader.ts';
+import {
+  allObjects,
+  readInputTlv,
+  readTlv,
+  type TlvReading,
+  tlvFindings,
+  tlvNodes,
+} from './tlv-reader.ts';
 import type { ExplainContext, Explained, ExplainInput, ExplainModule } from './types.ts';
 
 /** How well bytes read as data objects: the share of known tags, less when reading breaks. */
 export function tlvScore(bytes: Uint8Array): number {
-  if (bytes.length < 3) return 0;
-  const reading = readTlv(bytes);
+  return bytes.length < 3 ? 0 : readingScore(readTlv(bytes));
+}
+
+function readingScore(reading: TlvReading): number {
   const all = allObjects(reading.objects);
   if (all.length === 0) return 0;
   const known = all.filter((object) => isKnownTag(object.tag)).length / all.length;
@@ -25,16 +34,15 @@ function detect(input: ExplainInput): number {
   const first = input.bytes[0] ?? 0;
   // A template of templates is a sure sign even when its inside is strange.
   const isTemplate = [0x6f, 0x70, 0x77, 0x61].includes(first) && input.bytes.length > 8;
-  return Math.max(tlvScore(input.bytes), isTemplate && looksNested(input.bytes) ? 0.5 : 0);
-}
-
-function looksNested(bytes: Uint8Array): boolean {
-  return readTlv(bytes).objects.some((object) => (object.children?.length ?? 0) > 0);
+  const reading = readInputTlv(input);
+  const isNested = reading.objects.some((object) => (object.children?.length ?? 0) > 0);
+  const score = input.bytes.length < 3 ? 0 : readingScore(reading);
+  return Math.max(score, isTemplate && isNested ? 0.5 : 0);
 }
 
 function explainTlv({ input }: ExplainContext): Explained {
   const bytes = requireBytes('tlv', input);
-  const reading = readTlv(bytes);
+  const reading = readInputTlv(input);
   if (reading.objects.length === 0) {
     const [found] = reading.findings.filter((each) => each.severity === 'error');
     const isIndefinite = bytes.length > 1 && bytesToUint(bytes.subarray(1, 2)) === 0x80;

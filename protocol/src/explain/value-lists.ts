@@ -16,6 +16,11 @@ export type ListReading<Fact> = {
 /** Most bytes that one list may ask for in a short command. @see EMV 4.3 B3 §5.4 */
 export const DOL_VALUE_BYTES_MAX = 252;
 
+/** Most entries read of one list; its 252 bytes hold at most 126. */
+const DOL_ENTRIES_MAX = 256;
+/** Most bytes read of an AFL. @see EMV 4.3 B3 Annex A */
+const AFL_BYTES_MAX = 252;
+
 /** A DOL in order, a tag as often as it stands; a cut-off entry is flagged. */
 export function readDol(
   tag: string | null,
@@ -27,6 +32,11 @@ export function readDol(
   const findings: Finding[] = [];
   let offset = 0;
   while (offset < bytes.length) {
+    if (entries.length >= DOL_ENTRIES_MAX) {
+      const message = both('more entries than any list has', '项数超过任何列表');
+      findings.push(finding('error', 'DOL_CUT', offsetBytes + offset, message));
+      break;
+    }
     const tagBytes = tagLength(bytes, offset);
     const lengthBytes = bytes[offset + tagBytes];
     if (lengthBytes === undefined || tagBytes > 4) {
@@ -105,7 +115,7 @@ export function readTagList(bytes: Uint8Array, offsetBytes: number): ListReading
   const tags: string[] = [];
   const children: ExplainNode[] = [];
   let offset = 0;
-  while (offset < bytes.length) {
+  while (offset < bytes.length && tags.length < DOL_ENTRIES_MAX) {
     const end = Math.min(bytes.length, offset + tagLength(bytes, offset));
     const tag = toHex(bytes.subarray(offset, end));
     const name = tagName(tag);
@@ -127,7 +137,7 @@ export function readAfl(bytes: Uint8Array, offsetBytes: number): ListReading<Afl
   const signedCommands: string[] = [];
   const children: ExplainNode[] = [];
   const findings: Finding[] = [];
-  for (let offset = 0; offset + 4 <= bytes.length; offset += 4) {
+  for (let offset = 0; offset + 4 <= Math.min(bytes.length, AFL_BYTES_MAX); offset += 4) {
     const sfi = byteAt(bytes, offset) >> 3;
     const firstRecord = byteAt(bytes, offset + 1);
     const lastRecord = byteAt(bytes, offset + 2);
@@ -149,6 +159,10 @@ export function readAfl(bytes: Uint8Array, offsetBytes: number): ListReading<Afl
         ),
       }),
     );
+  }
+  if (bytes.length > AFL_BYTES_MAX) {
+    const message = both('longer than an AFL may be', '超过 AFL 的最大长度');
+    findings.push(finding('error', 'AFL_LENGTH', offsetBytes + AFL_BYTES_MAX, message));
   }
   if (bytes.length === 0 || bytes.length % 4 !== 0) {
     const at = offsetBytes + bytes.length - (bytes.length % 4);
