@@ -1,5 +1,5 @@
 /**
- * Issuer discretionary data of id 01 in 9F10: the electronic cash balance that the card vouches for.
+ * Issuer discretionary data of id 01 in 9F10: the e-cash balance that the card vouches for.
  * @see PBOC3 P13; PBOC3 P5 (9F10)
  */
 import { bcdToNumeric, byteAt, concatBytes, equalBytes } from '../../bytes/index.ts';

@@ -1,4 +1,4 @@
-/** Card verification results (CVR): what the card tells its issuer of itself. @see PBOC3 P5 (CVR) */
+/** Card verification results: what the card tells its issuer of itself. @see PBOC3 P5 (CVR) */
 import * as data from '../data/index.ts';
 import type { CardAction } from './card-action-analysis.ts';
 import { active, type Snapshot } from './session.ts';

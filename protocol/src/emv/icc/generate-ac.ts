@@ -147,7 +147,7 @@ function generateSecond(
   return { card: withSession(logged, { phase: 'completed', cvr }), action, ac, cvr };
 }
 
-/** What wanted to go online and could not is no purchase from the purse. @see PBOC3 P5, PBOC3 P13 */
+/** What wanted to go online and could not is no purchase from the purse. @see PBOC3 P13 */
 function generateUnableOnline(
   card: Snapshot,
   requested: data.CryptogramType,

@@ -57,7 +57,7 @@ function readDirectory(card: Snapshot, { sfi, record }: Place): Outcome {
   return answer(card, fromHex(hex));
 }
 
-/** Logs can be read at any time, files only in a transaction, which is what AFL and counter are for. */
+/** Logs can be read at any time, files only in a transaction. */
 function readApplication(card: Snapshot, place: Place): Outcome {
   const { sfi, record } = place;
   const log = logRecord(card, sfi, record);

@@ -38,7 +38,7 @@ import {
 } from './session.ts';
 import { verify } from './verify.ts';
 
-/** A card in a process. With T=1 and by field, answers carry all their data whatever Le asks for. */
+/** A card in a process. Unless it does T=0, answers carry all their data whatever Le says. */
 export interface VirtualIcc {
   /** Answers any bytes with a response APDU; never throws. */
   transmit(command: Uint8Array): Uint8Array;
