@@ -8,7 +8,7 @@ import { nodeCiphers } from '../../../node/index.ts';
 import { fromHex, TapError, toHex } from '../../bytes/index.ts';
 import { applicationCryptogram, deriveIccMasterKey, deriveSessionKey } from '../../crypto/index.ts';
 import { decodeResponse, decodeTlv, encodeCommand, flattenTlv } from '../../iso7816/index.ts';
-import type { CaPublicKey, IccApplicationState, IccImage } from '../data/index.ts';
+import type { CaPublicKey, IccImage } from '../data/index.ts';
 import {
   assembleAcInput,
   checkCryptogramEnvelope,
@@ -26,7 +26,7 @@ import {
   type PinEntry,
   terminalProfileOf,
 } from '../terminal/index.ts';
-import { imageOf, KEYS, rsaKey } from './icc.test-kit.ts';
+import { changed, imageOf, KEYS, rsaKey, spoiled, stateOf } from './icc.test-kit.ts';
 import { createVirtualIcc, type VirtualIcc } from './index.ts';
 import { SAMPLE_IMK_AC, SAMPLE_PAN, SAMPLE_PSN, sampleCard } from './sample.test-card.ts';
 
@@ -137,27 +137,6 @@ async function tap(card: VirtualIcc, how: Tap = {}): Promise<ContactlessOutcome>
 
 const inField = (image: IccImage) =>
   createVirtualIcc({ image, ciphers: nodeCiphers, random, interface: 'contactless' });
-/** A value of the sample card with its last bit flipped. */
-function spoiled(id: string): Readonly<Record<string, string>> {
-  const hex = SAMPLE.image.applications[0]?.dgis[id] ?? '';
-  const last = (Number.parseInt(hex.slice(-1), 16) ^ 1).toString(16).toUpperCase();
-  return { [id]: hex.slice(0, -1) + last };
-}
-
-/** A value of the sample card with one part of it changed. */
-function changed(id: string, from: string, to: string): Readonly<Record<string, string>> {
-  const hex = SAMPLE.image.applications[0]?.dgis[id] ?? '';
-  assert.ok(hex.includes(from));
-  return { [id]: hex.replace(from, to) };
-}
-
-/** State of a card's only application. */
-function stateOf(card: VirtualIcc): IccApplicationState {
-  const [application] = card.image().applications;
-  assert.ok(application);
-  return application.state;
-}
-
 test('a small tap: fDDA passes, no PIN, sound ARQC under CVN 17, approved', async () => {
   const card = inField(SAMPLE.image);
   let verdict: Verdict | null = null;
@@ -275,7 +254,7 @@ test('torn before any of the eight commands: thrown, and only a GPO has used a c
     const card = inField(SAMPLE.image);
     const asked = { authorise: () => assert.fail('asked') };
     await assert.rejects(tap(card, { ...asked, tornAt }), { code: 'ERR_CARD_REMOVED' });
-    assert.equal(stateOf(card).atc, tornAt > 2 ? 1 : 0);
+    assert.equal(stateOf(card.image()).atc, tornAt > 2 ? 1 : 0);
     // The same card pays at the next tap.
     assert.equal((await tap(card)).outcome, 'approved');
   }

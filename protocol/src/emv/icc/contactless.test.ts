@@ -9,7 +9,7 @@ import { nodeCiphers } from '../../../node/index.ts';
 import { concatBytes, fromHex, TapError, toHex } from '../../bytes/index.ts';
 import { applicationCryptogram, deriveSessionKey, rsaRaw } from '../../crypto/index.ts';
 import { decodeTlv, flattenTlv } from '../../iso7816/index.ts';
-import type { IccApplicationState, IccImage } from '../data/index.ts';
+import type { IccImage } from '../data/index.ts';
 import { assembleAcInput } from '../issuer/index.ts';
 import {
   AID,
@@ -23,6 +23,7 @@ import {
   rsaKey,
   SELECT as SELECT_BY_CONTACT,
   send,
+  stateOf,
 } from './icc.test-kit.ts';
 import { createVirtualIcc, type IccInterface, type VirtualIcc } from './index.ts';
 import { sampleCard } from './sample.test-card.ts';
@@ -36,12 +37,6 @@ const gpo = (ttq = '36800080') => `80A80000238321${ttq}${VALUES}00`;
 /** A card with a change, in a reader's field when nothing else is said. */
 function cardOf(change: Change = {}, by: IccInterface = 'contactless'): VirtualIcc {
   return cardBy(imageOf(change), by);
-}
-
-function stateOf(card: VirtualIcc): IccApplicationState {
-  const [application] = card.image().applications;
-  assert.ok(application);
-  return application.state;
 }
 
 const lab = (contactlessRefusal: IccImage['lab']['contactlessRefusal']): Partial<IccImage> => ({
@@ -159,11 +154,11 @@ for (const [what, ttq, ctq, wanted] of [
 test('the counter of both interfaces is one, and is in the image before the answer is out', () => {
   const card = cardOf();
   tapped(card);
-  assert.equal(stateOf(card).atc, 1);
+  assert.equal(stateOf(card.image()).atc, 1);
   const inserted = cardBy(card.image());
   send(inserted, SELECT_BY_CONTACT);
   assert.equal(send(inserted, GPO).sw, '9000');
-  assert.equal(stateOf(inserted).atc, 2);
+  assert.equal(stateOf(inserted.image()).atc, 2);
   const again = cardBy(inserted.image(), 'contactless');
   assert.equal(hexOf(tapped(again), '9F36'), '0003');
 });
@@ -171,7 +166,7 @@ test('the counter of both interfaces is one, and is in the image before the answ
 test('a tap changes nothing but the counter: no completion is awaited', () => {
   const card = cardOf();
   tapped(card);
-  assert.deepEqual(stateOf(card), { ...IMAGE.applications[0]?.state, atc: 1 });
+  assert.deepEqual(stateOf(card.image()), { ...IMAGE.applications[0]?.state, atc: 1 });
 });
 
 for (const [what, change] of [
@@ -191,7 +186,7 @@ test('a card that asks for insertion says 6984 and keeps its counter', () => {
   assert.equal(send(card, PPSE).sw, '9000');
   assert.equal(send(card, SELECT).sw, '9000');
   assert.equal(send(card, gpo()).sw, '6984');
-  assert.equal(stateOf(card).atc, 0);
+  assert.equal(stateOf(card.image()).atc, 0);
   const inserted = cardOf({ image: lab('6984') }, 'contact');
   send(inserted, SELECT_BY_CONTACT);
   assert.equal(send(inserted, GPO).sw, '9000');
@@ -224,10 +219,10 @@ test('GPO in the field: each wrong command has its status word and counts nothin
   ] as const) {
     assert.equal(send(card, wire).sw, sw, wire);
   }
-  assert.equal(stateOf(card).atc, 0);
+  assert.equal(stateOf(card.image()).atc, 0);
   assert.equal(send(card, gpo()).sw, '9000');
   assert.equal(send(card, gpo()).sw, '6985', 'once a selection');
-  assert.equal(stateOf(card).atc, 1);
+  assert.equal(stateOf(card.image()).atc, 1);
   const used = cardOf({ state: { atc: 0xffff } });
   send(used, SELECT);
   assert.equal(send(used, gpo()).sw, '6985');
@@ -247,7 +242,7 @@ test('in the field the commands of a contact transaction are refused: 6985', () 
   }
   assert.equal(send(card, '80B0000000').sw, '6D00');
   assert.equal(send(card, '90AE000000').sw, '6E00');
-  assert.equal(stateOf(card).atc, 1);
+  assert.equal(stateOf(card.image()).atc, 1);
 });
 
 test('records of the contactless file only, and only after GPO', () => {
@@ -298,7 +293,7 @@ for (const [what, change] of [
     const hex = (bytes: number) => bytes.toString(16).padStart(2, '0');
     const command = `80A80000${hex(length + 2)}83${hex(length)}${zeros}00`;
     assert.equal(send(card, command).sw, '6985');
-    assert.equal(stateOf(card).atc, 0);
+    assert.equal(stateOf(card.image()).atc, 0);
   });
 }
 
@@ -317,10 +312,10 @@ test('any bytes in any order: a status word, one count a GPO at most, no excepti
     fc.property(fc.array(fc.oneof(known, junk), { maxLength: 12 }), (wires) => {
       const card = cardOf();
       for (const wire of wires) {
-        const before = stateOf(card).atc;
+        const before = stateOf(card.image()).atc;
         const answer = card.transmit(fromHex(wire));
         assert.ok(answer.length >= 2 && answer.length <= 258);
-        const counted = stateOf(card).atc - before;
+        const counted = stateOf(card.image()).atc - before;
         assert.equal(counted, answer[0] === 0x77 ? 1 : 0);
       }
     }),

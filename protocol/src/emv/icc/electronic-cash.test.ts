@@ -130,6 +130,19 @@ test('the second currency has its own purse and limit; a third one is no e-cash'
   assert.deepEqual(balances(euros), ['10000', '5000']);
 });
 
+test('a currency that changes between GPO and GENERATE AC pays from no purse', () => {
+  const session = cashSession({ state: { atc: 6, lastOnlineAtc: 5 } }).start(EC);
+  assert.equal(session.generate('40', { '5F2A': '0344' }).cid, 0x40, 'an ordinary approval');
+  assert.deepEqual(balances(session), ['10000', '5000']);
+  assert.equal(session.state.internationalOfflineCount, 1);
+});
+
+test('the amount that counts is that of GENERATE AC, which the cryptogram covers', () => {
+  const session = cashSession().start({ ...EC, '9F02': '000000000001' });
+  assert.equal(session.generate('40', { '9F02': '000000005000' }).cid, 0x40);
+  assert.deepEqual(balances(session), ['5000', '5000']);
+});
+
 test('an ARQC in e-cash takes nothing; what then cannot go online is an ordinary transaction', () => {
   const state = { atc: 6, lastOnlineAtc: 5 };
   const session = cashSession({ state }).start(EC);

@@ -27,7 +27,7 @@ import {
 } from './dynamic-signature.ts';
 import { authenticateIssuer, supportsIssuerAuthentication } from './issuer-authentication.ts';
 import { withLogEntry } from './logs.ts';
-import { transactionAmount } from './purse.ts';
+import { purseOfTransaction, transactionAmount } from './purse.ts';
 import { dolOf } from './runtime-profile.ts';
 import {
   active,
@@ -70,11 +70,18 @@ export function generateAc(card: Snapshot, command: CommandApdu, ports: IccPorts
   const given = dolValues(entries, bytes);
   const values = new Map([...card.session.values, ...given]);
   const dolsSoFar = [...card.session.dolBytes, bytes];
-  const heard = withSession(card, { values, dolBytes: dolsSoFar });
+  const heard = withSettledPurse(withSession(card, { values, dolBytes: dolsSoFar }));
   const made = isFirst
     ? generateFirst(heard, request, ports)
     : generateSecond(heard, { request, given }, ports);
   return answer(made.card, cryptogramAnswer(made, request, ports));
+}
+
+/** A terminal that names another currency now than at GPO gets no purchase from the purse. */
+function withSettledPurse(card: Snapshot): Snapshot {
+  const { purse } = card.session;
+  const isSame = purse === null || purse === purseOfTransaction(card);
+  return isSame ? card : withSession(card, { purse: null });
 }
 
 /** P1 and P2 as a request; undefined for bits that mean nothing to this card. */

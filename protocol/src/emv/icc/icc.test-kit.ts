@@ -86,6 +86,26 @@ export function cardOf(image: data.IccImage, by: IccInterface = 'contact'): Virt
   return createVirtualIcc({ image, ciphers: nodeCiphers, random: RANDOM, interface: by });
 }
 
+/** State of an image's first application. */
+export function stateOf(image: data.IccImage): data.IccApplicationState {
+  const [application] = image.applications;
+  assert.ok(application);
+  return application.state;
+}
+
+/** A personalised value of the sample card with one part of it changed. */
+export function changed(id: string, from: string, to: string): Readonly<Record<string, string>> {
+  const hex = IMAGE.applications[0]?.dgis[id] ?? '';
+  assert.ok(hex.includes(from));
+  return { [id]: hex.replace(from, to) };
+}
+
+/** A personalised value of the sample card with its last bit flipped. */
+export function spoiled(id: string): Readonly<Record<string, string>> {
+  const bytes = fromHex(IMAGE.applications[0]?.dgis[id] ?? '');
+  return { [id]: toHex(bytes.with(-1, (bytes.at(-1) ?? 0) ^ 1)) };
+}
+
 /** Answer in hex. */
 export type Answer = { readonly data: string; readonly sw: string };
 
@@ -175,7 +195,7 @@ export class CardSession {
   }
 
   get state(): data.IccApplicationState {
-    return this.application.state;
+    return stateOf(this.card.image());
   }
 
   /** An object of the card as the terminal finds it, hex. */

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fromHex, toHex } from '../../bytes/index.ts';
-import { type IccApplicationState, type IccImage, parseIccImage } from '../data/index.ts';
+import { type IccImage, parseIccImage } from '../data/index.ts';
 import {
   type Answer,
   CardSession,
@@ -16,6 +16,7 @@ import {
   imageOf,
   SELECT,
   send,
+  stateOf,
   TERMINAL,
 } from './icc.test-kit.ts';
 import type { IccInterface } from './index.ts';
@@ -43,12 +44,6 @@ class Recorded extends CardSession {
     this.steps.push({ command: hex, sw: answer.sw, before, after: this.card.image() });
     return answer;
   }
-}
-
-function stateOf(image: IccImage): IccApplicationState {
-  const [application] = image.applications;
-  assert.ok(application);
-  return application.state;
 }
 
 const balance = (image: IccImage) => BigInt(stateOf(image).electronicCash?.balanceMinor ?? '0');

@@ -20,12 +20,7 @@ import {
   encodeTlv,
   flattenTlv,
 } from '../../iso7816/index.ts';
-import {
-  type CaPublicKey,
-  type IccApplicationState,
-  type IccImage,
-  iccObject,
-} from '../data/index.ts';
+import { type CaPublicKey, type IccImage, iccObject } from '../data/index.ts';
 import { assembleAcInput, checkCryptogramEnvelope, type EnvelopeFinding } from '../issuer/index.ts';
 import {
   type ContactOutcome,
@@ -35,7 +30,7 @@ import {
   type OnlineRequest,
   terminalProfileOf,
 } from '../terminal/index.ts';
-import { imageOf, KEYS } from './icc.test-kit.ts';
+import { changed, imageOf, KEYS, spoiled, stateOf } from './icc.test-kit.ts';
 import { createVirtualIcc, type VirtualIcc } from './index.ts';
 import {
   SAMPLE_IMK_AC,
@@ -146,27 +141,6 @@ async function pay(
 }
 
 const cardOf = (image: IccImage) => createVirtualIcc({ image, ciphers: nodeCiphers, random });
-/** A value of the sample card with one part of it changed. */
-function changed(id: string, from: string, to: string): Readonly<Record<string, string>> {
-  const hex = SAMPLE.image.applications[0]?.dgis[id] ?? '';
-  assert.ok(hex.includes(from));
-  return { [id]: hex.replace(from, to) };
-}
-
-/** State of a card's only application. */
-function stateOf(card: VirtualIcc): IccApplicationState {
-  const [application] = card.image().applications;
-  assert.ok(application);
-  return application.state;
-}
-
-/** A value of the sample card with its last bit flipped. */
-function spoiled(id: string): Readonly<Record<string, string>> {
-  const hex = SAMPLE.image.applications[0]?.dgis[id] ?? '';
-  const last = (Number.parseInt(hex.slice(-1), 16) ^ 1).toString(16).toUpperCase();
-  return { [id]: hex.slice(0, -1) + last };
-}
-
 test('an online purchase: DDA passes, PIN online, ARQC sound, ARPC accepted, TC', async () => {
   const card = cardOf(SAMPLE.image);
   const bank = issuer();
@@ -176,7 +150,7 @@ test('an online purchase: DDA passes, PIN online, ARQC sound, ARPC accepted, TC'
   assert.equal(outcome.outcome, 'approved');
   assert.equal(outcome.second?.type, 'TC');
   assert.equal(outcome.issuerAuthentication, 'passed');
-  assert.equal(stateOf(card).lastOnlineAtc, 1);
+  assert.equal(stateOf(card.image()).lastOnlineAtc, 1);
 });
 
 test('a second purchase has the next counter and another cryptogram', async () => {
@@ -187,8 +161,8 @@ test('a second purchase has the next counter and another cryptogram', async () =
   assert.equal(bank.verdict?.arqcValid, true);
   assert.equal(two.outcome, 'approved');
   assert.notDeepEqual(one.arqc?.value, two.arqc?.value);
-  assert.equal(stateOf(card).atc, 2);
-  assert.equal(stateOf(card).log.length, 2);
+  assert.equal(stateOf(card.image()).atc, 2);
+  assert.equal(stateOf(card.image()).log.length, 2);
 });
 
 test('a declined answer ends with AAC, and the card knows it was online', async () => {
@@ -196,7 +170,7 @@ test('a declined answer ends with AAC, and the card knows it was online', async 
   const outcome = await pay(card, issuer('51').answer);
   assert.equal(outcome.outcome, 'declined');
   assert.equal(outcome.second?.type, 'AAC');
-  assert.equal(stateOf(card).lastOnlineAtc, 1);
+  assert.equal(stateOf(card.image()).lastOnlineAtc, 1);
 });
 
 test('one wrong bit in the ARPC: TVR byte 5 bit 7, AAC by the card', async () => {
@@ -279,5 +253,5 @@ test('a script 72 with a sound MAC is done after the TC, and counted', async () 
   assert.equal(outcome.scriptResults.length, 1);
   const limit = iccObject(card.image().applications[0] ?? { dgis: {} }, '9F58');
   assert.equal(toHex(limit ?? new Uint8Array(0)), '07');
-  assert.equal(stateOf(card).scriptCounter, 1);
+  assert.equal(stateOf(card.image()).scriptCounter, 1);
 });
