@@ -30,9 +30,9 @@ const RESPONSE_WORDS =
 const ARROW_OUT = '=+>+|-+>+|>+';
 const ARROW_IN = '<+=+|<+-+|<+';
 /** `A>>`, `R<<`, `Command -->`, `T -> C`, `=>`: a few letters, then the arrow. */
-const ARROWED = new RegExp(`^([A-Za-z-]{0,10} ?)(?:(${ARROW_OUT})|(${ARROW_IN})) ?:?`, 'i');
+const ARROWED = new RegExp(`^([A-Za-z-]{0,10} ?)(?:(${ARROW_OUT})|(${ARROW_IN})) ?[:：]?`, 'i');
 const WORDED = new RegExp(
-  `^(?:(${COMMAND_WORDS})|(${RESPONSE_WORDS}))(?:\\s*\\[?\\(?\\d+\\)?\\]?)?(?:\\s*[:=]+|\\s+)`,
+  `^(?:(${COMMAND_WORDS})|(${RESPONSE_WORDS}))(?:\\s*\\[?\\(?\\d+\\)?\\]?)?(?:\\s*[:=：]+|\\s+)`,
   'i',
 );
 /** Times, levels and thread names in front of a line. */

@@ -133,11 +133,10 @@ function joinPieces(pieces: readonly HexPiece[]): {
   lines: readonly InputLine[];
   findings: readonly Finding[];
 } {
-  const merged = pieces.some((piece) => piece.digits.length % 2 !== 0) ? mergeOdd(pieces) : pieces;
   const lines: InputLine[] = [];
   const findings: Finding[] = [];
   let offsetBytes = 0;
-  for (const piece of merged) {
+  for (const piece of mergeOdd(pieces)) {
     const even = piece.digits.length - (piece.digits.length % 2);
     const bytes = fromHex(piece.digits.slice(0, even));
     lines.push({ direction: piece.direction, bytes, offsetBytes });
@@ -147,9 +146,17 @@ function joinPieces(pieces: readonly HexPiece[]): {
   return { bytes: concatBytes(...lines.map((line) => line.bytes)), lines, findings };
 }
 
+/** Lines that break inside a byte run on into the next; a single odd one is a cut-off line. */
 function mergeOdd(pieces: readonly HexPiece[]): readonly HexPiece[] {
-  if (pieces.some((piece) => piece.direction !== null)) return pieces;
-  return [{ direction: null, digits: pieces.map((piece) => piece.digits).join('') }];
+  const odd = pieces.filter((piece) => piece.digits.length % 2 !== 0).length;
+  if (odd < 2 || pieces.some((piece) => piece.direction !== null)) return pieces;
+  const merged: HexPiece[] = [];
+  for (const piece of pieces) {
+    const last = merged.at(-1);
+    if (last === undefined || last.digits.length % 2 === 0) merged.push(piece);
+    else merged[merged.length - 1] = { ...last, digits: last.digits + piece.digits };
+  }
+  return merged;
 }
 
 function oddDigit(offsetBytes: number, digit: string): Finding {

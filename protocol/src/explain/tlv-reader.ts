@@ -143,6 +143,9 @@ function readObject(state: State, range: Range): { object: TlvObject; end: numbe
   const inner = { start: length.valueStart, end: valueEnd, depth: depth + 1 };
   const children = isConstructed(bytes, start) ? readChildren(state, inner) : null;
   const findings = [...length.findings, ...(children?.findings ?? [])];
+  if (isConstructed(bytes, start) && children === null) {
+    findings.push(noTemplate(tag, valueOffsetBytes));
+  }
   if (valueEnd - length.valueStart < length.lengthBytes) {
     state.brokenAtBytes ??= baseBytes + end;
     findings.push(truncated(tag, length.lengthBytes, value.length, baseBytes + end));
@@ -160,6 +163,14 @@ function readObject(state: State, range: Range): { object: TlvObject; end: numbe
     findings,
   };
   return { object, end: valueEnd };
+}
+
+function noTemplate(tag: string, offsetBytes: number): Finding {
+  const message = both(
+    `${tag} should hold data objects and holds none`,
+    `${tag} 应包含数据对象，但内容不是`,
+  );
+  return finding('warning', 'TLV_TEMPLATE', offsetBytes, message);
 }
 
 const EMPTY_READING: ValueReading = {
