@@ -10,3 +10,4 @@ export * from './readers/index.ts';
 export * from './record-relay.ts';
 export * from './service/index.ts';
 export * from './virtual-cards.ts';
+export * from './vpcd/index.ts';

@@ -14,6 +14,7 @@ import type { CardInterface, WalletCard } from '@tapnpay/protocol/wire';
 import { type HeldLock, lockCard } from './directory-lock.ts';
 import { replaceFile } from './durable-file.ts';
 import { AgentError } from './errors.ts';
+import { imageAtr } from './readers/virtual-card.ts';
 
 const CARD_FILE = /^([a-z0-9][a-z0-9-]{0,31})\.json$/;
 
@@ -34,6 +35,9 @@ export type PresentOptions = {
 
 /** A card at the reader. */
 export type PresentedChannel = CardChannel & {
+  readonly interface: CardInterface;
+  /** Power anew: the card forgets the session and says its answer to reset. */
+  readonly reset: () => Promise<Uint8Array>;
   /** Resolves when the card has power; rejects when its lock or its image does not allow it. */
   readonly ready: Promise<void>;
   /** False once the card was taken away. */
@@ -197,6 +201,13 @@ class Presentation implements PresentedChannel {
 
   isThere(): boolean {
     return !this.#isGone;
+  }
+
+  async reset(): Promise<Uint8Array> {
+    if (this.#icc === null) await this.ready;
+    if (this.#icc === null || this.#isGone) throw cardRemoved();
+    this.#icc.reset();
+    return imageAtr(this.#icc.image(), this.interface);
   }
 
   async transmit(command: Uint8Array): Promise<Uint8Array> {
