@@ -1,12 +1,13 @@
 /** Kind `apduLog`: a session of commands and answers, told as a transaction. */
 import { toHex } from '../bytes/index.ts';
-import { both, finding, givenBytes, nodeOf } from './build.ts';
+import { both, finding, givenBytes, isGiven, nodeOf } from './build.ts';
 import { CRYPTOGRAM_MODULE } from './cryptogram.ts';
 import { ExplainError, formatError } from './errors.ts';
 import type { ApduLogFacts, LogCryptogramFact } from './facts.ts';
 import { authenticateLog } from './log-authentication.ts';
 import { type LogPair, logPairs, logScore } from './log-pairs.ts';
 import { bestCandidate, type Story, tellStory } from './log-story.ts';
+import { SCRIPT_MODULE } from './script.ts';
 import type {
   BothLanguages,
   ExplainCheck,
@@ -51,6 +52,10 @@ function explainApduLog(context: ExplainContext): Explained {
   );
   if (!isReadable) throw formatError('apduLog', 0, 'no line is a command or an answer');
   const authentication = authenticateLog(ciphers, input, story);
+  const cryptograms = story.cryptograms.map((each, at) => ({
+    ...each,
+    cryptogram: each.cryptogram ?? authentication.cryptograms.get(at) ?? null,
+  }));
   const outcome = outcomeOf(story);
   const next = nextCommandOf(story);
   const facts: ApduLogFacts = {
@@ -62,7 +67,7 @@ function explainApduLog(context: ExplainContext): Explained {
     records: story.records,
     getData: story.getData,
     dataAuthentication: authentication.fact,
-    cryptograms: story.cryptograms,
+    cryptograms,
     issuerAuthentication: story.issuerAuthentication,
     outcome,
     nextCommand: next?.command ?? null,
@@ -80,7 +85,11 @@ function explainApduLog(context: ExplainContext): Explained {
     ...summaryOf(facts),
     facts,
     tree: [...story.tree, ...oda],
-    checks: [...authentication.checks, ...cryptogramChecks(context, story)],
+    checks: [
+      ...authentication.checks,
+      ...cryptogramChecks(context, story, cryptograms),
+      ...scriptChecks(context, story, cryptograms),
+    ],
     findings: [...story.findings, ...authentication.findings, ...outcomeFindings(outcome, next)],
   };
 }
@@ -163,8 +172,12 @@ function nextCommandOf(story: Story): Next | null {
 }
 
 /** Each cryptogram verified when keys were given beside the log. */
-function cryptogramChecks(context: ExplainContext, story: Story): readonly ExplainCheck[] {
-  return story.cryptograms.flatMap((each) => {
+function cryptogramChecks(
+  context: ExplainContext,
+  story: Story,
+  cryptograms: readonly LogCryptogramFact[],
+): readonly ExplainCheck[] {
+  return cryptograms.flatMap((each) => {
     const checks = verifyOne(context, story, each);
     return checks.map((check) => ({ ...check, name: `${check.name}${each.generateAc}` }));
   });
@@ -175,6 +188,29 @@ function verifyOne(
   story: Story,
   fact: LogCryptogramFact,
 ): readonly ExplainCheck[] {
+  const values = cardValues(context, story, fact);
+  const isFirst = fact.generateAc === 1;
+  const answer = isFirst ? (story.issuerAuthentication?.data ?? '') : '';
+  values.delete('8a');
+  if (answer.length === 20) values.set('91', answer).set('arc', answer.slice(16));
+  const input: ExplainInput = { text: '', bytes: null, lines: [], values, findings: [] };
+  if (CRYPTOGRAM_MODULE.detect(input) === 0) return [];
+  try {
+    const { checks } = CRYPTOGRAM_MODULE.explain({ ...context, input });
+    return checks.filter((check) => check.name !== 'arpc' || answer.length === 20);
+  } catch (thrown) {
+    // Data that the version needs are not in the log; the cryptogram is then shown unverified.
+    if (thrown instanceof ExplainError) return [];
+    throw thrown;
+  }
+}
+
+/** What the log holds for one cryptogram, beside the keys that were given. */
+function cardValues(
+  context: ExplainContext,
+  story: Story,
+  fact: LogCryptogramFact,
+): Map<string, string> {
   const values = new Map(context.input.values);
   const add = (name: string, value: string | null | undefined) => {
     if (value !== null && value !== undefined) values.set(name, value);
@@ -185,19 +221,32 @@ function verifyOne(
   add('9f10', fact.iad);
   add('9f26', fact.cryptogram);
   add('9f27', fact.cid);
+  const track = toHex(story.values.get('57') ?? new Uint8Array(0)).split('D')[0];
   const pan = story.values.get('5A');
   const psn = story.values.get('5F34');
-  if (pan) add('pan', toHex(pan).replace(/F+$/, ''));
+  if (pan || track) add('pan', pan ? toHex(pan).replace(/F+$/, '') : track);
   if (psn) add('psn', toHex(psn));
-  const input: ExplainInput = { text: '', bytes: null, lines: [], values, findings: [] };
-  if (CRYPTOGRAM_MODULE.detect(input) === 0) return [];
-  try {
-    return CRYPTOGRAM_MODULE.explain({ ...context, input }).checks;
-  } catch (thrown) {
-    // Data that the version needs are not in the log; the cryptogram is then shown unverified.
-    if (thrown instanceof ExplainError) return [];
-    throw thrown;
+  return values;
+}
+
+/** MACs of script commands, over the ATC and the first cryptogram of the session. */
+function scriptChecks(
+  context: ExplainContext,
+  story: Story,
+  cryptograms: readonly LogCryptogramFact[],
+): readonly ExplainCheck[] {
+  const [first] = cryptograms;
+  if (!first || !isGiven(context.input, 'imk_mac', 'udk_mac', 'sk_mac')) return [];
+  const checks: ExplainCheck[] = [];
+  for (const { command } of story.exchanges) {
+    const values = cardValues(context, story, first);
+    values.set('command', command?.hex ?? '');
+    const input: ExplainInput = { text: '', bytes: null, lines: [], values, findings: [] };
+    if (!command || SCRIPT_MODULE.detect(input) === 0) continue;
+    const { checks: made } = SCRIPT_MODULE.explain({ ...context, input });
+    checks.push(...made.map((check) => ({ ...check, name: `scriptMac${checks.length + 1}` })));
   }
+  return checks;
 }
 
 function summaryOf(facts: ApduLogFacts): Pick<Explained, 'summaryEn' | 'summaryZh'> {

@@ -50,6 +50,7 @@ const CERTIFICATE_NAMES = [
   'tag9f46start',
   'issuercertificate',
 ];
+const CERTIFICATE_TAGS = ['90', '9F46', '9F2D', '93', '9F4B'];
 const KEY_NAMES = ['capkmodulus', 'capk', 'capkindex', 'issuermodulus', 'iccmodulus', 'camodulus'];
 /** Format byte of an opened block -> what it is. */
 const OPENED: Readonly<Record<number, 'issuer' | 'static' | 'icc' | 'dynamic'>> = {
@@ -101,7 +102,9 @@ function explainCertificate(context: ExplainContext): Explained {
     if (looksLikeSm(bytes)) return explainSm(context, { '9F46': bytes });
   }
   const values = certificateValues(input);
-  if (values.size === 0) throw formatError('certificate', 0, 'no certificate or signature');
+  if (!CERTIFICATE_TAGS.some((tag) => values.has(tag))) {
+    throw formatError('certificate', 0, 'no certificate or signature');
+  }
   const first = values.get('9F46') ?? values.get('90') ?? values.get('93') ?? values.get('9F4B');
   if (first && looksLikeSm(first)) return explainSm(context, Object.fromEntries(values));
   return explainRsa(context, values);

@@ -16,6 +16,8 @@ import type {
 const ALTERNATIVES_MAX = 5;
 /** Scores below this are no guess at all. */
 const SCORE_MIN = 0.05;
+/** A guess that hardly anything else can be. */
+const SURE_SCORE = 0.9;
 
 const MODULES: readonly ExplainModule[] = [...EMV_KINDS, ...OTHER_KINDS];
 
@@ -50,11 +52,17 @@ export function explain(
       return run(ciphers, read, options, { guesses, chosen });
     } catch (thrown) {
       // A wrong guess: the next likely kind is tried, and the first refusal kept for the caller.
-      if (!(thrown instanceof ExplainError)) throw thrown;
+      if (!(thrown instanceof ExplainError) || isAboutValues(thrown, chosen)) throw thrown;
       first ??= thrown;
     }
   }
   throw first ?? new ExplainError('ERR_EXPLAIN_KIND', 'no kind reads this input');
+}
+
+/** A sure guess that only lacks a value: naming the value helps more than another reading. */
+function isAboutValues(error: ExplainError, chosen: Guess): boolean {
+  const codes: readonly string[] = ['ERR_EXPLAIN_MISSING', 'ERR_EXPLAIN_VALUE'];
+  return chosen.score >= SURE_SCORE && codes.includes(error.code);
 }
 
 function run(

@@ -10,7 +10,7 @@ import {
   type LinkInput,
   verifyChain,
 } from './certificate-chain.ts';
-import type { ApduLogFacts } from './facts.ts';
+import type { ApduLogFacts, CertificateFact } from './facts.ts';
 import type { Story } from './log-story.ts';
 import type { ExplainCheck, ExplainInput, ExplainNode, Finding } from './types.ts';
 
@@ -18,6 +18,8 @@ type LogAuthentication = {
   readonly fact: ApduLogFacts['dataAuthentication'];
   readonly checks: readonly ExplainCheck[];
   readonly tree: readonly ExplainNode[];
+  /** Cryptograms that stood inside signatures, by their place in the story. */
+  readonly cryptograms: ReadonlyMap<number, string>;
   readonly findings: readonly Finding[];
 };
 
@@ -46,11 +48,12 @@ export function authenticateLog(
     staticData: staticDataOf(story),
     terminalData:
       method === 'fDDA' ? fastTerminalData(story) : (story.dynamic?.terminalData ?? null),
-    combined: method === 'CDA' ? story.combined : null,
+    combined: method === 'CDA' ? (story.combined[0] ?? null) : null,
     pan: panOf(values),
     dateYymmdd: dateOf(story),
   };
   const result = verifyChain(ciphers, chain);
+  const later = laterAnswers(ciphers, chain, { story, icc: result.icc });
   const fact = {
     method,
     issuerCertificate: resultOf(result, 'issuerCertificate'),
@@ -58,7 +61,20 @@ export function authenticateLog(
     signature: resultOf(result, method === 'SDA' ? 'staticSignature' : 'dynamicSignature'),
     caKey: ca?.name ?? null,
   };
-  return { fact, checks: result.checks, tree: result.tree, findings: result.findings };
+  const inside = [result, ...later].map((each) => each.dynamicData?.cryptogram ?? null);
+  const cryptograms = new Map(
+    story.combined.flatMap((each, at) => {
+      const cryptogram = inside[at] ?? null;
+      return cryptogram === null ? [] : [[each.index, cryptogram] as const];
+    }),
+  );
+  return {
+    fact,
+    checks: [...result.checks, ...later.flatMap((each) => each.checks)],
+    tree: [...result.tree, ...later.flatMap((each) => each.tree)],
+    cryptograms,
+    findings: [...result.findings, ...later.flatMap((each) => each.findings)],
+  };
 }
 
 function notMade(method: string | null, isSm: boolean): LogAuthentication {
@@ -74,12 +90,31 @@ function notMade(method: string | null, isSm: boolean): LogAuthentication {
     'SM2 证书：请配合国密 CA 公钥单独解析',
   );
   const findings = isSm ? [finding('note', 'SM_NOT_RSA', null, message)] : [];
-  return { fact, checks: [], tree: [], findings };
+  return { fact, checks: [], tree: [], cryptograms: new Map(), findings };
+}
+
+/** Combined answers after the first, under the same card key. */
+function laterAnswers(
+  ciphers: CipherProvider,
+  chain: ChainInput,
+  first: { readonly story: Story; readonly icc: CertificateFact | null },
+): readonly ChainResult[] {
+  const { story, icc } = first;
+  const key = icc?.publicKey ?? null;
+  const iccKey =
+    key === null ? null : { modulus: fromHex(key), exponent: fromHex(icc?.exponent ?? '03') };
+  return story.combined.slice(1).map((combined, at) => {
+    const only = { ...chain, issuer: null, icc: null, iccPin: null, staticSignature: null };
+    const signature = combined.signature;
+    const result = verifyChain(ciphers, { ...only, iccKey, dynamicSignature: signature, combined });
+    const checks = result.checks.map((check) => ({ ...check, name: `${check.name}${at + 2}` }));
+    return { ...result, checks };
+  });
 }
 
 /** What the card's answers show, the strongest first. */
 function methodOf(story: Story): string | null {
-  if (story.combined) return 'CDA';
+  if (story.combined.length > 0) return 'CDA';
   if (story.dynamic) return 'DDA';
   const isContactless = story.cryptograms.some((each) => each.generateAc === 0);
   if (isContactless && story.values.has('9F4B')) return 'fDDA';
@@ -88,7 +123,7 @@ function methodOf(story: Story): string | null {
 }
 
 function signatureOf(story: Story, method: string): Uint8Array | null {
-  if (method === 'CDA') return story.combined?.signature ?? null;
+  if (method === 'CDA') return story.combined[0]?.signature ?? null;
   if (method === 'DDA') return story.dynamic?.signature ?? null;
   return method === 'fDDA' ? (story.values.get('9F4B') ?? null) : null;
 }

@@ -44,7 +44,7 @@ export type Story = {
   pdolData: Uint8Array | null;
   pdolValues: Map<string, Uint8Array>;
   dynamic: { readonly terminalData: Uint8Array; readonly signature: Uint8Array } | null;
-  combined: CombinedAnswer | null;
+  combined: CombinedAnswer[];
   cdolData: Uint8Array[];
   cryptograms: LogCryptogramFact[];
   issuerAuthentication: ApduLogFacts['issuerAuthentication'];
@@ -54,6 +54,8 @@ export type Story = {
 
 /** A combined answer of GENERATE AC. */
 export type CombinedAnswer = {
+  /** Which of the story's cryptograms. */
+  readonly index: number;
   readonly signature: Uint8Array;
   readonly unpredictableNumber: Uint8Array;
   readonly cryptogramInformationData: number;
@@ -78,7 +80,7 @@ export function tellStory(pairs: readonly LogPair[]): Story {
     pdolData: null,
     pdolValues: new Map(),
     dynamic: null,
-    combined: null,
+    combined: [],
     cdolData: [],
     cryptograms: [],
     issuerAuthentication: null,
@@ -397,12 +399,13 @@ const tellGenerateAc: Teller = (story, command, response) => {
   const signed = tlvValues(readTlv(response.data).objects).get('9F4B');
   const unpredictableNumber = values.get('9F37');
   if (signed && unpredictableNumber && cid !== null) {
-    story.combined = {
+    story.combined.push({
+      index: story.cryptograms.length - 1,
       signature: signed,
       unpredictableNumber,
       cryptogramInformationData: cid,
       transactionData: transactionData(story, response.data),
-    };
+    });
   }
   return [...(fitted?.nodes ?? []), ...formatOneNodes(response)];
 };
