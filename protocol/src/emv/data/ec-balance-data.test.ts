@@ -52,7 +52,7 @@ test('under 3DES the MAC is the left half of the retail MAC over counter and bal
 test('other discretionary data is none of this; a broken balance is a coded fault', () => {
   assert.equal(decodeEcBalanceData(new Uint8Array(0)), undefined);
   assert.equal(decodeEcBalanceData(fromHex('02AABB')), undefined);
-  for (const hex of ['01', '0100000020', '0100000020AA00000000']) {
+  for (const hex of ['01', '0100000020', '010000002A0000000000', '01000000A00000000000']) {
     assert.throws(() => decodeEcBalanceData(fromHex(hex)), { code: 'ERR_EMV_IAD' }, hex);
   }
   const input = { algorithm: IAD_ALGORITHM_3DES, sessionKeyMac, atc, balance: fromHex('00') };

@@ -101,6 +101,28 @@ test('a foreign currency counts as a transaction, not as an amount', () => {
   assert.equal(card.state.internationalOfflineCount, 1);
 });
 
+test('the count of foreign transactions ends at what an image holds', () => {
+  const card = session({
+    terminal: { '5F2A': '0840' },
+    state: { internationalOfflineCount: 65535 },
+  });
+  assert.equal(card.generate('40').cid, 0x40);
+  assert.equal(card.state.internationalOfflineCount, 65535);
+});
+
+test('a failed issuer authentication is forgotten with the next proof of the issuer, not before', () => {
+  const state = { lastIssuerAuthenticationFailed: true };
+  const proved = session({ state, objects: { '9F56': '80' } });
+  proved.generate('80');
+  proved.externalAuthenticate();
+  proved.generate('40');
+  assert.equal(proved.state.lastIssuerAuthenticationFailed, false);
+  const silent = session({ state, objects: { '9F56': '80' } });
+  silent.generate('80');
+  silent.generate('40');
+  assert.equal(silent.state.lastIssuerAuthenticationFailed, true);
+});
+
 test('the counters start anew with an online transaction', () => {
   const state = { cumulativeOfflineAmountMinor: '500', internationalOfflineCount: 3 };
   const card = session({ state });

@@ -243,6 +243,17 @@ test('a load sets the new total and is in the load log, newest first (DF4D, DF4F
   assert.equal(session.send('00B2036400').sw, '6A83');
 });
 
+test('a load log entry of 252 bytes is kept, a longer one is not written', () => {
+  for (const [lengthBytes, entries] of [
+    ['EE', 1],
+    ['EF', 0],
+  ] as const) {
+    const session = loading({ objects: { DF4F: `9F4E${lengthBytes}` } });
+    assert.equal(session.script('04DA9F79', '000000030000'), '9000');
+    assert.equal(session.state.loadLog.length, entries);
+  }
+});
+
 test('a total that does not rise is no load; one above the limit is refused', () => {
   const session = loading();
   assert.equal(session.script('04DA9F79', '000000005000'), '9000');

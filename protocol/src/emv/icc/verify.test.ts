@@ -106,6 +106,19 @@ for (const [why, command, sw] of [
   });
 }
 
+test('the orders for used-up tries touch no card that has some, whatever was tried', () => {
+  const change = { state: known, objects: { '9F52': '1870' } };
+  assert.equal(pinSession(change).generate('40').cid, 0x40);
+  const tried = pinSession(change);
+  tried.send(clear(WRONG));
+  assert.equal(tried.generate('00').cid, 0x08, 'an offline decline, for no reason of the PIN');
+  const exceeded = pinSession({ ...change, state: { ...known, pinTryCounter: 1 } });
+  exceeded.send(clear(WRONG));
+  assert.equal(exceeded.generate('00').cid, 0x0a);
+  const before = pinSession({ ...change, state: { ...known, pinTryCounter: 0 } });
+  assert.equal(before.generate('00').cid, 0x08, 'exceeded, but not in this transaction');
+});
+
 test('VERIFY: between GPO and the first GENERATE AC only', () => {
   const session = new CardSession(PIN_CARD);
   session.send(commandOf('00A40400', session.application.aid));

@@ -144,6 +144,27 @@ test('INTERNAL AUTHENTICATE: only between GPO and GENERATE AC, with the DDOL len
   assert.equal(without.send('00880000047863AFC600').sw, '6985');
 });
 
+test('a card without DDOL signs what the default list of the terminal gives (EMV 4.3 B2 §6.5)', () => {
+  const [application] = IMAGE.applications;
+  const lists = application?.dgis['0202'] ?? '';
+  const session = new CardSession({
+    dgis: { '0202': lists.replace('9F49039F3704', '9F7D039F3704') },
+  });
+  session.start();
+  assert.equal(session.send('00880000').sw, '6700', 'nothing to sign');
+  assert.equal(session.send('00880000047863AFC600').sw, '9000');
+});
+
+test('a private key without exponent signs nothing', () => {
+  const session = new CardSession({ dgis: { '8101': '' } }).start();
+  assert.equal(session.send('00880000047863AFC600').sw, '6985');
+});
+
+test('a command of 256 data bytes is longer than the card takes', () => {
+  const session = new CardSession().start();
+  assert.equal(session.send(`80AE8000000100${'00'.repeat(256)}0000`).sw, '6700');
+});
+
 test('an online purchase: ARQC, ARPC, TC, each as the issuer computes it (PBOC3 P5 §10)', () => {
   const session = new CardSession().start();
   const first = session.generate('80');
@@ -466,6 +487,7 @@ test('a broken image is refused before any command', () => {
     { state: { pinTryCounter: 4 } },
     { state: { cumulativeOfflineAmountMinor: '-1' } },
     { state: { electronicCash: { balanceMinor: '1000000000000', secondBalanceMinor: '0' } } },
+    { dgis: { '9010': '1010' }, state: { pinTryCounter: 0 } },
     { image: { life: 'sold' as never } },
     { image: { lab: undefined as never } },
   ] as const) {
@@ -480,6 +502,7 @@ test('a broken image is refused before any command', () => {
   const { '8000': _keys, ...keyless } = application.dgis;
   const image = { ...IMAGE, applications: [{ ...application, dgis: keyless }] };
   assert.throws(() => cardOf(image), { code: 'ERR_EMV_IMAGE' });
+  assert.ok(cardOf(imageOf({ dgis: { '9010': '0F0F' } })), 'the most tries that an image holds');
   const old = { ...IMAGE, version: 1 as never };
   assert.throws(() => cardOf(old), { code: 'ERR_EMV_IMAGE_VERSION' });
 });
