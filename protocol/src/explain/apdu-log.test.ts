@@ -83,6 +83,25 @@ test('CDA of both calls: the cryptograms come out of the signatures (EMV 4.3 B2 
   );
 });
 
+test('SM2 and SM4: certificates, signature and cryptograms with the SM2 CA key (PBOC3 P17)', () => {
+  const log = logOf(contactSession('DDA', 'SM'));
+  const keys = { ...SESSION_KEYS, algorithm: 'SM4' };
+  const results = verdicts(read(log, keys));
+  assert.deepEqual(results, {
+    'issuerCertificate.publicKey': 'passed',
+    issuerCertificate: 'passed',
+    'iccCertificate.publicKey': 'passed',
+    iccCertificate: 'passed',
+    dynamicSignature: 'passed',
+    cryptogram1: 'passed',
+    arpc1: 'passed',
+    cryptogram2: 'passed',
+    scriptMac1: 'passed',
+  });
+  const other = { ...keys, sm_ca_key: '11'.repeat(64) };
+  assert.equal(verdicts(read(log, other))['issuerCertificate'], 'failed');
+});
+
 test('a tap: fDDA and the cryptogram of GPO, version 17, whose kind is read of 9F10 (EMV C-7)', () => {
   const explanation = read(logOf(TAP), SESSION_KEYS);
   assert.deepEqual(verdicts(explanation), {

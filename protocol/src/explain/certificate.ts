@@ -1,32 +1,20 @@
 /** Kind `certificate`: certificates and signatures of RSA and SM2 cards, verified as far as keys go. */
 import { byteAt, fromHex, toHex } from '../bytes/index.ts';
-import { isSm2PublicKey, sm2Verify } from '../crypto/index.ts';
 import { type EmvRsaPublicKey, looksLikeSmCertificate } from '../emv/data/index.ts';
 import { readCommand } from './apdu-command.ts';
-import {
-  both,
-  finding,
-  givenBytes,
-  givenText,
-  nodeOf,
-  notPossible,
-  requireBytes,
-  step,
-} from './build.ts';
+import { both, finding, givenBytes, givenText, notPossible, requireBytes } from './build.ts';
 import { knownCaKey } from './ca-keys-known.ts';
 import { type ChainInput, type LinkInput, verifyChain } from './certificate-chain.ts';
+import { verifySmChain } from './certificate-chain-sm.ts';
 import {
   certificateFields,
   certificateNodes,
   signedDataFields,
   signedDataNodes,
-  smCertificateFields,
-  smCertificateNodes,
-  smSignedDataFields,
 } from './certificate-fields.ts';
 import { processingFact, splitByDol } from './content.ts';
 import { formatError } from './errors.ts';
-import type { CertificateFact, CertificateFacts, SignedDataFact } from './facts.ts';
+import type { CertificateFacts } from './facts.ts';
 import { readInputTlv, readTlv, tlvValues } from './tlv-reader.ts';
 import type {
   ExplainCheck,
@@ -285,64 +273,35 @@ function explainSm(
   context: ExplainContext,
   given: Readonly<Record<string, Uint8Array>>,
 ): Explained {
-  const { input } = context;
+  const { ciphers, input } = context;
   const icc = given['9F46'] ?? null;
-  const iccIsIssuer = icc !== null && icc[0] === 0x12;
-  const issuerBytes = given['90'] ?? (iccIsIssuer ? icc : null);
-  const iccBytes = iccIsIssuer ? null : icc;
-  const checks: ExplainCheck[] = [];
-  const tree: ExplainNode[] = [];
-  const findings: Finding[] = [
-    finding(
-      'note',
-      'SM_NOT_RSA',
-      0,
-      both(
-        'SM2: clear data and a signature; RSA recovery must not be tried',
-        'SM2：明文数据加签名，不能用 RSA 恢复',
-      ),
-    ),
-  ];
-  const issuer = issuerBytes
-    ? smCertificate(context, issuerBytes, {
-        type: 'issuer',
-        key: 'sm_ca_key',
-        checks,
-        tree,
-        findings,
-      })
-    : null;
-  const iccFact = iccBytes
-    ? smCertificate(context, iccBytes, { type: 'icc', key: 'issuer_key', checks, tree, findings })
-    : null;
-  const signed = (tag: string, type: SignedDataFact['type']): SignedDataFact | null => {
-    const bytes = given[tag];
-    if (!bytes) return null;
-    const name =
-      type === 'static'
-        ? both('Signed static data (93)', '签名的静态数据（93）')
-        : both('Signed dynamic data (9F4B)', '签名的动态数据（9F4B）');
-    tree.push(nodeOf(name, { offsetBytes: 0, bytes }));
-    checks.push(
-      notPossible(
-        `${type}Signature`,
-        both('signing key or signed data missing', '缺少签名公钥或被签数据'),
-      ),
-    );
-    return smSignedDataFields(bytes, type);
-  };
+  const isIssuer = icc !== null && icc[0] === 0x12;
+  const pan = given['5A'];
+  const result = verifySmChain(ciphers, {
+    caKey: pointOf(input, 'sm_ca_key', 'capk_modulus', 'ca_key'),
+    issuerKey: pointOf(input, 'issuer_key', 'issuer_modulus'),
+    iccKey: pointOf(input, 'icc_key', 'icc_modulus'),
+    issuer: given['90'] ?? (isIssuer ? icc : null),
+    icc: isIssuer ? null : icc,
+    staticSignature: given['93'] ?? null,
+    dynamicSignature: given['9F4B'] ?? null,
+    staticData: givenBytes(input, 'static_data') ?? null,
+    terminalData: givenBytes(input, 'ddol_data', 'terminal_data', '9F37', 'un') ?? null,
+    combined: null,
+    pan: pan ? toHex(pan).replace(/F+$/, '') : (givenText(input, 'pan') ?? null),
+    dateYymmdd: dateOf(input),
+  });
+  const { checks, tree, findings, ...links } = result;
   const facts: CertificateFacts = {
     ...NOTHING,
     ...smProcessing(input),
-    issuer,
-    icc: iccFact,
-    staticData: signed('93', 'static'),
-    dynamicData: signed('9F4B', 'dynamic'),
+    ...links,
     valid: verdictOf(checks),
   };
+  const { summaryEn, summaryZh } = summaryOf(facts, checks);
   return {
-    summaryEn: `SM2 card: ${checks.map((check) => `${check.name} ${check.result}`).join(', ')}`,
-    summaryZh: `国密 SM2 卡：${checks.map((check) => `${check.name} ${check.result}`).join('，')}`,
+    summaryEn: `SM2 card: ${summaryEn}`,
+    summaryZh: `国密 SM2 卡：${summaryZh}`,
     facts,
     tree,
     checks,
@@ -350,76 +309,11 @@ function explainSm(
   };
 }
 
-function smCertificate(
-  context: ExplainContext,
-  bytes: Uint8Array,
-  out: {
-    readonly type: 'issuer' | 'icc';
-    readonly key: string;
-    readonly checks: ExplainCheck[];
-    readonly tree: ExplainNode[];
-    readonly findings: Finding[];
-  },
-): CertificateFact {
-  const fields = smCertificateFields(bytes, out.type);
-  const name =
-    out.type === 'issuer'
-      ? both('Issuer certificate', '发卡行证书')
-      : both('ICC certificate', 'IC 卡证书');
-  out.tree.push(
-    nodeOf(name, { offsetBytes: 0, bytes }, { children: smCertificateNodes(bytes, out.type) }),
-  );
-  const isOnCurve = fields.publicKey !== null && isSm2PublicKey(fromHex(fields.publicKey));
-  out.checks.push({
-    name: `${out.type}Certificate.publicKey`,
-    result: isOnCurve ? 'passed' : 'failed',
-    steps: [
-      step(both('a point of the SM2 curve', '公钥为 SM2 曲线上的点'), fields.publicKey ?? ''),
-    ],
-  });
-  if (fields.signature === null) {
-    const message = both(
-      'the certificate is cut off before its signature ends',
-      '证书在签名结束前被截断',
-    );
-    out.findings.push(finding('warning', 'CERTIFICATE_CUT', bytes.length, message));
-  }
-  const check = smSignatureCheck(context, bytes, { ...out, signature: fields.signature });
-  out.checks.push(check);
-  const valid =
-    !isOnCurve || check.result === 'failed' ? false : check.result === 'passed' ? true : null;
-  return { ...fields, valid };
-}
-
-function smSignatureCheck(
-  { ciphers, input }: ExplainContext,
-  bytes: Uint8Array,
-  given: { readonly type: string; readonly key: string; readonly signature: string | null },
-): ExplainCheck {
-  const name = `${given.type}Certificate`;
-  const key = givenBytes(input, given.key);
-  if (!key || given.signature === null || !isSm2PublicKey(key)) {
-    return notPossible(
-      name,
-      both(`${given.key} or the signature is missing`, `缺少 ${given.key} 或签名`),
-    );
-  }
-  const staticData = givenBytes(input, 'static_data') ?? new Uint8Array(0);
-  const clear = bytes.subarray(0, bytes.length - 64);
-  const message = Uint8Array.from([...clear, ...(given.type === 'icc' ? staticData : [])]);
-  const stands = sm2Verify(ciphers, {
-    publicKey: key,
-    message,
-    signature: fromHex(given.signature),
-  });
-  return {
-    name,
-    result: stands ? 'passed' : 'failed',
-    steps: [
-      step(both('signed data', '被签数据'), toHex(message)),
-      step(both('signature', '签名'), given.signature),
-    ],
-  };
+/** A point x ‖ y, also with 04 in front. */
+function pointOf(input: ExplainInput, ...names: readonly string[]): Uint8Array | null {
+  const key = givenBytes(input, ...names);
+  if (key?.length === 65 && key[0] === 0x04) return key.slice(1);
+  return key?.length === 64 ? key : null;
 }
 
 /** PDOL values and AFL around the certificates: which algorithm the terminal offered. */

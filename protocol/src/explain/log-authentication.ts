@@ -2,7 +2,7 @@
 import { concatBytes, fromHex, toHex } from '../bytes/index.ts';
 import type { CipherProvider } from '../crypto/provider.ts';
 import type { EmvRsaPublicKey } from '../emv/data/index.ts';
-import { both, finding, givenBytes } from './build.ts';
+import { givenBytes } from './build.ts';
 import { knownCaKey } from './ca-keys-known.ts';
 import {
   type ChainInput,
@@ -10,6 +10,7 @@ import {
   type LinkInput,
   verifyChain,
 } from './certificate-chain.ts';
+import { verifySmChain } from './certificate-chain-sm.ts';
 import type { ApduLogFacts, CertificateFact } from './facts.ts';
 import type { Story } from './log-story.ts';
 import type { ExplainCheck, ExplainInput, ExplainNode, Finding } from './types.ts';
@@ -35,7 +36,8 @@ export function authenticateLog(
   const isSm = [values.get('90'), values.get('9F46')].some(
     (bytes) => bytes?.[0] === 0x12 || bytes?.[0] === 0x14,
   );
-  if (method === null || isSm) return notMade(method, isSm);
+  if (method === null) return NOT_MADE;
+  if (isSm) return authenticateSm(ciphers, input, { story, method });
   const chain: ChainInput = {
     caKey: ca?.key ?? null,
     issuerKey: null,
@@ -54,13 +56,7 @@ export function authenticateLog(
   };
   const result = verifyChain(ciphers, chain);
   const later = laterAnswers(ciphers, chain, { story, icc: result.icc });
-  const fact = {
-    method,
-    issuerCertificate: resultOf(result, 'issuerCertificate'),
-    iccCertificate: resultOf(result, 'iccCertificate'),
-    signature: resultOf(result, method === 'SDA' ? 'staticSignature' : 'dynamicSignature'),
-    caKey: ca?.name ?? null,
-  };
+  const fact = factOf(result, method, ca?.name ?? null);
   const inside = [result, ...later].map((each) => each.dynamicData?.cryptogram ?? null);
   const cryptograms = new Map(
     story.combined.flatMap((each, at) => {
@@ -77,20 +73,67 @@ export function authenticateLog(
   };
 }
 
-function notMade(method: string | null, isSm: boolean): LogAuthentication {
-  const fact = {
-    method,
+const NOT_MADE: LogAuthentication = {
+  fact: {
+    method: null,
     issuerCertificate: 'notPossible',
     iccCertificate: 'notPossible',
     signature: 'notPossible',
     caKey: null,
-  } as const;
-  const message = both(
-    'SM2 certificates: explain them by themselves, with the SM CA key',
-    'SM2 证书：请配合国密 CA 公钥单独解析',
-  );
-  const findings = isSm ? [finding('note', 'SM_NOT_RSA', null, message)] : [];
-  return { fact, checks: [], tree: [], cryptograms: new Map(), findings };
+  },
+  checks: [],
+  tree: [],
+  cryptograms: new Map(),
+  findings: [],
+};
+
+/** The same with SM2 certificates; no SM2 CA key is known here, it must be given. */
+function authenticateSm(
+  ciphers: CipherProvider,
+  input: ExplainInput,
+  given: { readonly story: Story; readonly method: string },
+): LogAuthentication {
+  const { story, method } = given;
+  const { values } = story;
+  const caKey = givenBytes(input, 'sm_ca_key') ?? null;
+  const result = verifySmChain(ciphers, {
+    caKey: caKey?.length === 64 ? caKey : null,
+    issuerKey: null,
+    iccKey: null,
+    issuer: values.get('90') ?? null,
+    icc: values.get('9F46') ?? null,
+    staticSignature: values.get('93') ?? null,
+    dynamicSignature: signatureOf(story, method),
+    staticData: staticDataOf(story),
+    terminalData: terminalDataOf(story, method),
+    combined: method === 'CDA' ? (story.combined[0] ?? null) : null,
+    pan: panOf(values),
+    dateYymmdd: dateOf(story),
+  });
+  const fact = factOf(result, method, caKey ? 'SM2' : null);
+  const inside = result.dynamicData?.cryptogram ?? null;
+  const [first] = story.combined;
+  const cryptograms = new Map(first && inside !== null ? [[first.index, inside] as const] : []);
+  const { checks, tree, findings } = result;
+  return { fact, checks, tree, cryptograms, findings };
+}
+
+function factOf(
+  result: ChainResult,
+  method: string,
+  caKey: string | null,
+): ApduLogFacts['dataAuthentication'] {
+  return {
+    method,
+    issuerCertificate: resultOf(result, 'issuerCertificate'),
+    iccCertificate: resultOf(result, 'iccCertificate'),
+    signature: resultOf(result, method === 'SDA' ? 'staticSignature' : 'dynamicSignature'),
+    caKey,
+  };
+}
+
+function terminalDataOf(story: Story, method: string): Uint8Array | null {
+  return method === 'fDDA' ? fastTerminalData(story) : (story.dynamic?.terminalData ?? null);
 }
 
 /** Combined answers after the first, under the same card key. */

@@ -1,4 +1,6 @@
 /** Whole sessions with our own card, as logs; and what the explainer may be told of them. */
+
+import { nodeCiphers } from '../../node/index.ts';
 import { fromHex, toHex } from '../bytes/index.ts';
 import {
   CardSession,
@@ -10,7 +12,12 @@ import {
   TERMINAL,
   takeApart,
 } from '../emv/icc/icc.test-kit.ts';
-import { SAMPLE_IMK_AC, SAMPLE_IMK_MAC } from '../emv/icc/sample.test-card.ts';
+import {
+  SAMPLE_IMK_AC,
+  SAMPLE_IMK_MAC,
+  SM_CA_PUBLIC_KEY,
+  smRequest,
+} from '../emv/icc/sample.test-card.ts';
 
 /** Command and answer in hex, answers with their status words. */
 export type Recorded = { readonly command: string; readonly response: string };
@@ -21,12 +28,21 @@ export const SESSION_KEYS: Readonly<Record<string, string>> = {
   capk_exponent: toHex(KEYS.ca.publicExponent),
   imk_ac: toHex(SAMPLE_IMK_AC),
   imk_mac: toHex(SAMPLE_IMK_MAC),
+  sm_ca_key: toHex(SM_CA_PUBLIC_KEY),
 };
 
-/** SELECT to the second cryptogram and a script, approved online; with DDA or CDA. */
-export function contactSession(authentication: 'DDA' | 'CDA'): readonly Recorded[] {
+/** SELECT to the second cryptogram and a script, approved online; with DDA or CDA, RSA or SM. */
+export function contactSession(
+  authentication: 'DDA' | 'CDA',
+  algorithms: 'RSA' | 'SM' = 'RSA',
+): readonly Recorded[] {
   const isCda = authentication === 'CDA';
-  const session = new CardSession({ request: { dataAuthentication: ['DDA', 'CDA'] } });
+  const dataAuthentication = ['DDA', 'CDA'] as const;
+  const request =
+    algorithms === 'SM'
+      ? smRequest(nodeCiphers, { isOnly: true, dataAuthentication })
+      : { dataAuthentication };
+  const session = new CardSession({ request });
   const recorded: Recorded[] = [];
   const record = (command: string): string => {
     const { data, sw } = session.send(command);
