@@ -272,11 +272,12 @@ test('values that are none are null: month 13, hour 24, letters, a currency of 4
 });
 
 test('without a format, or with one that is cut, the usual one is assumed and said so', async () => {
+  const own = await read(readTransactionLog, { getData: { '9F4F': FORMAT }, records: [ENTRY] });
   for (const getData of [{}, { '9F4F': '' }, { '9F4F': '9A' }, { '9F4F': '9F02FF9F03FF' }]) {
     const { value } = await read(readTransactionLog, { getData, records: [ENTRY] });
     assert.ok(value.result === 'read');
     assert.equal(value.format, 'assumed');
-    assert.equal(value.entries[0]?.amountMinor, 1234n);
+    assert.deepEqual(value.entries, own.value.result === 'read' ? own.value.entries : []);
   }
 });
 
@@ -288,7 +289,9 @@ test('a record that is refused ends the log; the entry of the FCI bounds it', as
   const records = Array.from({ length: 255 }, () => ENTRY);
   assert.equal(await of({ records: [ENTRY, 0x6985, ENTRY] }), 1);
   assert.equal(await of({ records, discretionary: '9F4D020B03' }), 3);
-  assert.equal(await of({ records, discretionary: '9F4D020BFF' }), LOG_RECORDS_MAX);
+  assert.equal(LOG_RECORDS_MAX, 30);
+  assert.equal(await of({ records, discretionary: '9F4D020BFF' }), 30);
+  assert.equal(await of({ records, discretionary: '9F4D021E0A' }), 10, 'file 30 is the last');
   assert.equal(await of({ records, discretionary: '9F4D020B00' }), 0);
   assert.equal(await of({ records, discretionary: '9F4D02000A' }), 'card:noLog');
   assert.equal(await of({ records, discretionary: '9F4D021F0A' }), 'card:noLog');
@@ -365,4 +368,51 @@ test('any card: a reading ends in a value or the kernel own fault, in bounded st
     ),
     { numRuns: 400 },
   );
+});
+
+test('the usual load log format is assumed likewise; a head alone has its balances', async () => {
+  const own = await read(readLoadLog, {
+    getData: { DF4F: '9A039F21039F1A029F4E149F3602' },
+    records: [LOAD],
+  });
+  const { value } = await read(readLoadLog, { records: [LOAD, LOAD.slice(0, 28), '9F79'] });
+  assert.ok(value.result === 'read' && own.value.result === 'read');
+  assert.equal(value.format, 'assumed');
+  assert.deepEqual(value.entries[0], own.value.entries[0]);
+  assert.equal(value.entries[1]?.balanceAfterMinor, 11_000n);
+  assert.equal(value.entries[1]?.dateYymmdd, null);
+  assert.equal(value.entries[2]?.tag, '9F79');
+});
+
+test('what an empty record would mean to its format is not believed', async () => {
+  const { value } = await read(readTransactionLog, {
+    getData: { '9F4F': '9C019A03' },
+    records: ['00000000'],
+  });
+  assert.ok(value.result === 'read');
+  assert.deepEqual([value.entries[0]?.isEmpty, value.entries[0]?.transactionType], [true, null]);
+});
+
+test('a field that does not fit ends the record: no later one is read in its place', async () => {
+  const { value } = await read(readTransactionLog, {
+    getData: { '9F4F': '9A039F4E149C01' },
+    records: ['26113001'],
+  });
+  assert.ok(value.result === 'read');
+  assert.equal(value.entries[0]?.dateYymmdd, '261130');
+  assert.equal(value.entries[0]?.transactionType, null);
+});
+
+test('an application that is listed but not selected gives way to the next', async () => {
+  const whole = cardOf({ aids: [TEST_AID, SECOND_AID], getData: PURSE });
+  const card = (command: CommandApdu): ResponseApdu =>
+    toHex(command.data ?? new Uint8Array(0)) === TEST_AID ? answer('', 0x6a82) : whole(command);
+  const { value } = await read(readElectronicCashBalance, card, 'contactless');
+  assert.ok(value.result === 'read');
+  assert.equal(toHex(value.aid), SECOND_AID);
+});
+
+test('a contact card without applications is not taken for a blocked one', async () => {
+  const { value } = await read(readTransactionLog, () => answer('', 0x6a82), 'contactless');
+  assert.deepEqual(value, { result: 'none', reason: 'terminal:noApplication' });
 });

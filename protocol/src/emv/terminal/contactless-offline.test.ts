@@ -459,3 +459,42 @@ test('a torn tap is judged by log and balance, which must agree', () => {
   );
   assert.equal(judge([], 8767n), 'unknown');
 });
+
+test('a torn tap tells of a purse only what the card told', () => {
+  assert.equal(torn(7).outcome.electronicCash, null);
+  assert.deepEqual(
+    torn(7, { card: { elements: { '9F5D': '000000008766' } } }).outcome.electronicCash,
+    {
+      isUsed: false,
+      balanceMinor: 10_000n,
+      balanceAfterMinor: null,
+      currency: '156',
+    },
+  );
+});
+
+test('a TC tap tells its phases: what was decided, how the holder was verified, what paid', () => {
+  const { phases } = offline();
+  const facts = (phase: string) => phases.find((notice) => notice.phase === phase)?.facts;
+  assert.deepEqual(facts('transactionDecision'), { decision: 'offline', reason: null, tvr: '' });
+  assert.deepEqual(facts('cardholderVerification'), { method: 'none', pinEntered: false });
+  assert.deepEqual(facts('electronicCash'), {
+    offered: false,
+    accepted: true,
+    decision: 'offline',
+  });
+});
+
+test('a PDOL may ask for 9F1B: it is the floor limit of the reader', () => {
+  const run = offline({ card: { pdol: `${TAP_PDOL}9F1B04` } });
+  assert.equal(run.wires[2]?.slice(-10, -2), '00004E20');
+});
+
+test('an ARQC tap with a PIN: the cryptogram, the TSI and the facts of the verification', () => {
+  const card = { elements: { '9F10': '07011703A0000201', ...CTQ('8000') } };
+  const run = offline({ card });
+  assert.equal(toHex(run.requests[0]?.arqc.value ?? new Uint8Array(0)), '11'.repeat(8));
+  assert.equal(run.tsi, 'C000');
+  const verified = run.phases.find(({ phase }) => phase === 'cardholderVerification');
+  assert.deepEqual(verified?.facts, { method: 'onlinePin', pinEntered: true });
+});

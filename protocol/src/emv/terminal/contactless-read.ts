@@ -136,8 +136,7 @@ function* readWatched(context: KernelContext): Kernel<ContactlessRecords> {
       answer = yield request;
     } catch (fault) {
       if (isLastAsked) return { result: 'torn', code: errorBody(fault).code };
-      step = records.throw(fault);
-      continue;
+      throw fault;
     }
     step = records.next(answer);
   }

@@ -75,10 +75,15 @@ test('the purse pays: 9F7A 1, GET DATA of it, TC asked for, no CVM (PBOC3 P13)',
   assert.deepEqual(asked(result), ['9F51', '9F79', '9F6D', '9F78']);
   assert.equal(result.requested, 0x40);
   assert.equal(result.tvr, '0000000000', 'neither floor limit nor random selection');
-  assert.deepEqual(
-    [result.tsi, result.cvm],
-    ['E800', '3F0000'].map((_, at) => [result.tsi, result.cvm][at]),
-  );
+  assert.deepEqual([result.tsi, result.cvm], ['8800', '3F0000'], 'no CVM, but risk management');
+  const facts = (phase: string) => result.phases.find((notice) => notice.phase === phase)?.facts;
+  assert.deepEqual(facts('electronicCash'), {
+    offered: true,
+    accepted: true,
+    decision: 'offline',
+    why: 'aboveResetThreshold',
+  });
+  assert.deepEqual(facts('terminalRiskManagement'), { performed: true });
   assert.deepEqual(result.outcome.electronicCash, {
     isUsed: true,
     balanceMinor: 10_000n,
@@ -233,6 +238,7 @@ test('a purse that needs its issuer goes online with the PIN (PBOC3 P13)', () =>
   assert.equal(word(result), 'approved issuer:00');
   assert.equal(result.requests[0]?.pinRequired, true);
   assert.equal(result.cvm, '020000');
+  assert.equal(result.tsi, 'C800');
   assert.equal(result.tvr, '0000048000', 'the floor limit counts again');
   assert.equal(result.outcome.electronicCash?.isUsed, true);
   assert.equal(result.outcome.electronicCash?.balanceAfterMinor, null);
@@ -351,4 +357,22 @@ test('going online fails: the default handling of debit and credit, no payment f
   const declined = cash({ purse, card: { elements: { '9F0D': 'FFFFFFFFFF' } }, driver });
   assert.equal(declined.outcome.outcome, 'declined');
   assert.equal(declined.stored.length, 0);
+});
+
+test('a card that wants no terminal risk management gets none from its purse either', () => {
+  const result = cash({ card: { aip: '7400' } });
+  assert.equal(result.requested, 0x40);
+  assert.equal(result.tsi, '8000');
+  const risk = result.phases.find(({ phase }) => phase === 'terminalRiskManagement');
+  assert.deepEqual(risk?.facts, { performed: false });
+});
+
+test('why e-cash was not offered is told, and one fen is an amount', () => {
+  const why = (result: CaseResult) =>
+    result.phases.find(({ phase }) => phase === 'electronicCash')?.facts['why'];
+  assert.equal(why(cash({ change: { input: { forceOnline: true } } })), 'notForcedOnline');
+  assert.equal(why(cash({ amountMinor: 100_000n })), 'amountBelowTerminalLimit');
+  assert.equal(why(cash({ card: { elements: { '9F74': null } } })), 'offered');
+  assert.equal(why(cash({ purse: { '9F51': '0840' } })), 'currency');
+  assert.equal(offered(cash({ amountMinor: 1n })), '01');
 });

@@ -2,7 +2,7 @@
  * Electronic cash (电子现金): when it is offered to the card, what the purse must hold, and what the
  * terminal then asks for. The rules are tables of steps in the order of the standard.
  */
-import { bcdToNumeric, equalBytes, errorBody, TapError } from '../../bytes/index.ts';
+import { bcdToNumeric, equalBytes, errorBody, numericToBcd, TapError } from '../../bytes/index.ts';
 import { decodeTlv, findTlv, SW_9000_OK } from '../../iso7816/index.ts';
 import * as data from '../data/index.ts';
 import { type ActionDecision, analyseBeforeOnline } from './action-analysis.ts';
@@ -114,7 +114,7 @@ export function offerElectronicCash(context: KernelContext): void {
   const refusing = OFFER_STEPS.find(({ holds }) => !holds(context));
   const isOffered = refusing === undefined;
   context.data.set(indicator, Uint8Array.of(isOffered ? 0x01 : 0x00));
-  const limit = amountBytes(limits.transactionLimitMinor);
+  const limit = numericToBcd(limits.transactionLimitMinor.toString(), 6);
   context.data.set(data.TAG_9F7B_PBOC_EC_TERMINAL_TRANSACTION_LIMIT, limit);
   context.electronicCash = {
     isOffered,
@@ -272,11 +272,6 @@ export function amountOf(value: Uint8Array | null | undefined): bigint | null {
     if (fault instanceof TapError) return null;
     throw fault;
   }
-}
-
-function amountBytes(amountMinor: bigint): Uint8Array {
-  const digits = amountMinor.toString().padStart(12, '0').slice(-12);
-  return Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }
 
 /**
