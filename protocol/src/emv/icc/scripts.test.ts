@@ -66,6 +66,16 @@ for (const [why, header, plain, sw] of [
   });
 }
 
+test('after an offline decline or approval no script is taken: nobody was asked', () => {
+  const state = { atc: 6, lastOnlineAtc: 5 };
+  for (const p1 of ['00', '40']) {
+    const session = new CardSession({ state }).start();
+    assert.ok([0x00, 0x40].includes(session.generate(p1).cid));
+    assert.equal(session.script('04DA9F58', '09'), '6985');
+    assert.equal(session.state.lastScriptFailed, false);
+  }
+});
+
 test('a card without offline PIN has none to change', () => {
   const session = online({});
   assert.equal(session.script('84240002', session.pinChangeData(NEW_BLOCK)), '6A86');

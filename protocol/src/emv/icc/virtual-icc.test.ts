@@ -266,6 +266,16 @@ test('issuer authentication inside the second GENERATE AC when CDOL2 asks for 91
   assert.ok(cvrNames(second).includes('Issuer authentication performed and failed'));
 });
 
+test('tag 91 of zeros in the second GENERATE AC is no answer of the issuer', () => {
+  const cdol2 = '910A8A029F02069F03069F1A0295055F2A029A039C019F3704';
+  const session = new CardSession({ request: { profile: { aip: '7800', cdol2 } } }).start();
+  session.generate('80');
+  const second = session.generate('40', { '91': '00000000000000000000' });
+  assert.ok(!cvrNames(second).includes('Issuer authentication performed and failed'));
+  assert.equal(session.state.lastIssuerAuthenticationFailed, false);
+  assert.equal(second.cid, 0x00, 'mandatory, and missing');
+});
+
 test('unable to go online: a new card declines, a known one approves within its limits', () => {
   const fresh = new CardSession().start();
   fresh.generate('80');
