@@ -24,6 +24,7 @@ export * from './icc-image.ts';
 export * from './icc-image-v2.ts';
 export * from './icc-parameters.ts';
 export * from './icc-store.ts';
+export * from './pin-change-data.ts';
 export * from './store-data.ts';
 export * from './tags.ts';
 export * from './terminal-capabilities.ts';
