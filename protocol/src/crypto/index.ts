@@ -1,5 +1,6 @@
 /** Ciphers, MACs, PIN blocks, key derivations, cryptograms and key blocks of cards and lines. */
 export * from './cmac.ts';
+export * from './cvv.ts';
 export * from './derivation.ts';
 export {
   DES_BLOCK_BYTES,
@@ -12,6 +13,7 @@ export {
   tdesEncrypt,
 } from './des.ts';
 export * from './dukpt.ts';
+export * from './dukpt-tdes.ts';
 export { CryptoError, type CryptoErrorCode } from './errors.ts';
 export * from './kcv.ts';
 export * from './mac.ts';
@@ -22,3 +24,4 @@ export * from './rsa.ts';
 export * from './sm2.ts';
 export * from './sm4-cryptogram.ts';
 export * from './tr31.ts';
+export * from './tr31-tdes.ts';
