@@ -130,10 +130,11 @@ function explainCommand(bytes: Uint8Array): Explained | null {
   const { fact } = command;
   const inner = bytesToUint(bytes.subarray(1, 2)) === 0xa8 ? readTlv(command.data, 5) : null;
   const content = inner ? contentFacts(inner.objects, false) : NO_CONTENT;
+  const fault = fact.wellFormed ? both('') : both('; its lengths do not fit', '；长度不符');
   const facts: ApduFacts = { ...content, direction: 'command', command: fact, response: null };
   return {
-    summaryEn: `${fact.name}: ${fact.meaningEn}${fact.wellFormed ? '' : '; its lengths do not fit'}`,
-    summaryZh: `${fact.name}：${fact.meaningZh}${fact.wellFormed ? '' : '；长度不符'}`,
+    summaryEn: `${fact.name}: ${fact.meaningEn}${fault.en}`,
+    summaryZh: `${fact.name}：${fact.meaningZh}${fault.zh}`,
     facts,
     tree: [command.node],
     checks: [],

@@ -18,7 +18,7 @@ import {
 } from '../emv/data/index.ts';
 import { both, finding, nodeOf, notPossible, step } from './build.ts';
 import type { ChainResult } from './certificate-chain.ts';
-import { faultText } from './certificate-faults.ts';
+import { faultCode, faultText } from './certificate-faults.ts';
 import {
   smCertificateFields,
   smCertificateNodes,
@@ -240,7 +240,8 @@ function addCheck(
   added.checks.push({ name, result: outcome.ok ? 'passed' : 'failed', steps });
   if (outcome.ok) return;
   const what = faultText(outcome.fault);
-  const code = `CERTIFICATE_${outcome.fault.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
   const message = both(`${name}: fails at: ${what.en}`, `${name}：未通过：${what.zh}`);
-  added.findings.push(finding('error', code, outcome.where.offsetBytes, message));
+  added.findings.push(
+    finding('error', faultCode(outcome.fault), outcome.where.offsetBytes, message),
+  );
 }

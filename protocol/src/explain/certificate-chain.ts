@@ -21,7 +21,7 @@ import {
   STATIC_DATA_CHECKS,
 } from '../emv/data/index.ts';
 import { both, finding, nodeOf, notPossible, step } from './build.ts';
-import { faultText } from './certificate-faults.ts';
+import { faultCode, faultText } from './certificate-faults.ts';
 import {
   certificateFields,
   certificateNodes,
@@ -389,7 +389,7 @@ function linkOf<Fact>(
   const findings: Finding[] = [];
   if (!result.ok) {
     const what = faultText(result.fault);
-    const code = `CERTIFICATE_${result.fault.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+    const code = faultCode(result.fault);
     const message = isUnchecked
       ? both(`${name.en}: what it covers was not given`, `${name.zh}：未给出其覆盖的数据`)
       : both(`${name.en}: fails at: ${what.en}`, `${name.zh}：未通过：${what.zh}`);

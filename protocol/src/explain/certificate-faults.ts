@@ -34,6 +34,11 @@ const TEXTS: Readonly<Record<RecoveryFault, BothLanguages>> = {
   transactionHash: both('transaction data hash matches', '交易数据哈希一致'),
 };
 
+/** The code of a finding about a failed check, as `CERTIFICATE_HASH_ALGORITHM`. */
+export function faultCode(fault: RecoveryFault): string {
+  return `CERTIFICATE_${fault.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
 /** What a check looks at. */
 export function faultText(fault: RecoveryFault): BothLanguages {
   return TEXTS[fault];

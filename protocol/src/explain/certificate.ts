@@ -1,4 +1,4 @@
-/** Kind `certificate`: certificates and signatures of RSA and SM2 cards, verified as far as keys go. */
+/** Kind `certificate`: certificates and signatures, RSA and SM2, verified as far as keys go. */
 import { byteAt, fromHex, toHex } from '../bytes/index.ts';
 import { type EmvRsaPublicKey, looksLikeSmCertificate } from '../emv/data/index.ts';
 import { readCommand } from './apdu-command.ts';
@@ -15,7 +15,7 @@ import {
 import { processingFact, splitByDol } from './content.ts';
 import { formatError } from './errors.ts';
 import type { CertificateFacts } from './facts.ts';
-import { readInputTlv, readTlv, tlvValues } from './tlv-reader.ts';
+import { readInputTlv, readTlv, tlvFindings, tlvValues } from './tlv-reader.ts';
 import type {
   ExplainCheck,
   ExplainContext,
@@ -50,6 +50,7 @@ const OPENED: Readonly<Record<number, 'issuer' | 'static' | 'icc' | 'dynamic'>> 
 
 const NOTHING: CertificateFacts = {
   caKey: null,
+  pan: null,
   issuer: null,
   icc: null,
   iccPin: null,
@@ -146,9 +147,11 @@ function explainOpened(bytes: Uint8Array): Explained {
   const tags = type === 'issuer' ? '92, 9F32' : '9F48, 9F47';
   const findings: Finding[] = [];
   if (needed > 0) {
+    const tag = tags.split(',')[0] ?? '';
+    const length = fact.keyLengthBytes;
     const message = both(
-      `the key is not complete: ${needed} of its ${fact.keyLengthBytes} bytes stand in ${tags.slice(0, 4).replace(',', '')}`,
-      `公钥不完整：${fact.keyLengthBytes} 字节中的 ${needed} 字节在 ${tags.slice(0, 4).replace(',', '')} 中`,
+      `the key is not complete: ${needed} of its ${length} bytes stand in ${tag}`,
+      `公钥不完整：${length} 字节中的 ${needed} 字节在 ${tag} 中`,
     );
     findings.push(finding('warning', 'KEY_INCOMPLETE', 15, message));
   }
@@ -165,9 +168,11 @@ function openedAnswer(
   const fact = facts.issuer ?? facts.icc;
   const what = fact ? both(`${fact.type} certificate`, '证书') : both('signed data', '签名数据');
   const check = notPossible('hash', both('data beyond the block are missing', '缺少块外数据'));
+  const length = fact?.keyLengthBytes;
+  const day = fact?.validThrough;
   return {
-    summaryEn: `Opened ${what.en}${fact ? `, key of ${fact.keyLengthBytes} bytes, valid to ${fact.validThrough}` : ''}`,
-    summaryZh: `已恢复的${what.zh}${fact ? `，公钥 ${fact.keyLengthBytes} 字节，有效期至 ${fact.validThrough}` : ''}`,
+    summaryEn: `Opened ${what.en}${fact ? `, key of ${length} bytes, valid to ${day}` : ''}`,
+    summaryZh: `已恢复的${what.zh}${fact ? `，公钥 ${length} 字节，有效期至 ${day}` : ''}`,
     facts,
     tree,
     checks: [check],
@@ -238,8 +243,38 @@ function explainRsa(context: ExplainContext, values: ReadonlyMap<string, Uint8Ar
   const result = verifyChain(ciphers, chain);
   const { checks, tree, findings, ...facts } = result;
   const valid = verdictOf(checks);
-  const all: CertificateFacts = { ...NOTHING, ...facts, caKey: ca?.fact ?? null, valid };
-  return { ...summaryOf(all, checks), facts: all, tree, checks, findings };
+  const all: CertificateFacts = {
+    ...NOTHING,
+    ...facts,
+    caKey: ca?.fact ?? null,
+    pan: chain.pan,
+    valid,
+  };
+  return {
+    ...summaryOf(all, checks),
+    facts: all,
+    tree,
+    checks,
+    findings: [...findings, ...assumedExponents(input)],
+  };
+}
+
+/** Keys that were given without their exponent. */
+function assumedExponents(input: ExplainInput): readonly Finding[] {
+  const names: readonly (readonly [modulus: string, exponents: readonly string[]])[] = [
+    ['capk_modulus', ['capk_exponent', 'ca_exponent']],
+    ['issuer_modulus', ['issuer_exponent']],
+    ['icc_modulus', ['icc_exponent']],
+  ];
+  return names
+    .filter(([modulus, exponents]) => isGiven(input, modulus) && !isGiven(input, ...exponents))
+    .map(([modulus]) => {
+      const message = both(
+        `${modulus}: no exponent was given, 03 is taken`,
+        `${modulus}：未给出指数，按 03 处理`,
+      );
+      return finding('note', 'KEY_EXPONENT_ASSUMED', null, message);
+    });
 }
 
 function verdictOf(checks: readonly ExplainCheck[]): boolean | null {
@@ -296,6 +331,7 @@ function explainSm(
     ...NOTHING,
     ...smProcessing(input),
     ...links,
+    pan: given['5A'] ? toHex(given['5A']) : (givenText(input, 'pan') ?? null),
     valid: verdictOf(checks),
   };
   const { summaryEn, summaryZh } = summaryOf(facts, checks);
@@ -305,7 +341,7 @@ function explainSm(
     facts,
     tree,
     checks,
-    findings,
+    findings: [...findings, ...answerFindings(input)],
   };
 }
 
@@ -314,6 +350,12 @@ function pointOf(input: ExplainInput, ...names: readonly string[]): Uint8Array |
   const key = givenBytes(input, ...names);
   if (key?.length === 65 && key[0] === 0x04) return key.slice(1);
   return key?.length === 64 ? key : null;
+}
+
+/** What is odd about the answer to GPO that stands beside the certificates. */
+function answerFindings(input: ExplainInput): readonly Finding[] {
+  const response = givenBytes(input, 'gpo_response');
+  return response ? tlvFindings(readTlv(response)) : [];
 }
 
 /** PDOL values and AFL around the certificates: which algorithm the terminal offered. */

@@ -58,6 +58,7 @@ type Data = {
 };
 
 type Keys = {
+  readonly given: Uint8Array | null;
   readonly iccMasterKey: Uint8Array | null;
   readonly sessionKey: Uint8Array | null;
   readonly method: string;
@@ -103,7 +104,7 @@ function explainCryptogram(context: ExplainContext): Explained {
     });
   }
   checks.push(...answer.checks, ...balanceCheck(context, data));
-  const facts = factsOf({ data, keys, computed, given, answer });
+  const facts = factsOf({ data, keys, computed, given, answer, card: identityOf(input, data) });
   return {
     ...summaryOf(facts),
     facts,
@@ -126,6 +127,7 @@ function factsOf(parts: {
   readonly computed: Uint8Array | null;
   readonly given: Uint8Array | null;
   readonly answer: Answer;
+  readonly card: CardIdentity;
 }): CryptogramFacts {
   const { data, keys, computed, given, answer } = parts;
   const cid = data.values.get('9F27')?.[0];
@@ -136,6 +138,9 @@ function factsOf(parts: {
   return {
     cryptogramVersion: data.version.code,
     algorithm: data.algorithm,
+    pan: parts.card.pan,
+    panSequenceNumber: parts.card.panSequenceNumber,
+    keyGiven: hex(keys.given),
     iccMasterKey: hex(keys.iccMasterKey),
     iccMasterKeyOddParity: keys.iccMasterKey && !isSm4 ? withOddParity(keys.iccMasterKey) : null,
     iccMasterKeyKcv: keys.iccMasterKey && !isSm4 ? kcvTdes(keys.iccMasterKey) : null,
@@ -236,7 +241,7 @@ function collectKeys({ ciphers, input }: ExplainContext, data: Data): Keys {
   const given = keyOf(input, SESSION_NAMES);
   if (given) {
     const steps = [step(both('session key, given', '过程密钥（已给出）'), toHex(given))];
-    return { iccMasterKey: null, sessionKey: given, method: 'given', steps };
+    return { given, iccMasterKey: null, sessionKey: given, method: 'given', steps };
   }
   const steps: CheckStep[] = [];
   const master = keyOf(input, MASTER_NAMES);
@@ -244,7 +249,13 @@ function collectKeys({ ciphers, input }: ExplainContext, data: Data): Keys {
     ? cardKey({ ciphers, input, options: {} }, master, data)
     : (keyOf(input, CARD_KEY_NAMES) ?? null);
   if (!iccMasterKey)
-    return { iccMasterKey: null, sessionKey: null, method: data.version.sessionKey, steps };
+    return {
+      given: null,
+      iccMasterKey: null,
+      sessionKey: null,
+      method: data.version.sessionKey,
+      steps,
+    };
   steps.push(step(both('card key (UDK)', '卡片子密钥 UDK'), toHex(iccMasterKey)));
   const atc = data.values.get('9F36') ?? givenBytes(input, 'atc');
   const method = data.algorithm === 'SM4' ? 'PBOC' : data.version.sessionKey;
@@ -260,7 +271,7 @@ function collectKeys({ ciphers, input }: ExplainContext, data: Data): Keys {
     algorithm: data.algorithm,
   });
   steps.push(step(both(`session key (${method})`, `过程密钥（${method}）`), toHex(sessionKey)));
-  return { iccMasterKey, sessionKey, method, steps };
+  return { given: master ?? iccMasterKey, iccMasterKey, sessionKey, method, steps };
 }
 
 function keyOf(input: ExplainInput, names: readonly string[]): Uint8Array | undefined {
@@ -273,29 +284,41 @@ function keyOf(input: ExplainInput, names: readonly string[]): Uint8Array | unde
   return key;
 }
 
-function cardKey({ ciphers, input }: ExplainContext, master: Uint8Array, data: Data): Uint8Array {
+type CardIdentity = { readonly pan: string | null; readonly panSequenceNumber: string | null };
+
+/** PAN and sequence number by name, of 5A and 5F34, or of track 2. */
+function identityOf(input: ExplainInput, data: Data): CardIdentity {
   const track = data.values.get('57');
-  const pan =
-    givenText(input, 'pan') ??
-    toHex(data.values.get('5A') ?? new Uint8Array(0)).replace(/F+$/, '') ??
-    '';
-  const digits = (pan || (track ? toHex(track).split('D')[0] : '') || '').replace(/\s/g, '');
-  if (!/^[0-9]{12,19}$/.test(digits)) {
+  const number = data.values.get('5A');
+  const sequence = data.values.get('5F34');
+  const read = number
+    ? toHex(number).replace(/F+$/, '')
+    : track
+      ? toHex(track).split('D')[0]
+      : null;
+  return {
+    pan: (givenText(input, 'pan') ?? read ?? null)?.replace(/\s/g, '') ?? null,
+    panSequenceNumber: givenText(input, 'psn', '5F34') ?? (sequence ? toHex(sequence) : null),
+  };
+}
+
+function cardKey({ ciphers, input }: ExplainContext, master: Uint8Array, data: Data): Uint8Array {
+  const identity = identityOf(input, data);
+  const pan = identity.pan ?? '';
+  if (!/^[0-9]{12,19}$/.test(pan)) {
     throw new ExplainError('ERR_EXPLAIN_MISSING', 'the PAN of 12 to 19 digits is needed', {
       name: 'pan',
     });
   }
-  const panSequenceNumber = (
-    givenText(input, 'psn', '5F34') ?? toHex(data.values.get('5F34') ?? Uint8Array.of(0))
-  ).padStart(2, '0');
+  const panSequenceNumber = (identity.panSequenceNumber ?? '00').padStart(2, '0');
   if (!/^[0-9]{2}$/.test(panSequenceNumber)) {
     throw new ExplainError('ERR_EXPLAIN_VALUE', 'the PAN sequence number has 2 digits', {
       name: 'psn',
     });
   }
   return data.algorithm === 'SM4'
-    ? deriveSm4IccMasterKey(ciphers, master, { pan: digits, panSequenceNumber })
-    : deriveIccMasterKey(master, digits, panSequenceNumber);
+    ? deriveSm4IccMasterKey(ciphers, master, { pan, panSequenceNumber })
+    : deriveIccMasterKey(master, pan, panSequenceNumber);
 }
 
 function inputSteps(data: Data): readonly CheckStep[] {

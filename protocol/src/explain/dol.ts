@@ -7,6 +7,7 @@ import { both, byteHex, finding, givenBytes, nodeOf } from './build.ts';
 import { contentFacts, splitByDol } from './content.ts';
 import { ExplainError, formatError } from './errors.ts';
 import type { CommandFact, DolFact, DolFacts, ObjectFact } from './facts.ts';
+import { isStatusWord } from './status-words.ts';
 import { isKnownTag, tagName } from './tag-names.ts';
 import { readTlv } from './tlv-reader.ts';
 import type {
@@ -28,6 +29,7 @@ type Source = {
   readonly offsetBytes: number;
   /** What else stood around it. */
   readonly objects: readonly ObjectFact[];
+  readonly statusWord: string | null;
 };
 
 const LISTS: readonly (readonly [tag: string, list: string, names: readonly string[]])[] = [
@@ -94,6 +96,7 @@ function explainDol({ input }: ExplainContext): Explained {
     generateAc: generateAcOf(name, list.fact, split),
     values: values.map(({ tag, value }) => ({ tag, value: toHex(value) })),
     objects: source.objects,
+    holderStatusWord: source.statusWord,
     given: given.fact,
   };
   const dolNode = nodeOf(
@@ -126,13 +129,24 @@ function summary(
 function findList(input: ExplainInput): Source {
   for (const [tag, , names] of LISTS) {
     const bytes = givenBytes(input, ...names);
-    if (bytes) return { tag, bytes: withoutTag(bytes, tag), offsetBytes: 0, objects: [] };
+    if (bytes)
+      return { tag, bytes: withoutTag(bytes, tag), offsetBytes: 0, objects: [], statusWord: null };
   }
   const holder = givenBytes(input, ...HOLDERS) ?? input.bytes;
   if (!holder || holder.length === 0) {
     throw new ExplainError('ERR_EXPLAIN_MISSING', 'a data object list is needed', { name: 'pdol' });
   }
-  return listInside(holder) ?? { tag: null, bytes: holder, offsetBytes: 0, objects: [] };
+  const statusWord = toHex(holder.subarray(-2));
+  const hasStatus = holder.length > 4 && isStatusWord(statusWord) && isWholeWithout(holder);
+  const found = listInside(hasStatus ? holder.subarray(0, -2) : holder);
+  if (found) return { ...found, statusWord: hasStatus ? statusWord : null };
+  return { tag: null, bytes: holder, offsetBytes: 0, objects: [], statusWord: null };
+}
+
+/** An answer whose data are whole once its status word is taken off. */
+function isWholeWithout(holder: Uint8Array): boolean {
+  const { objects, brokenAtBytes } = readTlv(holder.subarray(0, -2));
+  return objects.length > 0 && brokenAtBytes === null;
 }
 
 /** A list given with its own tag and length is meant without them. */
@@ -155,7 +169,7 @@ function listInside(bytes: Uint8Array): Source | null {
     if (isList && (object.offsetBytes > 0 || reading.objects.length === 1)) {
       const { tag, value, valueOffsetBytes } = object;
       const { objects } = contentFacts(reading.objects, false);
-      return { tag, bytes: value, offsetBytes: valueOffsetBytes, objects };
+      return { tag, bytes: value, offsetBytes: valueOffsetBytes, objects, statusWord: null };
     }
     flat.unshift(...(object.children ?? []));
   }

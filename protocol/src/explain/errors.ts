@@ -7,7 +7,7 @@ export type ExplainErrorCode =
   | 'ERR_EXPLAIN_EMPTY'
   /** The input is longer than `EXPLAIN_CHARACTERS_MAX` or asks for more than a named limit. */
   | 'ERR_EXPLAIN_LIMIT'
-  /** Hex digits are odd or hold a foreign character; `offsetCharacters` or `offsetBytes` says where. */
+  /** A foreign character among hex digits; `offsetCharacters` says where. */
   | 'ERR_EXPLAIN_HEX'
   /** No kind reads the input, or the named kind does not exist. */
   | 'ERR_EXPLAIN_KIND'

@@ -83,7 +83,7 @@ test('any text is answered or refused by a coded error', () => {
   );
 });
 
-test('any bytes as any kind are answered or refused by a coded error', () => {
+test('bytes as each kind are answered or refused by a coded error', () => {
   const kind = fc.constantFrom(...EXPLAIN_KINDS);
   fc.assert(
     fc.property(kind, fc.oneof(fc.uint8Array({ maxLength: 200 }), objects), (as, bytes) =>
@@ -93,7 +93,7 @@ test('any bytes as any kind are answered or refused by a coded error', () => {
   );
 });
 
-test('any text with any keys as any kind is answered or refused by a coded error', () => {
+test('texts with keys as each kind is answered or refused by a coded error', () => {
   const kind = fc.constantFrom(...EXPLAIN_KINDS);
   const keys = fc.dictionary(names, fc.oneof(hex, fc.string()), { maxKeys: 4 });
   fc.assert(

@@ -148,8 +148,9 @@ export type DolFacts = DolFact & {
   readonly generateAc: { readonly [request: string]: string } | null;
   /** The values taken apart again, in the order of the list. */
   readonly values: readonly { readonly tag: string; readonly value: string }[];
-  /** The objects that the list was found among. */
+  /** The objects that the list was found among, and the status word after them. */
   readonly objects: readonly ObjectFact[];
+  readonly holderStatusWord: string | null;
   /** A given command, data or Lc against the list. */
   readonly given: {
     readonly command: CommandFact | null;
@@ -366,6 +367,7 @@ export type Field55Facts = ContentFacts & {
   readonly optionalAbsent: readonly string[];
   /** Objects of the card's answer that the field was built of. */
   readonly card: readonly ObjectFact[];
+  readonly cardStatusWord: string | null;
   /** Values that were not given but follow from others, as 9F27 from the CVR. */
   readonly derived: { readonly [tag: string]: string };
 };
@@ -434,6 +436,8 @@ export type SignedDataFact = {
 /** Facts of `certificate`. */
 export type CertificateFacts = {
   readonly caKey: { readonly rid: string; readonly index: string; readonly source: string } | null;
+  /** PAN that certificates are compared with. */
+  readonly pan: string | null;
   readonly issuer: CertificateFact | null;
   readonly icc: CertificateFact | null;
   readonly iccPin: CertificateFact | null;
@@ -452,6 +456,11 @@ export type CertificateFacts = {
 export type CryptogramFacts = {
   readonly cryptogramVersion: string;
   readonly algorithm: '3DES' | 'SM4';
+  /** As given or read of 5A and 5F34; what is derived uses their last 16 digits only. */
+  readonly pan: string | null;
+  readonly panSequenceNumber: string | null;
+  /** Issuer master key, card key or session key, as it was given. */
+  readonly keyGiven: string | null;
   readonly iccMasterKey: string | null;
   /** The same with odd parity in every byte; DES ignores those bits. */
   readonly iccMasterKeyOddParity: string | null;

@@ -1,5 +1,5 @@
 /** Kind `field55`: the chip data of an interchange message, whole or to be built. */
-import { bytesToLatin1, concatBytes, fromHex, toHex } from '../bytes/index.ts';
+import { concatBytes, fromHex, toHex } from '../bytes/index.ts';
 import { encodeTlv } from '../iso7816/tlv.ts';
 import { both, finding, givenBytes, requireBytes } from './build.ts';
 import { contentFacts } from './content.ts';
@@ -10,7 +10,7 @@ import { tagName, tagOfName } from './tag-names.ts';
 import {
   readInputTlv,
   readTlv,
-  type TlvObject,
+  type TlvReading,
   tlvFindings,
   tlvNodes,
   tlvValues,
@@ -54,6 +54,10 @@ function explainField55({ input }: ExplainContext): Explained {
   const content = contentFacts(reading.objects, false);
   const tags = reading.objects.map((object) => object.tag);
   const missing = ALL_MANDATORY.filter((tag) => !tags.includes(tag));
+  const verdict =
+    missing.length === 0
+      ? both('complete for a purchase', '消费必备子域齐全')
+      : both(`missing ${missing.join(' ')}`, `缺少 ${missing.join(' ')}`);
   const absent = OPTIONAL.filter((tag) => !tags.includes(tag));
   const facts: Field55Facts = {
     ...content,
@@ -64,11 +68,12 @@ function explainField55({ input }: ExplainContext): Explained {
     mandatoryMissing: missing,
     optionalAbsent: absent,
     card: built?.card ?? [],
+    cardStatusWord: built?.cardStatusWord ?? null,
     derived: built?.derived ?? {},
   };
   return {
-    summaryEn: `Field 55: ${tags.length} subfields, ${bytes.length} bytes, ${missing.length === 0 ? 'complete for a purchase' : `missing ${missing.join(' ')}`}`,
-    summaryZh: `55 域：${tags.length} 个子域，${bytes.length} 字节，${missing.length === 0 ? '消费必备子域齐全' : `缺少 ${missing.join(' ')}`}`,
+    summaryEn: `Field 55: ${tags.length} subfields, ${bytes.length} bytes, ${verdict.en}`,
+    summaryZh: `55 域：${tags.length} 个子域，${bytes.length} 字节，${verdict.zh}`,
     facts,
     tree: tlvNodes(reading.objects),
     checks: [],
@@ -125,6 +130,7 @@ type Built = {
   readonly bytes: Uint8Array;
   readonly derived: Record<string, string>;
   readonly card: Field55Facts['objects'];
+  readonly cardStatusWord: string | null;
   readonly findings: readonly Finding[];
 };
 
@@ -135,7 +141,7 @@ type Built = {
 function buildFromParts(input: ExplainInput): Built | null {
   const card = givenBytes(input, ...CARD_NAMES);
   if (!card) return null;
-  const values = tlvValues(cardObjects(card));
+  const values = tlvValues(cardReading(card).objects);
   for (const name of input.values.keys()) {
     const tag = name.includes('.') ? null : tagOfName(name);
     const value = tag === null ? undefined : givenBytes(input, name);
@@ -154,16 +160,24 @@ function buildFromParts(input: ExplainInput): Built | null {
   });
   const note = both('9F27 follows from the CVR in 9F10', '9F27 由 9F10 中的 CVR 推出');
   const findings =
-    'CID' in derived || derived['9F27'] === undefined
-      ? []
-      : [finding('note', 'F55_DERIVED', null, note)];
-  const { objects } = contentFacts(cardObjects(card), false);
-  return { bytes: concatBytes(...parts), derived, card: objects, findings };
+    derived['9F27'] === undefined ? [] : [finding('note', 'F55_DERIVED', null, note)];
+  const reading = cardReading(card);
+  const { objects } = contentFacts(reading.objects, false);
+  return {
+    bytes: concatBytes(...parts),
+    derived,
+    card: objects,
+    cardStatusWord: hasStatus(card) ? toHex(card.subarray(-2)) : null,
+    findings: [...findings, ...tlvFindings(reading)],
+  };
 }
 
-function cardObjects(answer: Uint8Array): readonly TlvObject[] {
-  const hasStatus = bytesToLatin1(answer.subarray(-2)) === '\x90\x00';
-  return readTlv(hasStatus ? answer.subarray(0, -2) : answer).objects;
+function cardReading(answer: Uint8Array): TlvReading {
+  return readTlv(hasStatus(answer) ? answer.subarray(0, -2) : answer);
+}
+
+function hasStatus(answer: Uint8Array): boolean {
+  return toHex(answer.subarray(-2)) === '9000';
 }
 
 /** Field 55. */

@@ -36,11 +36,19 @@ const WORDED = new RegExp(
   'i',
 );
 /** Times, levels and thread names in front of a line. */
-const LOG_HEAD =
-  /^(?:\[?\d{4}[-/]\d\d[-/]\d\d[T ]?|\[?\d{1,2}:\d\d:\d\d(?:[.,:]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?|\[[^\]]{0,40}\]|(?:DEBUG|INFO|TRACE|WARN|ERROR|NOTICE|VERBOSE|[DIVWE]\/[\w.]+)\b:?|#?\d{1,4}[.)](?=\s)|[-:|*](?=\s))\s*/;
-const NAMED =
-  /^["']?([A-Za-z_\u4e00-\u9fff][\w \u4e00-\u9fff()./-]{0,39}?|(?:[0-9A-Fa-f]{2}){1,4})["']?\s*(?:=|:|：)\s*(\S.*)$/;
-
+const LOG_HEADS = [
+  String.raw`\[?\d{4}[-/]\d\d[-/]\d\d[T ]?`,
+  String.raw`\[?\d{1,2}:\d\d:\d\d(?:[.,:]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?`,
+  String.raw`\[[^\]]{0,40}\]`,
+  String.raw`(?:DEBUG|INFO|TRACE|WARN|ERROR|NOTICE|VERBOSE|[DIVWE]/[\w.]+)\b:?`,
+  String.raw`#?\d{1,4}[.)](?=\s)`,
+  String.raw`[-:|*](?=\s)`,
+];
+const LOG_HEAD = new RegExp(`^(?:${LOG_HEADS.join('|')})\\s*`);
+const NAME = String.raw`[A-Za-z_\u4e00-\u9fff][\w \u4e00-\u9fff()./-]{0,39}?`;
+const NAMED = new RegExp(
+  String.raw`^["']?(${NAME}|(?:[0-9A-Fa-f]{2}){1,4})["']?\s*(?:=|:|：)\s*(\S.*)$`,
+);
 /** `9F02 = …` or `9F02: …`, but not the `6F:30:84` of bytes with colons between them. */
 const NAMED_TAG = /^((?:[0-9A-Fa-f]{2}){1,3})\s*(?:=\s*|:\s+)((?:[0-9A-Fa-f]{2}\s*)+)$/;
 

@@ -1,4 +1,4 @@
-/** Cleans what people paste: hex in any dress, logs with prefixes, hex dumps, JSON, named values. */
+/** Cleans what people paste: hex in any dress, logs, hex dumps, JSON, named values. */
 import { concatBytes, fromHex, toHex } from '../bytes/index.ts';
 import { ExplainError } from './errors.ts';
 import { foldName, type HexPiece, readLog } from './input-lines.ts';
@@ -112,6 +112,9 @@ function assemble(
     return { text, bytes: null, lines: [], values, findings: log.findings };
   }
   const joined = joinPieces(pieces);
+  if (joined.bytes.length === 0) {
+    return { text, bytes: null, lines: [], values, findings: joined.findings };
+  }
   return { text, ...joined, values, findings: [...log.findings, ...joined.findings] };
 }
 

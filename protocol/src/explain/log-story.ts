@@ -1,4 +1,4 @@
-/** A session told from its exchanges: what was selected, read, authenticated, asked and answered. */
+/** A session told from its exchanges: what was selected, read, asked and answered. */
 import { byteAt, concatBytes, toHex } from '../bytes/index.ts';
 import { cryptogramTypeOf } from '../emv/data/index.ts';
 import { type ResponseReading, readResponse } from './apdu.ts';
@@ -417,7 +417,7 @@ type CryptogramParts = {
   readonly iad: Uint8Array | undefined;
 };
 
-/** Format 1: CID, ATC, cryptogram, 9F10 without tags; format 2: with them. @see EMV 4.3 B3 §6.5.5 */
+/** Format 1: CID, ATC, cryptogram, 9F10 without tags. @see EMV 4.3 B3 §6.5.5 */
 function cryptogramParts(data: Uint8Array): CryptogramParts {
   const { objects } = readTlv(data);
   const [template] = objects;
@@ -491,6 +491,7 @@ const ISSUER_AUTHENTICATION_BYTES = 10;
 
 const tellExternal: Teller = (story, command, response) => {
   const accepted = response?.fact.statusWord === '9000';
+  const { length } = command.data;
   story.issuerAuthentication = {
     data: toHex(command.data),
     lengthBytes: command.data.length,
@@ -500,8 +501,8 @@ const tellExternal: Teller = (story, command, response) => {
   };
   if (command.data.length !== ISSUER_AUTHENTICATION_BYTES) {
     const message = both(
-      `issuer authentication data have ${command.data.length} bytes, UnionPay needs 10: ARPC (8) and response code (2)`,
-      `发卡行认证数据为 ${command.data.length} 字节，银联要求 10 字节：ARPC（8）加响应码（2）`,
+      `issuer authentication data have ${length} bytes, UnionPay needs 10: ARPC and response code`,
+      `发卡行认证数据为 ${length} 字节，银联要求 10 字节：ARPC（8）加响应码（2）`,
     );
     story.findings.push(finding('error', 'LOG_ISSUER_AUTHENTICATION_LENGTH', null, message));
   }

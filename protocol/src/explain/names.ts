@@ -50,7 +50,6 @@ const CURRENCIES = table(`
 949|TRY Turkish lira|TRY 土耳其里拉
 978|EUR Euro|EUR 欧元
 986|BRL Brazilian real|BRL 巴西雷亚尔
-999|XXX No currency|XXX 无货币
 `);
 
 /** Currencies whose minor unit is not a hundredth. */

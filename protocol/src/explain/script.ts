@@ -97,10 +97,12 @@ function explainScript(context: ExplainContext): Explained {
   };
   const when = TEMPLATES[source.template ?? ''];
   const { command, tag, value } = first.fact;
+  const count = results.length;
+  const more = count > 1 ? both(` and ${count - 1} more`, ` 等 ${count} 条`) : both('');
   const what = tag === null ? '' : ` ${tag} = ${value}`;
   return {
-    summaryEn: `Script${when ? ` (${when.en})` : ''}: ${command.name}${what}${results.length > 1 ? ` and ${results.length - 1} more` : ''}`,
-    summaryZh: `脚本${when ? `（${when.zh}）` : ''}：${command.name}${what}${results.length > 1 ? ` 等 ${results.length} 条` : ''}`,
+    summaryEn: `Script${when ? ` (${when.en})` : ''}: ${command.name}${what}${more.en}`,
+    summaryZh: `脚本${when ? `（${when.zh}）` : ''}：${command.name}${what}${more.zh}`,
     facts,
     tree: results.map((result) => result.node),
     checks: results.map((result) => result.check),

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { nodeCiphers } from '../../node/index.ts';
+import { concatBytes } from '../bytes/index.ts';
+import { encodeTlv } from '../iso7816/index.ts';
 import type { IadFact, TagFacts, ValueFact } from './facts.ts';
 import { ExplainError, type Explanation, explain } from './index.ts';
 
@@ -169,3 +171,54 @@ test('a bare value is guessed by its form, the other tags named', () => {
     (thrown) => thrown instanceof ExplainError && thrown.code === 'ERR_EXPLAIN_VALUE',
   );
 });
+
+test('a value of any length, empty too, is read for every tag: nothing throws', () => {
+  for (let tag = 0x9f01; tag <= 0x9f7f; tag++) {
+    for (const length of [0, 1, 2, 3, 5, 8, 9, 12, 40]) {
+      const name = tag.toString(16).toUpperCase();
+      assert.equal(typeof explainEmptyOrNot(name, length), 'string');
+    }
+  }
+  for (const tag of [
+    '57',
+    '5A',
+    '5F20',
+    '5F24',
+    '5F2A',
+    '87',
+    '8A',
+    '8E',
+    '91',
+    '94',
+    '95',
+    '9A',
+    '9C',
+  ]) {
+    for (const length of [0, 1, 4, 11])
+      assert.equal(typeof explainEmptyOrNot(tag, length), 'string');
+  }
+  for (const tag of [
+    'DF05',
+    'DF31',
+    'DF4D',
+    'DF60',
+    'DF69',
+    'DF71',
+    'DF79',
+    '81',
+    '84',
+    '88',
+    '8C',
+    '97',
+  ]) {
+    for (const length of [0, 1, 4, 11])
+      assert.equal(typeof explainEmptyOrNot(tag, length), 'string');
+  }
+});
+
+/** Summary of a data object of that length. */
+function explainEmptyOrNot(tag: string, length: number): string {
+  const bytes = encodeTlv(tag, new Uint8Array(length).fill(0x33));
+  return explain(nodeCiphers, concatBytes(encodeTlv('9C', Uint8Array.of(0)), bytes), { as: 'tlv' })
+    .summaryEn;
+}

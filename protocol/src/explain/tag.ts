@@ -1,4 +1,4 @@
-/** Kind `tag`: one or several values of known data elements, or a bare value whose tag is guessed. */
+/** Kind `tag`: values of known data elements, or a bare value whose tag is guessed. */
 import { byteAt, toHex } from '../bytes/index.ts';
 import { both, finding, givenText, requireBytes } from './build.ts';
 import { looksLikeGpo } from './content.ts';

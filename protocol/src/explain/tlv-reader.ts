@@ -231,9 +231,10 @@ function readLength(state: State, offset: number, end: number): Length | null {
     lengthBytes = lengthBytes * 256 + byteAt(bytes, at);
   if (isPlain && valueStart + lengthBytes !== end) return plainLength(first, offset, baseBytes);
   const needed = lengthBytes < 0x80 ? 0 : lengthBytes < 0x100 ? 1 : lengthBytes < 0x10000 ? 2 : 3;
+  const form = toHex(bytes.subarray(offset, valueStart));
   const message = both(
-    `length ${toHex(bytes.subarray(offset, valueStart))} is longer than it must be for ${lengthBytes}`,
-    `长度 ${toHex(bytes.subarray(offset, valueStart))} 不是 ${lengthBytes} 的最短形式`,
+    `length ${form} is longer than it must be for ${lengthBytes}`,
+    `长度 ${form} 不是 ${lengthBytes} 的最短形式`,
   );
   const findings =
     extra > needed
@@ -245,8 +246,8 @@ function readLength(state: State, offset: number, end: number): Length | null {
 function plainLength(first: number, offset: number, baseBytes: number): Length {
   const hex = first.toString(16).toUpperCase();
   const message = both(
-    `length byte ${hex} would announce ${first & 0x7f} length bytes; it stands for ${first} bytes and must be 81${hex}`,
-    `长度字节 ${hex} 按 BER 表示后续 ${first & 0x7f} 个长度字节；实际表示 ${first} 字节，应写作 81${hex}`,
+    `length byte ${hex} would announce ${first & 0x7f} length bytes; it means ${first}: 81${hex}`,
+    `长度字节 ${hex} 按 BER 表示后续 ${first & 0x7f} 个长度字节；实为 ${first}，应写作 81${hex}`,
   );
   const found = finding('error', 'TLV_LENGTH_NOT_BER', baseBytes + offset, message);
   return { lengthBytes: first, valueStart: offset + 1, findings: [found] };

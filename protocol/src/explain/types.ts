@@ -46,7 +46,7 @@ export type Facts = { readonly [name: string]: Fact };
 /** A text in both languages. */
 export type BothLanguages = { readonly en: string; readonly zh: string };
 
-/** Something to say about one place; `error`: against the standard, `warning`: odd, `note`: fact. */
+/** Something to say about a place; `error`: against the standard, `warning`: odd, `note`: fact. */
 export type Finding = {
   readonly severity: 'error' | 'warning' | 'note';
   /** Stable, upper case, as `TLV_LENGTH_NOT_SHORTEST`. */
@@ -130,7 +130,7 @@ export type InputLine = {
 export type ExplainInput = {
   /** As it was pasted; hex when bytes were given. */
   readonly text: string;
-  /** All hex of the input as bytes; null when it is no hex (then only `text` and `values` speak). */
+  /** All hex of the input as bytes; null when it is no hex: `text` and `values` speak then. */
   readonly bytes: Uint8Array | null;
   /** The same bytes by line. */
   readonly lines: readonly InputLine[];

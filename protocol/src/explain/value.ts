@@ -380,8 +380,8 @@ const DOCUMENTS: readonly BothLanguages[] = [
 ];
 
 /** @see PBOC3 P5 (9F62) */
-const documentType: Reader = (bytes) => ({
-  text: DOCUMENTS[byteAt(bytes, 0)] ?? DOCUMENTS[byteAt(bytes, 0) - 0x30] ?? null,
+const documentType: Reader = ([type = -1]) => ({
+  text: DOCUMENTS[type] ?? DOCUMENTS[type - 0x30] ?? null,
 });
 
 const personal: Reader = (bytes, context, tag) => {
@@ -394,11 +394,11 @@ const personal: Reader = (bytes, context, tag) => {
 const priority: Reader = ([value = 0]) => {
   const rank = value & 0x0f;
   const needsConfirmation = (value & 0x80) !== 0;
+  const confirm = needsConfirmation
+    ? both(', the cardholder must confirm', '，需持卡人确认')
+    : both('');
   return {
-    text: both(
-      `priority ${rank || 'none'}${needsConfirmation ? ', needs confirmation of the cardholder' : ''}`,
-      `优先级 ${rank || '无'}${needsConfirmation ? '，需持卡人确认' : ''}`,
-    ),
+    text: both(`priority ${rank || 'none'}${confirm.en}`, `优先级 ${rank || '无'}${confirm.zh}`),
     detail: { priority: rank, needsConfirmation },
   };
 };
