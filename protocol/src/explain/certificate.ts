@@ -2,7 +2,15 @@
 import { byteAt, fromHex, toHex } from '../bytes/index.ts';
 import { type EmvRsaPublicKey, looksLikeSmCertificate } from '../emv/data/index.ts';
 import { readCommand } from './apdu-command.ts';
-import { both, finding, givenBytes, givenText, notPossible, requireBytes } from './build.ts';
+import {
+  both,
+  finding,
+  givenBytes,
+  givenText,
+  isGiven,
+  notPossible,
+  requireBytes,
+} from './build.ts';
 import { knownCaKey } from './ca-keys-known.ts';
 import { type ChainInput, type LinkInput, verifyChain } from './certificate-chain.ts';
 import { verifySmChain } from './certificate-chain-sm.ts';
