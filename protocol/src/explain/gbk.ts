@@ -9,28 +9,28 @@ declare const TextDecoder: {
   new (label: string, options: { fatal: boolean }): { decode(bytes: Uint8Array): string };
 };
 
-/** A decoder by label; made once, for making one is slow. */
-const decoders = new Map<string, { decode(bytes: Uint8Array): string } | null>();
+type Decoder = { decode(bytes: Uint8Array): string };
+/** Made once, for making one is slow; null on a platform without the table. */
+let decoder: Decoder | null | undefined;
 
-function decoderOf(label: string): { decode(bytes: Uint8Array): string } | null {
-  const kept = decoders.get(label);
-  if (kept !== undefined) return kept;
-  const made = typeof TextDecoder === 'undefined' ? null : new TextDecoder(label, { fatal: true });
-  decoders.set(label, made);
-  return made;
+function gbkDecoder(): Decoder | null {
+  if (typeof TextDecoder === 'undefined') return null;
+  try {
+    return new TextDecoder('gbk', { fatal: true });
+  } catch (thrown) {
+    // A Node built without its full character tables.
+    if (thrown instanceof RangeError) return null;
+    throw thrown;
+  }
 }
 
 /** GBK text, or null when the bytes are none. */
 export function decodeGbk(bytes: Uint8Array): string | null {
-  return decodeAs('gbk', bytes);
-}
-
-/** Text by label (`gbk`, `iso-8859-5`), or null when the bytes are none of it. */
-export function decodeAs(label: string, bytes: Uint8Array): string | null {
+  if (decoder === undefined) decoder = gbkDecoder();
   try {
-    return decoderOf(label)?.decode(bytes) ?? null;
+    return decoder?.decode(bytes) ?? null;
   } catch (thrown) {
-    // Node says TypeError for bytes outside the table.
+    // TypeError is how the platform refuses bytes outside the table.
     if (thrown instanceof TypeError) return null;
     throw thrown;
   }
