@@ -15,7 +15,7 @@ import { assertKeyLength, CryptoError } from './errors.ts';
 import { padIso9797Method2, x99Mac } from './mac.ts';
 
 const BLOCK_BYTES = 8;
-/** Usages in the derivation data. @see TR-31 §5.3.2.1 */
+/** Usages in the derivation data. @see X9.143 §4.4 (TR-31 §5.3.2.1) */
 const USAGE = { encryption: 0x0000, authentication: 0x0001 } as const;
 
 /** One block taken apart, its MAC not yet looked at. */
@@ -57,7 +57,7 @@ export function tr31UnwrapTdes(protectionKey: Uint8Array, parts: TdesKeyBlockPar
   return clear.slice(2, 2 + keyBytes);
 }
 
-/** Version B: CMAC of a counter, the usage and the algorithm. @see TR-31 §5.3.2.1 */
+/** Version B: CMAC of a counter, the usage and the algorithm. @see X9.143 §4.4 (TR-31 §5.3.2.1) */
 function derivedKeys(key: Uint8Array): {
   readonly encryption: Uint8Array;
   readonly authentication: Uint8Array;
@@ -75,7 +75,7 @@ function derivedKeys(key: Uint8Array): {
   return { encryption: derive(USAGE.encryption), authentication: derive(USAGE.authentication) };
 }
 
-/** Versions A and C: the key XOR `E` and XOR `M`. @see TR-31 §5.3.1 */
+/** Versions A and C: the key XOR `E` and XOR `M`. @see X9.143 §4.4 (TR-31 §5.3.1) */
 function variantKeys(key: Uint8Array): {
   readonly encryption: Uint8Array;
   readonly authentication: Uint8Array;

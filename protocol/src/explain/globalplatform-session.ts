@@ -1,4 +1,7 @@
-/** A secure channel session: keys, both cryptograms, the C-MAC. @see GPCS 2.3.1 Annex E, GP-D §6.2 */
+/**
+ * A secure channel session: keys, both cryptograms, the C-MAC.
+ * @see GPCS 2.3.1 Annex E, GP-D §6.2
+ */
 import { concatBytes, toHex } from '../bytes/index.ts';
 import { type CipherProvider, kcvTdes } from '../crypto/index.ts';
 import {
@@ -84,7 +87,7 @@ function loggedSession({ lines }: ExplainInput): SessionInput | null {
   };
 }
 
-/** An SCP02 answer put together from counter and challenge; its cryptogram, if unknown, is absent. */
+/** An SCP02 answer put together from its parts; an unknown cryptogram is left out. */
 function answerOfParts(input: ExplainInput): Uint8Array | undefined {
   const sequence = givenBytes(input, 'sequence', 'sequenceCounter');
   const challenge = givenBytes(input, 'cardChallenge');

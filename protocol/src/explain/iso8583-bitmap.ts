@@ -24,9 +24,10 @@ function detect(input: ExplainInput): number {
   const pasted = pastedOf(input);
   if (pasted === null) return 0;
   if (pasted.every(({ mti }) => mti !== null)) return 0.92;
-  const isSecond = ({ bytes }: Pasted): boolean => bytes.length > 8 && bitsOf(bytes)[0] === 1;
-  if (pasted.some(({ bytes }) => bytes.length > 8)) return pasted.every(isSecond) ? 0.3 : 0.15;
-  return pasted.length > 1 ? 0.5 : 0.22;
+  const isAsSaid = pasted.every(({ bytes }) => (bitsOf(bytes)[0] === 1) === bytes.length > 8);
+  if (pasted.length > 1) return isAsSaid ? 0.6 : 0.2;
+  const isLong = pasted.some(({ bytes }) => bytes.length > 8);
+  return isLong ? (isAsSaid ? 0.3 : 0.1) : 0.22;
 }
 
 /** Every line as a bitmap of 8, 16 or 24 bytes; null when one is none. */

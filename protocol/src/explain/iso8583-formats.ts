@@ -40,7 +40,10 @@ function tableOf(text: string): ReadonlyMap<number, FieldFormat> {
   return table;
 }
 
-/** @see Q/CUP 009.1, field table; F22 stands left, F23 right of its filler. */
+/**
+ * @see Q/CUP 009.1, field table; F22 stands left, F23 right of its filler. Private fields may be
+ * longer than the standard's: hosts use them so.
+ */
 const UNION_PAY_POS = tableOf(`
   2 n LL 19
   3 n - 6
@@ -64,19 +67,19 @@ const UNION_PAY_POS = tableOf(`
   42 a - 15
   43 a - 40
   44 a LL 25
-  48 n LLL 322
+  48 n LLL 999
   49 a - 3
   52 b - 8
   53 n - 16
   54 a LLL 20
-  55 b LLL 255
+  55 b LLL 999
   57 a LLL 100
   58 a LLL 100
   59 a LLL 600
-  60 n LLL 17
-  61 n LLL 29
-  62 b LLL 512
-  63 a LLL 63
+  60 n LLL 999
+  61 n LLL 999
+  62 b LLL 999
+  63 a LLL 999
   64 b - 8
 `);
 

@@ -183,10 +183,11 @@ export function tpduText(tpduHex: string): BothLanguages {
 export function posHeaderText(headerHex: string): BothLanguages {
   const kind = headerHex.slice(0, 2);
   const version = headerHex.slice(2, 4);
-  const state = bytesToUint(fromHex(headerHex.slice(4, 6)));
-  const request = state & 0x0f;
+  const byte = bytesToUint(fromHex(headerHex.slice(4, 6)));
+  const state = byte >> 4;
+  const request = byte & 0x0f;
   return both(
-    `application type ${kind}, version ${version}, terminal state ${state >> 4}, request ${request}`,
-    `应用类别 ${kind}，软件总版本号 ${version}，终端状态 ${state >> 4}，处理要求 ${request}`,
+    `application type ${kind}, version ${version}, terminal state ${state}, request ${request}`,
+    `应用类别 ${kind}，软件总版本号 ${version}，终端状态 ${state}，处理要求 ${request}`,
   );
 }

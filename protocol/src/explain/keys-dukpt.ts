@@ -1,4 +1,7 @@
-/** Kind `dukpt`: keys of one transaction from a base key. @see X9.24-1:2009 Annex A, X9.24-3:2017 §6 */
+/**
+ * Kind `dukpt`: keys of one transaction from a base key.
+ * @see X9.24-1:2009 Annex A, X9.24-3:2017 §6
+ */
 import { asciiToBytes, bytesToUint, fromHex, toHex } from '../bytes/index.ts';
 import {
   aesDukptInitialKey,
@@ -73,6 +76,9 @@ function explain({ ciphers, input }: ExplainContext): Explained {
     facts: {
       type: keys.type,
       ksn: toHex(ksn),
+      pin: givenText(input, 'pin') ?? null,
+      pan: givenText(input, 'pan') ?? null,
+      data: givenText(input, 'dataHex', 'data', 'macData') ?? null,
       counter: keys.counter,
       initialKey: toHex(keys.initialKey),
       transactionKey: toHex(keys.transactionKey),

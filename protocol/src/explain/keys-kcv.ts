@@ -1,4 +1,4 @@
-/** Kind `kcv`: the check values of a key, in every form that is in use. @see X9.24-1:2017 Annex A */
+/** Kind `kcv`: the check values of a key, in every form in use. @see X9.24-1:2017 Annex A */
 import { toHex } from '../bytes/index.ts';
 import { kcvAes, kcvTdes } from '../crypto/index.ts';
 import { both, finding, givenBytes, givenText, nodeOf, requireBytes, step } from './build.ts';

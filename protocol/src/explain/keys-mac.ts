@@ -151,8 +151,14 @@ function usualMab(input: ExplainInput, frame: Uint8Array): Mab {
   const start = reading?.framing.mtiOffset ?? 0;
   const mac = reading?.fields.find(({ number }) => number === 64);
   const isCut = reading?.stop?.field === 64;
-  const end = mac?.offsetBytes ?? (isCut ? (reading?.stop?.offsetBytes ?? 0) : frame.length);
+  const end = mac?.offsetBytes ?? (isCut ? (reading?.stop?.offsetBytes ?? 0) : tailOf(frame));
   return { source: reading === null ? 'given' : 'frame', frame, start, end };
+}
+
+/** The end of a frame whose fields could not all be read: before 8 hex characters, if any. */
+function tailOf(frame: Uint8Array): number {
+  const isText = /^[0-9A-F]{8}$/.test(bytesToLatin1(frame.subarray(-8)));
+  return isText && frame.length > 16 ? frame.length - 8 : frame.length;
 }
 
 type Found = {

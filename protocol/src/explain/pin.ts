@@ -1,4 +1,4 @@
-/** Kind `pinBlock`: PIN blocks made and taken apart, in clear or enciphered. @see ISO 9564-1 §9.3 */
+/** Kind `pinBlock`: PIN blocks made and taken apart, clear or enciphered. @see ISO 9564-1 §9.3 */
 import { toHex, xorBytes } from '../bytes/index.ts';
 import {
   decipherPinBlockFormat4,

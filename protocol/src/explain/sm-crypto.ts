@@ -1,4 +1,4 @@
-/** Kind `smCrypto`: SM3 digests, SM4 blocks, SM2 signatures. @see GM/T 0004, GM/T 0002, GM/T 0003 */
+/** Kind `smCrypto`: SM3, SM4 and SM2 signatures. @see GM/T 0004, GM/T 0002, GM/T 0003 */
 import { asciiToBytes, toHex } from '../bytes/index.ts';
 import { isSm2PublicKey, SM2_DEFAULT_USER_ID, sm2Digest, sm2Verify } from '../crypto/index.ts';
 import { both, comparison, givenBytes, givenText, isGiven, nodeOf, step } from './build.ts';

@@ -1,4 +1,4 @@
-/** Card recognition data 66/73: which GlobalPlatform and which secure channel. @see GPCS 2.3.1 §H.2 */
+/** Card recognition data 66/73: GlobalPlatform version, secure channels. @see GPCS 2.3.1 §H.2 */
 import { byteAt } from '../../bytes/index.ts';
 import { decodeTlv, findTlv, type Tlv } from '../../iso7816/index.ts';
 import { formatFault } from './errors.ts';

@@ -1,4 +1,4 @@
-/** The key information template E0: which keys a security domain holds. @see GPCS 2.3.1 §11.3.3.1 */
+/** The key information template E0: keys of a security domain. @see GPCS 2.3.1 §11.3.3.1 */
 import { byteAt, bytesToUint } from '../../bytes/index.ts';
 import { decodeTlv, type Tlv } from '../../iso7816/index.ts';
 import { formatFault } from './errors.ts';
