@@ -1,6 +1,6 @@
 /** The SM2 chain: clear certificates and signatures, each link with its steps. @see PBOC3 P17 */
 import { fromHex } from '../bytes/index.ts';
-import { isSm2PublicKey } from '../crypto/index.ts';
+import { isSm2PublicKey, SM2_PUBLIC_KEY_BYTES, SM2_SIGNATURE_BYTES } from '../crypto/index.ts';
 import type { CipherProvider } from '../crypto/provider.ts';
 import {
   type CombinedDataInput,
@@ -9,7 +9,10 @@ import {
   SM_DYNAMIC_DATA_CHECKS,
   SM_ICC_CERTIFICATE_CHECKS,
   SM_ISSUER_CERTIFICATE_CHECKS,
+  SM_SIGNED_DATA,
   SM_STATIC_DATA_CHECKS,
+  smCertificateOffsets,
+  smDynamicDataParts,
   verifySmCombinedDynamicData,
   verifySmDynamicData,
   verifySmIccCertificate,
@@ -52,10 +55,26 @@ type Added = {
   readonly findings: Finding[];
 };
 
-/** Whether bytes are an SM2 certificate or signed data by their format byte. */
-export function isSmFormat(bytes: Uint8Array | null | undefined): boolean {
-  const format = bytes?.[0] ?? 0;
-  return format >= 0x12 && format <= 0x15;
+/**
+ * Whether bytes are an SM2 certificate, cut off or whole, or SM2-signed data. The format byte alone
+ * does not tell: an RSA certificate begins with any byte.
+ */
+export function isSmData(bytes: Uint8Array | null | undefined): boolean {
+  if (!bytes) return false;
+  const { issuerCertificate, iccCertificate, staticData, dynamicData } = SM_SIGNED_DATA;
+  const isCertificate = [issuerCertificate, iccCertificate].some((form) => {
+    const at = smCertificateOffsets(form);
+    return (
+      bytes[0] === form.format &&
+      bytes.length <= at.lengthBytes &&
+      bytes[at.curveParameter] === SM_SIGNED_DATA.curveParameter &&
+      bytes[at.keyLength] === SM2_PUBLIC_KEY_BYTES
+    );
+  });
+  const staticBytes = 1 + staticData.authenticationCodeBytes + SM2_SIGNATURE_BYTES;
+  const isStatic = bytes[0] === staticData.format && bytes.length === staticBytes;
+  const isDynamic = bytes[0] === dynamicData.format && smDynamicDataParts(bytes) !== null;
+  return isCertificate || isStatic || isDynamic;
 }
 
 /** Verifies all links that were given; never throws. */

@@ -1,6 +1,6 @@
 /** Kind `certificate`: certificates and signatures, RSA and SM2, verified as far as keys go. */
 import { byteAt, fromHex, toHex } from '../bytes/index.ts';
-import { type EmvRsaPublicKey, looksLikeSmCertificate } from '../emv/data/index.ts';
+import type { EmvRsaPublicKey } from '../emv/data/index.ts';
 import { readCommand } from './apdu-command.ts';
 import {
   both,
@@ -13,7 +13,7 @@ import {
 } from './build.ts';
 import { knownCaKey } from './ca-keys-known.ts';
 import { type ChainInput, type LinkInput, verifyChain } from './certificate-chain.ts';
-import { verifySmChain } from './certificate-chain-sm.ts';
+import { isSmData, verifySmChain } from './certificate-chain-sm.ts';
 import {
   certificateFields,
   certificateNodes,
@@ -77,7 +77,7 @@ function detect(input: ExplainInput): number {
   const bytes = input.bytes;
   if (bytes === null || input.lines.length > 1) return 0;
   if (isOpened(bytes)) return 0.95;
-  if (looksLikeSmCertificate(bytes)) return 0.92;
+  if (isSmData(bytes)) return 0.92;
   const tags =
     bytes.length > 80 && (bytes[0] === 0x70 || bytes[0] === 0x90)
       ? tlvValues(readInputTlv(input).objects)
@@ -96,23 +96,15 @@ function explainCertificate(context: ExplainContext): Explained {
   if (!hasNames) {
     const bytes = requireBytes('certificate', input);
     if (isOpened(bytes)) return explainOpened(bytes);
-    if (looksLikeSm(bytes)) return explainSm(context, { '9F46': bytes });
+    if (isSmData(bytes)) return explainSm(context, { '9F46': bytes });
   }
   const values = certificateValues(input);
   if (!CERTIFICATE_TAGS.some((tag) => values.has(tag))) {
     throw formatError('certificate', 0, 'no certificate or signature');
   }
   const first = values.get('9F46') ?? values.get('90') ?? values.get('93') ?? values.get('9F4B');
-  if (first && looksLikeSm(first)) return explainSm(context, Object.fromEntries(values));
+  if (first && isSmData(first)) return explainSm(context, Object.fromEntries(values));
   return explainRsa(context, values);
-}
-
-/** SM2 data begin with 12 to 15, their own format byte, and end in a signature of 64 bytes. */
-function looksLikeSm(bytes: Uint8Array): boolean {
-  const isFormat = (bytes[0] ?? 0) >= 0x12 && (bytes[0] ?? 0) <= 0x15;
-  const isCertificate = bytes[18] === 0x11 && bytes[19] === 0x40;
-  const isIssuer = bytes[12] === 0x11 && bytes[13] === 0x40;
-  return isFormat && (isCertificate || isIssuer || bytes.length === 67);
 }
 
 /** Tags of certificates, by name or in the bytes themselves. */

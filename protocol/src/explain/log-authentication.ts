@@ -10,7 +10,7 @@ import {
   type LinkInput,
   verifyChain,
 } from './certificate-chain.ts';
-import { verifySmChain } from './certificate-chain-sm.ts';
+import { isSmData, verifySmChain } from './certificate-chain-sm.ts';
 import type { ApduLogFacts, CertificateFact } from './facts.ts';
 import type { Story } from './log-story.ts';
 import type { ExplainCheck, ExplainInput, ExplainNode, Finding } from './types.ts';
@@ -33,9 +33,7 @@ export function authenticateLog(
   const { values } = story;
   const method = methodOf(story);
   const ca = caKeyOf(input, story);
-  const isSm = [values.get('90'), values.get('9F46')].some(
-    (bytes) => bytes?.[0] === 0x12 || bytes?.[0] === 0x14,
-  );
+  const isSm = [values.get('90'), values.get('9F46')].some(isSmData);
   if (method === null) return NOT_MADE;
   if (isSm) return authenticateSm(ciphers, input, { story, method });
   const chain: ChainInput = {
