@@ -8,6 +8,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./commands/serve.ts')).serve,
   tap: async () => (await import('./commands/tap.ts')).tap,
   cards: async () => (await import('./commands/cards.ts')).cards,
+  explain: async () => (await import('./commands/explain.ts')).explain,
   doctor: async () => (await import('./commands/doctor.ts')).doctor,
   bench: async () => (await import('./commands/bench.ts')).bench,
   'verify-vectors': async () => (await import('./commands/verify-vectors.ts')).verifyVectors,

@@ -3,4 +3,5 @@ export * from './errors.ts';
 export * from './explain.ts';
 export { EXPLAIN_CHARACTERS_MAX, readInput } from './input.ts';
 export { foldName } from './input-lines.ts';
+export { maskExplanation } from './masking.ts';
 export * from './types.ts';

@@ -63,7 +63,7 @@ function headered(
   for (let size = 1; size <= PRIVATE_HEADER_BYTES_MAX; size++) {
     const header = bytes.slice(start, start + size);
     const isPos = size === POS_HEADER_BYTES && /^6[0-9]{11}$/.test(toHex(header));
-    // Without a TPDU only the UnionPay header counts: any bytes may look like a type.
+    // Without a TPDU only the UnionPay header counts, since many bytes look like a type.
     if (!isPos && (front.tpdu === null || size % 2 !== 0)) continue;
     const headerKind = isPos ? 'pos' : 'private';
     framings.push({ ...front, header, headerKind, mtiOffset: start + size });
