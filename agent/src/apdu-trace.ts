@@ -28,10 +28,13 @@ const PAN_TAGS: ReadonlySet<string> = new Set(['5A']);
 const HIDDEN_TAGS: ReadonlySet<string> = new Set([
   ...['56', '57', '9F6B', '9F1F', '9F20', '5F20', '9F0B', '9F61', '99', '9F46', '9F2D'],
 ]);
-const INS_VERIFY = 0x20;
-const INS_PIN_CHANGE = 0x24;
-/** Commands whose answers hold PAN or track 2: READ RECORD, and GPO of a contactless card. */
-const INS_WITH_ACCOUNT: ReadonlySet<number | null> = new Set([0xb2, 0xa8]);
+/** VERIFY and PIN CHANGE: their data holds a PIN. */
+export const INS_WITH_PIN: ReadonlySet<number | undefined> = new Set([0x20, 0x24]);
+/**
+ * Commands whose answers hold PAN or track 2: READ RECORD, GPO of a contactless card, and the rest
+ * of either by GET RESPONSE.
+ */
+export const INS_WITH_ACCOUNT: ReadonlySet<number | null> = new Set([0xb2, 0xa8, 0xc0]);
 
 /** Reports each exchange, masked, after its answer. */
 export function traceCard(card: CardChannel, onApdu: (record: ApduRecord) => void): CardChannel {
@@ -55,8 +58,7 @@ export function traceCard(card: CardChannel, onApdu: (record: ApduRecord) => voi
 
 /** A command without PIN data. */
 export function maskCommand(wire: Uint8Array): string {
-  const ins = wire[1];
-  if (ins !== INS_VERIFY && ins !== INS_PIN_CHANGE) return toHex(wire);
+  if (!INS_WITH_PIN.has(wire[1])) return toHex(wire);
   return toHex(wire.subarray(0, 5)) + stars(Math.max(0, wire.length - 5));
 }
 

@@ -8,6 +8,7 @@ export * from './payment.ts';
 export * from './pcsc/index.ts';
 export * from './readers/index.ts';
 export * from './record-relay.ts';
+export * from './recording.ts';
 export * from './service/index.ts';
 export * from './virtual-cards.ts';
 export * from './vpcd/index.ts';

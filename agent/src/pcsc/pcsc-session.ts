@@ -233,14 +233,15 @@ export class PcscSession implements CardSession {
   /** Tries again while another program looks at a new card, or the card powers up badly. */
   async #persist<Result>(connect: () => Promise<Result>): Promise<Result> {
     const until = performance.now() + this.#facts.times.inUseMs;
-    for (let attempt = 1; ; attempt++) {
+    for (let bad = 0; ; ) {
       try {
         return await connect();
       } catch (fault) {
         const code = codeOf(fault);
         const isBusy = code === 'ERR_READER_IN_USE' && performance.now() < until;
-        const isBad = CONNECT_AGAIN.has(code) && attempt < CONNECT_ATTEMPTS_MAX;
-        if (!isBusy && !isBad) throw fault;
+        if (CONNECT_AGAIN.has(code)) bad += 1;
+        else if (!isBusy) throw fault;
+        if (bad === CONNECT_ATTEMPTS_MAX) throw fault;
         await new Promise((resolve) => setTimeout(resolve, CONNECT_PAUSE_MS));
       }
     }

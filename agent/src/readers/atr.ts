@@ -1,18 +1,12 @@
 /** What a reader's program must know of an answer to reset: protocol and kind of interface. */
-import { byteAt, concatBytes } from '@tapnpay/protocol/bytes';
+import { byteAt, concatBytes, toHex } from '@tapnpay/protocol/bytes';
+import { atrProtocol } from '@tapnpay/protocol/emv/data';
 import type { CardInterface } from '@tapnpay/protocol/wire';
 import type { CardProtocol } from './card-reader.ts';
 
-/** ISO/IEC 7816-3 allows 32 bytes after TS. */
-export const ATR_BYTES_MAX = 33;
 const HISTORICAL_BYTES_MAX = 15;
 /** T0's high nibble and TD2 of every contactless card behind PC/SC. */
 const CONTACTLESS_T0 = 0x80;
-
-/** ATR of a contact card without anything special, T=1: for a card image that has none. */
-export const FALLBACK_CONTACT_ATR: Uint8Array = Uint8Array.of(
-  ...[0x3b, 0xe0, 0x00, 0xff, 0x81, 0x31, 0xfe, 0x45, 0x14],
-);
 
 /**
  * ATR by which PC/SC shows a contactless card: `3B 8n 80 01`, historical bytes, check byte. For
@@ -43,12 +37,7 @@ export function interfaceOf(atr: Uint8Array, readerName: string): CardInterface 
   return CONTACTLESS_NAME.test(readerName) ? 'contactless' : 'contact';
 }
 
-/** First protocol that the ATR offers: T=0 when it names none. @see EMV 4.3 B1 §8.3.3.4 */
+/** First protocol that the ATR offers; a contactless one names T=0 first and means T=1. */
 export function protocolOf(atr: Uint8Array): CardProtocol {
-  const t0 = atr[1] ?? 0;
-  const before = [0x10, 0x20, 0x40].filter((bit) => (t0 & bit) !== 0).length;
-  const td1 = (t0 & 0x80) === 0 ? undefined : atr[2 + before];
-  // A contactless ATR names T=0 first and means T=1.
-  if (isContactlessAtr(atr)) return 'T=1';
-  return td1 !== undefined && (td1 & 0x0f) === 1 ? 'T=1' : 'T=0';
+  return isContactlessAtr(atr) ? 'T=1' : atrProtocol(toHex(atr));
 }

@@ -21,6 +21,8 @@ export type ReaderErrorCode =
   | 'ERR_READER_UNSUPPORTED'
   /** The reader or session was closed by its holder. */
   | 'ERR_READER_CLOSED'
+  /** A recording that cannot be read, or has no room for more. */
+  | 'ERR_READER_RECORDING'
   /** No card in the reader. */
   | 'ERR_CARD_ABSENT'
   /** The card left. */

@@ -1,7 +1,7 @@
 /** A card by script: answers in order, and fails on anything that the script does not say. */
 import { fromHex, toHex } from '@tapnpay/protocol/bytes';
+import { ICC_ATR_T1, ICC_ATS } from '@tapnpay/protocol/emv/data';
 import type { CardInterface } from '@tapnpay/protocol/wire';
-import { contactlessAtr, FALLBACK_CONTACT_ATR } from './atr.ts';
 import type { ChipCard } from './card-reader.ts';
 import { ReaderError, type ReaderErrorCode } from './errors.ts';
 import { MemoryReader } from './memory-reader.ts';
@@ -38,9 +38,8 @@ export class ScriptedCard implements ChipCard {
   }
 
   reset(): Uint8Array {
-    const { atr } = this.#script;
-    if (atr !== undefined) return fromHex(atr);
-    return this.interface === 'contactless' ? contactlessAtr() : FALLBACK_CONTACT_ATR.slice();
+    const plain = this.interface === 'contactless' ? ICC_ATS : ICC_ATR_T1;
+    return fromHex(this.#script.atr ?? plain);
   }
 
   /** @throws ReaderError `ERR_CARD_SCRIPT` on any deviation, or the fault of the step. */

@@ -1,0 +1,83 @@
+/** The PIN pad is asked for exactly one thing: a plaintext offline VERIFY of a format 2 block. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fromHex, toHex } from '@tapnpay/protocol/bytes';
+import fc from 'fast-check';
+import { parseFeatures, pinPadOf, pinPadResult, pinVerifyStructure } from './pin-pad.ts';
+
+const OPTIONS = { digitsMin: 4, digitsMax: 12, timeoutMs: 30_000, language: 'zh' } as const;
+
+test('features: tag, length 4, control code, big-endian; what has another shape is left out', () => {
+  const features = parseFeatures(fromHex('0604420000DB0B020000120442000DDE'));
+  assert.deepEqual(
+    [...features],
+    [
+      [0x06, 0x420000db],
+      [0x12, 0x42000dde],
+    ],
+  );
+  assert.equal(parseFeatures(fromHex('0604420000')).size, 0);
+  assert.equal(parseFeatures(new Uint8Array(0)).size, 0);
+});
+
+test('the structure byte by byte: VERIFY 00 20 00 80 with an empty format 2 block (EMV 4.3 B3 §6.5.12)', () => {
+  assert.equal(
+    toHex(pinVerifyStructure(OPTIONS)),
+    // Times; format, block and length strings; 4 to 12 digits; key ends it; one message; zh-CN;
+    `1E1E${'894704'}${'0C04'}${'02'}${'01'}${'0408'}` +
+      // first message, no prologue; 13 bytes of APDU.
+      `00000000${'0D000000'}002000800820FFFFFFFFFFFFFF`,
+  );
+  const english = pinVerifyStructure({ ...OPTIONS, language: 'en', timeoutMs: 999_000 });
+  assert.equal(toHex(english).slice(0, 4), 'FFFF');
+  assert.equal(toHex(english).slice(18, 22), '0904');
+});
+
+test('an offline PIN has 4 to 12 digits', () => {
+  for (const [digitsMin, digitsMax] of [
+    [3, 12],
+    [4, 13],
+    [6, 5],
+    [Number.NaN, 12],
+  ] as const) {
+    assert.throws(() => pinVerifyStructure({ ...OPTIONS, digitsMin, digitsMax }), {
+      code: 'ERR_READER_UNSUPPORTED',
+    });
+  }
+});
+
+test("the pad's own status words are outcomes, all others are the card's answer", () => {
+  assert.deepEqual(pinPadResult(fromHex('6400')), { result: 'timeout' });
+  assert.deepEqual(pinPadResult(fromHex('6401')), { result: 'cancelled' });
+  assert.deepEqual(pinPadResult(fromHex('6403')), { result: 'unusable' });
+  for (const answer of ['9000', '63C2', '6983', '6984']) {
+    assert.deepEqual(pinPadResult(fromHex(answer)), {
+      result: 'verified',
+      response: fromHex(answer),
+    });
+  }
+});
+
+test('the pad is asked through its control code and given the time of both its waits', async () => {
+  assert.equal(
+    pinPadOf(new Map([[0x12, 1]]), () => assert.fail('asked')),
+    null,
+  );
+  const asked: unknown[] = [];
+  const pad = pinPadOf(new Map([[0x06, 0x420000db]]), async (request, timeoutMs) => {
+    asked.push([request, timeoutMs]);
+    return { data: '63C2' } as never;
+  });
+  assert.deepEqual(await pad?.verifyPlaintextPin(OPTIONS), {
+    result: 'verified',
+    response: fromHex('63C2'),
+  });
+  const data = toHex(pinVerifyStructure(OPTIONS));
+  assert.deepEqual(asked, [[{ op: 'control', code: 0x420000db, data }, 65_000]]);
+});
+
+test('any bytes as features end in a map', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), (data) => parseFeatures(data).size <= 32),
+  );
+});
