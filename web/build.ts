@@ -11,8 +11,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 
-/** One root an audience: the payer, the laptop's helper, the shop, the engineer. */
-export const ROOTS: readonly string[] = ['pay', 'helper', 'shop', 'inside'];
+/** One root an audience: the payer, the laptop's helper, the shop, the engineers. */
+export const ROOTS: readonly string[] = ['pay', 'helper', 'shop', 'inside', 'explain'];
+/** Where the gateway has the explainer, beside its pay page. */
+const BASES: Readonly<Record<string, string>> = { explain: '/explain/' };
 const here = import.meta.dirname;
 const project = join(here, '..');
 const DIST = join(here, 'dist');
@@ -32,6 +34,7 @@ export async function buildPages(): Promise<'built' | 'unchanged'> {
     for (const root of ROOTS) {
       await build({
         root: join(here, root),
+        base: BASES[root] ?? '/',
         configFile: false,
         logLevel: 'warn',
         // No public folder beside the roots, no inlined files: the pages' policy allows none.

@@ -4,14 +4,15 @@ import {
   EXPLAIN_CHARACTERS_MAX,
   EXPLAIN_KINDS,
   type ExplainKind,
+  type ExplainLanguage,
   type Explanation,
   explain as explainInput,
+  explanationText,
   maskExplanation,
   readInput,
 } from '@tapnpay/protocol/explain';
 import { nodeCiphers } from '@tapnpay/protocol/node';
 import { type Command, type OptionValues, textOption, UsageError } from '../command.ts';
-import { type ExplainLanguage, explanationText } from './explain-text.ts';
 
 const USAGE = `usage: tapnpay explain [--as KIND] [--key NAME=HEX]... [--lang zh|en]
                        [--json] [--unmask] [HEX | FILE | -]

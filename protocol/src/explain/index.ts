@@ -4,4 +4,5 @@ export * from './explain.ts';
 export { EXPLAIN_CHARACTERS_MAX, readInput } from './input.ts';
 export { foldName } from './input-lines.ts';
 export { maskExplanation } from './masking.ts';
+export { type ExplainLanguage, explanationText } from './text.ts';
 export * from './types.ts';

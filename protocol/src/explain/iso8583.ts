@@ -43,7 +43,11 @@ function detect(input: ExplainInput): number {
 
 /** One message: the pasted bytes, or the value that is called the frame. */
 function frameOf(input: ExplainInput): Uint8Array | null {
-  if (input.bytes !== null) return input.lines.length === 1 ? input.bytes : null;
+  if (input.bytes !== null) {
+    // Lines without a direction are one frame that was wrapped.
+    const isLog = input.lines.some(({ direction }) => direction !== null);
+    return isLog ? null : input.bytes;
+  }
   return isGiven(input, 'frame', 'message')
     ? (givenBytes(input, 'frame', 'message') ?? null)
     : null;

@@ -17,6 +17,7 @@ import {
 } from './build.ts';
 import { ExplainError } from './errors.ts';
 import { readMessage } from './iso8583-decode.ts';
+import { fieldLabel } from './iso8583-meanings.ts';
 import { decipheredKey, type GivenKey, givenKey } from './keys-given.ts';
 import {
   areHalvesEqual,
@@ -267,7 +268,22 @@ function treeOf({ frame, start, end }: Mab): Explained['tree'] {
   const left = both('not under the MAC', '不参与 MAC');
   return [
     ...(start > 0 ? [nodeOf(left, part(0, start))] : []),
-    nodeOf(both('under the MAC (MAB)', '参与 MAC（MAB）'), part(start, end)),
+    nodeOf(both('under the MAC (MAB)', '参与 MAC（MAB）'), part(start, end), {
+      children: fieldNodes(frame, start, end),
+    }),
     ...(end < frame.length ? [nodeOf(left, part(end, frame.length))] : []),
   ];
+}
+
+/** The fields under the MAC, when the bytes are a message. */
+function fieldNodes(frame: Uint8Array, start: number, end: number): Explained['tree'] {
+  const reading = readMessage(frame);
+  const isPos = reading?.format.name === 'unionPayPos';
+  return (reading?.fields ?? [])
+    .filter(({ offsetBytes }) => offsetBytes >= start && offsetBytes < end)
+    .map(({ number, value, offsetBytes, prefix, content }) => ({
+      ...nodeOf(fieldLabel(number, isPos), null, { tag: `F${number}`, value }),
+      offsetBytes,
+      lengthBytes: prefix.length + content.length,
+    }));
 }

@@ -73,7 +73,8 @@ const LENGTHS: ReadonlySet<number> = new Set(LAYOUTS.map(lengthOf));
 function detect(input: ExplainInput): number {
   const hasMaster = isGiven(input, ...MASTER_KEY_NAMES);
   if (isGiven(input, ...FIELD_NAMES)) return hasMaster ? 0.96 : 0.7;
-  if (input.bytes === null || input.lines.length !== 1) return 0;
+  const isLog = input.lines.some(({ direction }) => direction !== null);
+  if (input.bytes === null || isLog) return 0;
   const body = withoutLength(input.bytes);
   if (!LENGTHS.has(body.bytes.length)) return 0;
   if (hasMaster) return 0.88;

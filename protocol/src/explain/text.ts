@@ -1,5 +1,5 @@
-/** An explanation as text for a terminal: tree with byte offsets, checks with steps, findings. */
-import type { ExplainCheck, ExplainNode, Explanation, Finding } from '@tapnpay/protocol/explain';
+/** An explanation as text for a terminal or a letter: tree with offsets, checks, findings. */
+import type { ExplainCheck, ExplainNode, Explanation, Finding } from './types.ts';
 
 /** Language of summaries, texts and messages; names stand in both. */
 export type ExplainLanguage = 'zh' | 'en';
