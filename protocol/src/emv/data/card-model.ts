@@ -219,7 +219,7 @@ export function readCardModel(value: unknown): CardModel {
   }
   const currencyCode = fields.optional('currencyCode', numericCode, CARD_DEFAULTS.currencyCode);
   const application: Read<ApplicationModel> = (found, path) =>
-    readApplication(found, path, currencyCode);
+    readApplicationModel(found, path, currencyCode);
   const model: CardModel = {
     cardholderName,
     pan: fields.required('pan', pan),
@@ -262,7 +262,15 @@ function assertDistinct(applications: readonly ApplicationModel[]): void {
   }
 }
 
-function readApplication(value: unknown, path: string, currencyCode: string): ApplicationModel {
+/**
+ * One application of a card model, defaults filled in. `currencyCode` is the card's.
+ * @throws EmvDataError `ERR_CARD_MODEL`.
+ */
+export function readApplicationModel(
+  value: unknown,
+  path: string,
+  currencyCode: string,
+): ApplicationModel {
   const fields = fieldsOf(value, path);
   const product = fields.required('product', wordOf(CARD_PRODUCTS));
   const given = CARD_PRODUCT_DEFAULTS[product];

@@ -71,7 +71,7 @@ const TABLE = `
 0D02 5 own | DKI, CVN contact, CVN contactless, algorithm, IDD id | 密文参数
 8000 48! practice | 3DES card keys: AC, MAC, ENC | 3DES子密钥（应用密文、MAC、加密）
 8001 48! own | SM4 card keys: AC, MAC, ENC | SM4子密钥（应用密文、MAC、加密）
-8010 8! practice | Offline PIN reference block | 脱机密码参考值
+8010 8! practice | Offline PIN reference: clear PIN block of format 2 | 脱机密码参考值
 8101 -! practice | ICC RSA private exponent | IC卡RSA私钥指数
 8103 - practice | ICC RSA modulus | IC卡RSA公钥模
 8105 - own | ICC RSA public exponent | IC卡RSA公钥指数

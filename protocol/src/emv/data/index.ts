@@ -6,6 +6,7 @@ export * from './auc.ts';
 export * from './bits.ts';
 export * from './ca-key.ts';
 export * from './card-model.ts';
+export { modelError } from './card-model-reader.ts';
 export * from './card-products.ts';
 export * from './card-troubles.ts';
 export * from './certificate-recovery.ts';

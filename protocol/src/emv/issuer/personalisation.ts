@@ -1,68 +1,23 @@
-/** Data preparation: a whole card image of a PBOC debit card from its holder's data and keys. */
-import { toHex } from '../../bytes/index.ts';
-import type { CipherProvider } from '../../crypto/index.ts';
+/** A whole card of one application from its holder's data and keys: the bureau's entry. */
+import type { RandomSource } from '../../bytes/index.ts';
 import {
-  CRYPTOGRAM_VERSION_17,
-  ICC_IMAGE_VERSION,
-  type IccContactless,
+  AID_PBOC_DEBIT,
+  type ApplicationModel,
+  CARD_DEFAULTS,
+  type CardDataAuthentication,
+  type CardModel,
+  type CardProduct,
+  type CardRiskPolicy,
+  type CardTrouble,
+  EmvDataError,
   type IccImage,
-  type IccPolicy,
-  type IccSignedFields,
-  iccContactlessStaticData,
-  iccStaticData,
+  readApplicationModel,
 } from '../data/index.ts';
-import {
-  type CertifiedKey,
-  issueIccCertificate,
-  type RsaPrivateKey,
-  signStaticData,
-} from './certificates.ts';
+import type { SmChain, UdkSet } from './card-keys.ts';
+import type { CertifiedKey, RsaPrivateKey } from './certificates.ts';
+import { type CardPreparation, type PreparationCiphers, prepareCard } from './data-preparation.ts';
 import { EmvIssuerError } from './errors.ts';
-
-/** AID of PBOC debit. @see PBOC3 P5 */
-export const AID_PBOC_DEBIT = 'A000000333010101';
-
-/**
- * What a PBOC debit card of ours says when nothing else is asked for. Each list is a hex string:
- * CDOL1 asks for 9F02 9F03 9F1A 95 5F2A 9A 9C 9F37 9F21 9F4E, CDOL2 for 8A before the first eight;
- * the CVM list is online PIN if supported, else signature if supported, else none.
- */
-export const PBOC_DEBIT_PROFILE = {
-  aip: '7C00',
-  applicationUsageControl: 'FFC0',
-  applicationVersion: '0030',
-  serviceCode: '220',
-  issuerCountryCode: '0156',
-  currencyCode: '0156',
-  cvmList: '000000000000000042035E031F03',
-  iac: { default: 'D84000A800', denial: '0010000000', online: 'D84004F800' },
-  cdol1: '9F02069F03069F1A0295055F2A029A039C019F37049F21039F4E14',
-  cdol2: '8A029F02069F03069F1A0295055F2A029A039C019F3704',
-  pdol: '9F1A025F2A02',
-  ddol: '9F3704',
-  logFormat: '9A039F21039F02069F03069F1A025F2A029F4E149C019F3602',
-  pinTryLimit: 3,
-  policy: {
-    applicationDefaultAction: 'E308',
-    issuerAuthenticationIndicator: '80',
-    lowerConsecutiveOfflineLimit: 3,
-    upperConsecutiveOfflineLimit: 5,
-    cumulativeAmountLimitMinor: '100000',
-    cumulativeAmountUpperLimitMinor: '200000',
-  },
-} as const;
-
-/**
- * What a qPBOC card of ours says when nothing else is asked for. The PDOL asks for 9F66 9F02 9F03
- * 9F1A 95 5F2A 9A 9C 9F37; the CTQ sends a failed fDDA and an expired card online, where the issuer
- * decides.
- */
-export const QPBOC_PROFILE: Omit<IccContactless, 'iccCertificate' | 'iccRemainder'> = {
-  pdol: '9F66049F02069F03069F1A0295055F2A029A039C019F3704',
-  aip: '7C00',
-  ctq: '2800',
-  cryptogramVersion: CRYPTOGRAM_VERSION_17,
-};
+import { personalisedImage } from './store-data-scripts.ts';
 
 /** What the bureau is given for one card. */
 export type IccImageRequest = {
@@ -71,166 +26,155 @@ export type IccImageRequest = {
   readonly effectiveYymm: string;
   readonly expiryYymm: string;
   readonly cardholderName: string;
-  /** Application label, at most 16 characters. */
+  /** Application label, at most 16 characters; that of the product when absent. */
   readonly label?: string;
-  readonly keys: {
-    readonly udkAc: Uint8Array;
-    readonly udkMac: Uint8Array;
-    readonly udkEnc: Uint8Array;
-  };
+  readonly keys: UdkSet;
   readonly derivationKeyIndex?: number;
   readonly caIndex: string;
   readonly issuerKey: RsaPrivateKey;
   readonly issuerCertificate: CertifiedKey;
   readonly iccKey: RsaPrivateKey;
+  /** A separate key for offline PIN encipherment; the card's key serves when absent. */
+  readonly pinKey?: RsaPrivateKey;
   readonly certificateSerialNumber: Uint8Array;
   readonly dataAuthenticationCode?: Uint8Array;
-  readonly policy?: Partial<IccPolicy>;
-  /** Application identifier, 5 to 16 bytes in hex; PBOC debit when absent. */
+  readonly policy?: Partial<CardRiskPolicy>;
+  /** PBOC debit when absent. */
+  readonly product?: CardProduct;
+  /** Application identifier, 5 to 16 bytes in hex; that of the product when absent. */
   readonly aid?: string;
+  /** Offline PIN, 4 to 12 digits; absent: the card checks none itself. */
+  readonly pin?: string;
+  /** SDA and DDA when absent. */
+  readonly dataAuthentication?: readonly CardDataAuthentication[];
+  /** As a card model writes it: `{}` for e-cash with its defaults. */
+  readonly electronicCash?: Readonly<Record<string, unknown>> | null;
+  /** SM4 card keys and the SM2 chain of a card that does SM beside or instead of RSA. */
+  readonly sm?: { readonly keys: UdkSet; readonly chain: SmChain; readonly isOnly?: boolean };
+  /** SM2 signatures take random numbers. */
+  readonly random?: RandomSource;
   /**
    * The contactless side: what is special about it, or null for a contact-only card. Absent: a
-   * dual-interface card with `QPBOC_PROFILE`.
+   * dual-interface card.
    */
-  readonly contactless?: Partial<typeof QPBOC_PROFILE> | null;
+  readonly contactless?: {
+    readonly pdol?: string;
+    readonly aip?: string;
+    readonly ctq?: string;
+  } | null;
   /** Lab behaviour: a contactless card that asks for insertion. */
   readonly contactlessRefusal?: '6984' | null;
-  /** Other lists and codes than those of `PBOC_DEBIT_PROFILE`, for trials. */
+  readonly troubles?: readonly CardTrouble[];
+  /** Other lists and codes than those of the product, for trials. */
   readonly profile?: Partial<
-    Pick<IccImage, 'aip' | 'cvmList' | 'iac' | 'cdol1' | 'cdol2' | 'pdol' | 'ddol'>
+    Pick<ApplicationModel, 'cvmList' | 'cdol1' | 'cdol2' | 'pdol' | 'ddol'> & {
+      readonly aip: string;
+      readonly iac: ApplicationModel['actionCodes'];
+    }
   >;
 };
 
 /**
- * The image of a new card, certificates and signatures included.
+ * The image of a new card, certificates and signatures included: model, groupings, STORE DATA.
  * @throws EmvIssuerError `ERR_EMV_PERSONALISATION` for card data out of format, `ERR_EMV_KEY` for
  * keys that break the rules of EMV 4.3 B2 §D1.
  */
-export function buildIccImage(
-  ciphers: Pick<CipherProvider, 'sha1'>,
-  request: IccImageRequest,
-): IccImage {
+export function buildIccImage(ciphers: PreparationCiphers, request: IccImageRequest): IccImage {
+  return personalisedImage(prepareCard(ciphers, preparationOf(request)));
+}
+
+/**
+ * What `buildIccImage` prepares, for whoever sends the commands to a card.
+ * @throws EmvIssuerError `ERR_EMV_PERSONALISATION`.
+ */
+export function preparationOf(request: IccImageRequest): CardPreparation {
   assertHolderData(request);
-  const fields = plainFields(request);
-  const staticData = iccStaticData(fields);
-  const { issuerKey, iccKey, issuerCertificate } = request;
-  const icc = cardCertificate(ciphers, request, staticData);
-  const signedStaticData = signStaticData(ciphers, {
-    issuerKey,
-    dataAuthenticationCode: request.dataAuthenticationCode ?? Uint8Array.of(0xda, 0xc0),
-    staticData,
-  });
+  const { sm, random, profile = {}, contactless } = request;
   return {
-    ...fields,
-    rsa: {
-      modulus: toHex(iccKey.modulus),
-      privateExponent: toHex(iccKey.privateExponent),
-      publicExponent: toHex(iccKey.publicExponent),
-    },
-    issuerCertificate: toHex(issuerCertificate.certificate),
-    issuerRemainder: toHex(issuerCertificate.remainder),
-    issuerExponent: toHex(issuerCertificate.exponent),
-    iccCertificate: toHex(icc.certificate),
-    iccRemainder: toHex(icc.remainder),
-    iccExponent: toHex(icc.exponent),
-    contactless: contactlessSide(ciphers, request, fields),
-    signedStaticData: toHex(signedStaticData),
-  };
-}
-
-/** The card's key certified over the static data of one side. */
-function cardCertificate(
-  ciphers: Pick<CipherProvider, 'sha1'>,
-  request: IccImageRequest,
-  staticData: Uint8Array,
-): CertifiedKey {
-  return issueIccCertificate(ciphers, {
-    issuerKey: request.issuerKey,
-    iccKey: request.iccKey,
-    pan: request.pan,
-    expiryMmyy: `${request.expiryYymm.slice(2)}${request.expiryYymm.slice(0, 2)}`,
-    serialNumber: request.certificateSerialNumber,
-    staticData,
-  });
-}
-
-/** The contactless side: same keys and counter, a certificate over its own signed record. */
-function contactlessSide(
-  ciphers: Pick<CipherProvider, 'sha1'>,
-  request: IccImageRequest,
-  fields: IccSignedFields,
-): IccContactless | null {
-  if (request.contactless === null) return null;
-  const profile = { ...QPBOC_PROFILE, ...request.contactless };
-  const staticData = iccContactlessStaticData(fields, profile);
-  const { certificate, remainder } = cardCertificate(ciphers, request, staticData);
-  return { ...profile, iccCertificate: toHex(certificate), iccRemainder: toHex(remainder) };
-}
-
-type CertificateFields =
-  | 'contactless'
-  | 'rsa'
-  | 'issuerCertificate'
-  | 'issuerRemainder'
-  | 'issuerExponent'
-  | 'iccCertificate'
-  | 'iccRemainder'
-  | 'iccExponent'
-  | 'signedStaticData';
-
-/** All that needs no signature. */
-function plainFields(request: IccImageRequest): Omit<IccImage, CertificateFields> {
-  const { pinTryLimit, policy, ...profile } = PBOC_DEBIT_PROFILE;
-  return {
-    ...profile,
-    ...request.profile,
-    version: ICC_IMAGE_VERSION,
-    pan: request.pan,
-    panSequenceNumber: request.panSequenceNumber,
-    expiryYymm: request.expiryYymm,
-    effectiveYymm: request.effectiveYymm,
-    cardholderName: request.cardholderName,
-    label: request.label ?? 'PBOC DEBIT',
-    aid: request.aid ?? AID_PBOC_DEBIT,
+    model: modelOf(request),
     keys: {
-      udkAc: toHex(request.keys.udkAc),
-      udkMac: toHex(request.keys.udkMac),
-      udkEnc: toHex(request.keys.udkEnc),
+      ...(sm?.isOnly === true ? {} : { tdes: request.keys, rsa: rsaChain(request) }),
+      ...(sm === undefined ? {} : { sm4: sm.keys, sm2: sm.chain }),
     },
+    certificateSerialNumber: request.certificateSerialNumber,
+    ...(request.dataAuthenticationCode === undefined
+      ? {}
+      : { dataAuthenticationCode: request.dataAuthenticationCode }),
     derivationKeyIndex: request.derivationKeyIndex ?? 1,
-    cryptogramVersion: 1,
-    caIndex: request.caIndex,
-    policy: { ...policy, ...request.policy },
-    contactlessRefusal: request.contactlessRefusal ?? null,
-    state: {
-      atc: 0,
-      lastOnlineAtc: 0,
-      pinTryCounter: pinTryLimit,
-      pinTryLimit,
-      cumulativeOfflineAmountMinor: '0',
-      applicationBlocked: false,
-      cardBlocked: false,
-      lastOnlineNotCompleted: false,
-      lastIssuerAuthenticationFailed: false,
-      issuerAuthenticationNotPerformed: false,
-      lastSdaFailed: false,
-      lastDdaFailed: false,
-      lastScriptFailed: false,
-      scriptCounter: 0,
-      log: [],
+    ...(random === undefined ? {} : { random }),
+    aips: {
+      ...(profile.aip === undefined ? {} : { contact: profile.aip }),
+      ...(contactless?.aip === undefined ? {} : { contactless: contactless.aip }),
     },
   };
+}
+
+function rsaChain(request: IccImageRequest): NonNullable<CardPreparation['keys']['rsa']> {
+  const { caIndex, issuerKey, issuerCertificate, iccKey, pinKey } = request;
+  const chain = { caIndex, issuerKey, issuerCertificate, iccKey };
+  return pinKey === undefined ? chain : { ...chain, pinKey };
+}
+
+function modelOf(request: IccImageRequest): CardModel {
+  const { pan, panSequenceNumber, effectiveYymm, expiryYymm, cardholderName } = request;
+  const { serviceCode, issuerCountryCode, currencyCode } = CARD_DEFAULTS;
+  const refusal: readonly CardTrouble[] =
+    request.contactlessRefusal === '6984' ? ['contactless-refusal'] : [];
+  return {
+    cardholderName,
+    pan,
+    panSequenceNumber,
+    effectiveYymm,
+    expiryYymm,
+    serviceCode,
+    issuerCountryCode,
+    currencyCode,
+    applications: [applicationOf(request, currencyCode)],
+    troubles: [...refusal, ...(request.troubles ?? [])],
+  };
+}
+
+/** The application's part of a card model, as a person would write it. */
+function applicationOf(request: IccImageRequest, currencyCode: string): ApplicationModel {
+  const { contactless, profile = {}, sm } = request;
+  const { iac, aip: _aip, ...lists } = profile;
+  const written = {
+    product: request.product ?? 'debit',
+    aid: request.aid,
+    label: request.label,
+    interfaces: contactless === null ? ['contact'] : ['contact', 'contactless'],
+    algorithms: algorithmsOf(sm),
+    dataAuthentication: request.dataAuthentication,
+    hasPinKey: request.pinKey !== undefined,
+    pin: request.pin === undefined ? undefined : { value: request.pin },
+    electronicCash: request.electronicCash,
+    riskPolicy: request.policy,
+    actionCodes: iac,
+    ...lists,
+    contactlessPdol: contactless?.pdol,
+    cardTransactionQualifiers: contactless?.ctq,
+  };
+  try {
+    return readApplicationModel(written, 'application', currencyCode);
+  } catch (thrown) {
+    if (!(thrown instanceof EmvDataError)) throw thrown;
+    const data = { field: String(thrown.data['path']) };
+    throw new EmvIssuerError('ERR_EMV_PERSONALISATION', thrown.message, data, thrown);
+  }
+}
+
+function algorithmsOf(sm: IccImageRequest['sm']): readonly string[] {
+  if (sm === undefined) return ['RSA'];
+  return sm.isOnly === true ? ['SM2'] : ['RSA', 'SM2'];
 }
 
 function assertHolderData(request: IccImageRequest): void {
-  const label = request.label ?? 'PBOC DEBIT';
   const rules: readonly [what: string, isSound: boolean][] = [
     ['PAN', /^[0-9]{12,19}$/.test(request.pan)],
     ['PAN sequence number', /^[0-9]{2}$/.test(request.panSequenceNumber)],
     ['expiry', isYymm(request.expiryYymm)],
     ['effective month', isYymm(request.effectiveYymm)],
     ['cardholder name', /^[\x20-\x7e]{2,26}$/.test(request.cardholderName)],
-    ['label', /^[\x20-\x7e]{1,16}$/.test(label)],
     ['AID', /^([0-9A-F]{2}){5,16}$/.test(request.aid ?? AID_PBOC_DEBIT)],
     ['CA key index', /^[0-9A-F]{2}$/.test(request.caIndex)],
     ['card keys', Object.values(request.keys).every((key) => key.length === 16)],
