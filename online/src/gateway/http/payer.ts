@@ -18,6 +18,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ChannelBridge } from '../channel/bridge.ts';
 import type { GatewayCore } from '../core.ts';
 import { GatewayError } from '../errors.ts';
+import { addExplainPage } from './explain-page.ts';
 import { RefusalCount } from './refusals.ts';
 import { payOrderView, type SiteAddresses } from './views.ts';
 
@@ -47,6 +48,9 @@ export function addPayerRoutes(scope: FastifyInstance, core: GatewayCore, site: 
   addOrderRoutes(scope, core, site);
   addBridge(scope, site);
   addPages(scope, site);
+  // The explainer is built beside the pay page.
+  const { pagesDir } = site;
+  addExplainPage(scope, pagesDir === null ? null : join(pagesDir, '..', 'explain'));
 }
 
 function addOrderRoutes(scope: FastifyInstance, core: GatewayCore, site: PayerSite): void {
