@@ -26,7 +26,8 @@ function detect(input: ExplainInput): number {
   }
   const { bytes } = input;
   if (bytes === null) return 0;
-  if (isSessionLog(input)) return 0.93;
+  // Surer than any log of commands: the answer to the first is one of a secure channel.
+  if (isSessionLog(input)) return 0.98;
   if (input.lines.length !== 1) return 0;
   const first = byteAt(bytes, 0);
   const isTemplate = bytes.length > 4 && byteAt(bytes, 1) === bytes.length - 2;
@@ -37,9 +38,12 @@ function detect(input: ExplainInput): number {
   return isInitializeUpdateAnswer(bytes) ? 0.7 : 0;
 }
 
-/** INITIALIZE UPDATE among the pasted lines. */
+/** INITIALIZE UPDATE and its answer at the start of the pasted lines. */
 function isSessionLog({ lines }: ExplainInput): boolean {
-  return lines.length > 1 && lines.some(({ bytes }) => toHex(bytes.subarray(0, 2)) === '8050');
+  const [command, answer] = lines;
+  if (command === undefined || answer === undefined) return false;
+  const isCommand = toHex(command.bytes.subarray(0, 2)) === '8050';
+  return isCommand && isInitializeUpdateAnswer(answer.bytes);
 }
 
 function isInitializeUpdateAnswer(bytes: Uint8Array): boolean {
