@@ -8,6 +8,10 @@ export type EmvDataErrorCode =
   | 'ERR_EMV_IAD'
   | 'ERR_EMV_BITS'
   | 'ERR_EMV_IMAGE'
+  | 'ERR_CA_KEY_FILE'
+  | 'ERR_CA_KEY_FIELD'
+  | 'ERR_CA_KEY_CHECK_VALUE'
+  | 'ERR_CA_KEY_DUPLICATE'
   | 'ERR_EMV_IMAGE_VERSION'
   | 'ERR_CARD_MODEL'
   | 'ERR_DGI_ID'
@@ -16,5 +20,5 @@ export type EmvDataErrorCode =
   | 'ERR_DGI_COUNT'
   | 'ERR_STORE_DATA';
 
-/** A malformed AFL, CVM list, issuer application data, bit field, card image, model or DGI. */
+/** A malformed AFL, CVM list, issuer application data, bit field, card image, model, DGI or CA key. */
 export class EmvDataError extends TapError<EmvDataErrorCode> {}

@@ -1,5 +1,5 @@
 /** Certification authority public keys, checked by their check value when loaded. */
-import { concatBytes, equalBytes, toHex } from '../../bytes/index.ts';
+import { concatBytes, equalBytes, fromHex, toHex } from '../../bytes/index.ts';
 import { type CipherProvider, isSm2PublicKey } from '../../crypto/index.ts';
 import * as data from '../data/index.ts';
 import { KernelError } from './errors.ts';
@@ -61,6 +61,38 @@ export function loadCaPublicKeys(
   return {
     find: (rid, index) => rsa.get(keyName(rid, index)),
     findSm: (rid, index) => sm.get(keyName(rid, index)),
+  };
+}
+
+/**
+ * Keys of a file as a terminal takes them; of live and test keys only those that the caller names.
+ * @see EMV 4.3 B2 §11.2
+ */
+export function caPublicKeysOf(
+  entries: readonly data.CaKeyFileEntry[],
+  uses: readonly data.CaKeyUse[],
+): readonly (CaPublicKey | SmCaPublicKey)[] {
+  return entries.filter(({ use }) => uses.includes(use)).map(caPublicKeyOf);
+}
+
+function caPublicKeyOf(entry: data.CaKeyFileEntry): CaPublicKey | SmCaPublicKey {
+  const base = {
+    rid: fromHex(entry.rid),
+    index: Number.parseInt(entry.index, 16),
+    expiryYymmdd: entry.expiryYymmdd === '' ? null : entry.expiryYymmdd,
+  };
+  if (entry.algorithm === 'SM2') {
+    const { algorithm, publicKey, checkValue } = entry;
+    // A check value of another algorithm was tested when the file was read.
+    const sm3 = checkValue.length === 64 ? fromHex(checkValue) : null;
+    return { ...base, algorithm, publicKey: fromHex(publicKey), sm3 };
+  }
+  const { modulus, exponent, sha1 } = entry;
+  return {
+    ...base,
+    modulus: fromHex(modulus),
+    exponent: fromHex(exponent),
+    sha1: fromHex(sha1),
   };
 }
 

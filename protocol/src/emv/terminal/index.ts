@@ -1,6 +1,12 @@
 /** The EMV and PBOC kernels, contact and contactless: generators that ask a driver for all I/O. */
 export { type ActionDecision, tvrNames } from './action-analysis.ts';
-export { type CaPublicKey, type CaPublicKeyTable, loadCaPublicKeys } from './ca-keys.ts';
+export {
+  type CaPublicKey,
+  type CaPublicKeyTable,
+  caPublicKeysOf,
+  loadCaPublicKeys,
+  type SmCaPublicKey,
+} from './ca-keys.ts';
 export {
   type CardReading,
   type CardReadingResult,
