@@ -117,7 +117,7 @@ function textOrBytes(source: string | number): string | Uint8Array {
   const bytes = readFileSync(source);
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters mark binary files.
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they mark a file of bytes.
     if (!/[\u0000-\u0008\u000e-\u001f]/.test(text)) return text;
   } catch (thrown) {
     if (!(thrown instanceof TypeError)) throw thrown;

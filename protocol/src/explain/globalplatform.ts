@@ -28,7 +28,7 @@ function detect(input: ExplainInput): number {
   if (bytes === null) return 0;
   // Surer than any log of commands: the answer to the first is one of a secure channel.
   if (isSessionLog(input)) return 0.98;
-  if (input.lines.length !== 1) return 0;
+  if (input.lines.length !== 1 || bytes.length < 3) return 0;
   const first = byteAt(bytes, 0);
   const isTemplate = bytes.length > 4 && byteAt(bytes, 1) === bytes.length - 2;
   if (isTemplate && first === 0xe0 && byteAt(bytes, 2) === 0xc0) return 0.95;

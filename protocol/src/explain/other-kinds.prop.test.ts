@@ -41,6 +41,19 @@ test('any bytes', () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), runAll), { numRuns: 150 });
 });
 
+test("every single byte, and each kind's first bytes alone, are guessed or refused", () => {
+  const starts = ['9F7F', '6673', 'E0C0', '0800', '6000', '30383030', '2E01', '0058', '8050'];
+  const bytes = Array.from({ length: 256 }, (_, first) => toHex(Uint8Array.of(first)));
+  for (const text of [...bytes, ...starts]) {
+    try {
+      assert.notEqual(explain(nodeCiphers, text).kind, undefined);
+    } catch (thrown) {
+      if (!(thrown instanceof ExplainError)) throw thrown;
+      assert.match(thrown.code, /^ERR_EXPLAIN_/);
+    }
+  }
+});
+
 test('any text', () => {
   fc.assert(fc.property(fc.string({ maxLength: 200 }), runAll), { numRuns: 100 });
 });

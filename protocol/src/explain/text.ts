@@ -54,7 +54,8 @@ function nodeLines(node: ExplainNode, depth: number, language: ExplainLanguage):
   const value = node.children.length > 0 && node.value.length > 32 ? '' : shortened(node.value);
   const isSame = said === '' || said === node.value;
   const rest = [value, isSame ? '' : said].filter((part) => part !== '').join('  ');
-  const line = `${place.padStart(9)}  ${'  '.repeat(depth)}${head}${rest === '' ? '' : `: ${rest}`}`;
+  const tail = rest === '' ? '' : `: ${rest}`;
+  const line = `${place.padStart(9)}  ${'  '.repeat(depth)}${head}${tail}`;
   return [line, ...node.children.flatMap((child) => nodeLines(child, depth + 1, language))];
 }
 
