@@ -161,7 +161,7 @@ function restated(scene: Required<Scene>): string {
   return isLost ? 'AAC' : 'TC';
 }
 
-test('EMV 4.3 B3 §10.7: any TVR, codes, terminal and kind of transaction give what the rule says', () => {
+test('EMV 4.3 B3 §10.7: whatever TVR, codes, terminal and kind of transaction give what the rule says', () => {
   const byte = fc.oneof(fc.constant(0), fc.constant(0), fc.integer({ min: 0, max: 255 }));
   const code = fc
     .array(byte, { minLength: 5, maxLength: 5 })

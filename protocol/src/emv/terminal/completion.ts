@@ -1,4 +1,4 @@
-/** After an ARQC: the issuer's answer or none, referral, scripts, last cryptogram, who had the word. */
+/** After an ARQC: the issuer's answer, referral, scripts, last cryptogram, the last word. */
 import { errorBody, Secret } from '../../bytes/index.ts';
 import * as data from '../data/index.ts';
 import { analyseUnableOnline } from './action-analysis.ts';

@@ -152,7 +152,7 @@ function* approveOffline(context: KernelContext, facts: PhaseFacts): Kernel<Cont
   return yield* endOf(context, { outcome: 'approved', reason: 'card:TC' });
 }
 
-/** An AAC is the terminal's when it asked for one, else the card's. @see EMV 4.3 B4 §6.3.7 table 3 */
+/** An AAC is the terminal's when it asked for one, else the card's. @see EMV 4.3 B4 §6.3.7 */
 function refusalOf(context: KernelContext, decision: ActionDecision): Ending {
   if (cardAdviceOf(context)?.reason === 'serviceNotAllowed') {
     return { outcome: 'notAccepted', reason: 'card:serviceNotAllowed' };

@@ -1,6 +1,6 @@
 /**
- * A hostile card from cardholder verification to the last script: any status word, length and
- * counter at VERIFY, GET CHALLENGE, GET DATA, EXTERNAL AUTHENTICATE, GENERATE AC and scripts, and
+ * A hostile card from cardholder verification to the last script: each status word, length
+ * and counter at VERIFY, GET CHALLENGE, GET DATA, EXTERNAL AUTHENTICATE, GENERATE AC and scripts, and
  * any cardholder. It ends in an outcome or a coded fault, in bounded steps; TVR and TSI only grow.
  */
 import assert from 'node:assert/strict';

@@ -1,4 +1,4 @@
-/** An approval of the card alone: what is uploaded for it, and how it is kept before it is shown. */
+/** An approval of the card alone: what is uploaded, and how it is kept before it is shown. */
 import { bytesToUint, errorBody, Secret, toHex } from '../../bytes/index.ts';
 import * as data from '../data/index.ts';
 import type { KernelContext } from './context.ts';

@@ -1,4 +1,4 @@
-/** Offline PIN for drivers: the PIN block, its encipherment and the VERIFY command that carries it. */
+/** Offline PIN for drivers: the PIN block, its encipherment and the VERIFY that carries it. */
 import { concatBytes, fromHex } from '../../bytes/index.ts';
 import { rsaRaw } from '../../crypto/index.ts';
 import type { CommandApdu } from '../../iso7816/index.ts';

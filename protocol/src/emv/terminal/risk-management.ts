@@ -23,7 +23,7 @@ const RANDOM_BYTES = 4;
 /**
  * Sets the TVR bits of byte 4 and "new card"; answers whether the card wanted it at all. The
  * merchant's wish to go online and the exception file count whatever the card says of it.
- * @throws KernelError `ERR_KERNEL_ANSWER`; `ERR_CARD_DATA` for a consecutive limit of another length.
+ * @throws KernelError `ERR_KERNEL_ANSWER`; `ERR_CARD_DATA` for a malformed consecutive limit.
  * @see EMV 4.3 B3 §10.6; B4 §6.3.5, §6.5.3
  */
 export function* manageRisk(context: KernelContext): Kernel<boolean> {

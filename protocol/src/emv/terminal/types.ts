@@ -150,8 +150,8 @@ export type KernelRequest =
   /** Answer: index into `candidates`, or null to cancel. */
   | { readonly kind: 'selectApplication'; readonly candidates: readonly Candidate[] }
   /**
-   * Answer: `PinEntry`. The PIN itself stays with the driver: an online one is sealed for the issuer,
-   * an offline one is kept for the `verifyPin` that follows.
+   * Answer: `PinEntry`. The PIN itself stays with the driver: an online one is sealed for the
+   * issuer, an offline one is kept for the `verifyPin` that follows.
    */
   | {
       readonly kind: 'enterPin';
