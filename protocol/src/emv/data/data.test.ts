@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { fromHex, TapError, toHex } from '../../bytes/index.ts';
-import { decodeDol } from '../../iso7816/index.ts';
 import * as data from './index.ts';
 
 const code = (wanted: string) => (thrown: unknown) =>
@@ -210,18 +209,15 @@ test('CVN 17 covers 12 bytes of data and one of the CVR', () => {
 });
 
 test('a card image that is no image is refused with a code', () => {
-  for (const text of ['', 'null', '[]', '{}', '{"version":1}', '{"version":2}']) {
+  for (const text of ['', '{', '{"version":3}']) {
     assert.throws(() => data.parseIccImage(text), code('ERR_EMV_IMAGE'));
+  }
+  for (const text of ['null', '[]', '{}', '{"version":1}', '{"version":2}', '{"version":"3"}']) {
+    assert.throws(() => data.parseIccImage(text), code('ERR_EMV_IMAGE_VERSION'));
   }
 });
 
 test('CA key hash input is RID, index, modulus, exponent (EMV 4.3 B2 §11.2.2)', () => {
   const key = { rid: 'A000000333', index: 'F0', modulus: 'C1C2', exponent: '03' };
   assert.equal(toHex(data.caPublicKeyHashInput(key)), 'A000000333F0C1C203');
-});
-
-test('track 2 equivalent data has D, service code and F filler', () => {
-  const track = data.iccTrack2({ pan: '6299990000000000', expiryYymm: '3112', serviceCode: '220' });
-  assert.equal(toHex(track), '6299990000000000D31122200000 0F'.replace(' ', ''));
-  assert.deepEqual(decodeDol(new Uint8Array(0)), []);
 });

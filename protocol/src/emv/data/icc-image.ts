@@ -7,9 +7,10 @@ import { decodeTlv, findTlv, type Tlv } from '../../iso7816/index.ts';
 import { DGI_CONTACT_FCI, DGI_CONTACTLESS_FCI, DGI_INTERNAL_DATA, isRecordDgi } from './dgi.ts';
 import { EmvDataError } from './errors.ts';
 import { assertIccImage } from './icc-image-shape.ts';
-import { type IccImageV2, parseIccImageV2 } from './icc-image-v2.ts';
 import * as tags from './tags.ts';
 
+/** Records of a log file that are kept. @see PBOC3 P5 (9F4D) */
+export const ICC_LOG_RECORDS_MAX = 10;
 /** Layout version of `IccImage`. */
 export const ICC_IMAGE_VERSION = 3;
 
@@ -124,19 +125,8 @@ export function parseIccImage(text: string): IccImage {
   } catch {
     throw new EmvDataError('ERR_EMV_IMAGE', 'the card image is not JSON');
   }
-  if (isVersion2(parsed)) return transitional(parseIccImageV2(text));
   assertIccImage(parsed);
   return parsed;
-}
-
-function isVersion2(parsed: unknown): boolean {
-  if (typeof parsed !== 'object' || parsed === null) return false;
-  return 'version' in parsed && parsed.version === 2;
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: version 2 runs until the engine is of version 3.
-function transitional(image: IccImageV2): any {
-  return image;
 }
 
 /** What people and lists are shown of a card. */

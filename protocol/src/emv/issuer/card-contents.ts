@@ -68,7 +68,7 @@ export function plainContents(
   const identity = [
     { tag: data.TAG_5A_APPLICATION_PAN, value: compressedToBcd(model.pan) },
     hexObject(data.TAG_5F34_PAN_SEQUENCE_NUMBER, model.panSequenceNumber),
-    hexObject(data.TAG_5F24_APPLICATION_EXPIRATION_DATE, expirationDate(model.expiryYymm)),
+    hexObject(data.TAG_5F24_APPLICATION_EXPIRATION_DATE, data.expirationDate(model)),
     hexObject(data.TAG_5F25_APPLICATION_EFFECTIVE_DATE, `${model.effectiveYymm}01`),
   ];
   const { actionCodes } = application;
@@ -258,13 +258,4 @@ export function directoryTemplate(): Uint8Array {
       { tag: data.TAG_5F2D_LANGUAGE_PREFERENCE, value: asciiToBytes(LANGUAGES) },
     ]),
   );
-}
-
-/** Digits of tag 5F24: the last day of the month of expiry. Years are 2000 to 2099. */
-export function expirationDate(yymm: string): string {
-  const year = Number(yymm.slice(0, 2));
-  const month = Number(yymm.slice(2, 4));
-  const february = year % 4 === 0 ? '29' : '28';
-  const isShort = [4, 6, 9, 11].includes(month);
-  return `${yymm}${month === 2 ? february : isShort ? '30' : '31'}`;
 }

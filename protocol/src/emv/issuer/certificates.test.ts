@@ -8,19 +8,10 @@ import { test } from 'node:test';
 import { nodeCiphers } from '../../../node/index.ts';
 import { concatBytes, fromHex, luhnCheckDigit, TapError, toHex } from '../../bytes/index.ts';
 import { rsaRaw } from '../../crypto/index.ts';
-import { decodeTlv, flattenTlv } from '../../iso7816/index.ts';
-import {
-  decodeAfl,
-  ICC_AFL,
-  ICC_CONTACTLESS_AFL,
-  iccContactlessRecords,
-  iccRecords,
-  iccStaticData,
-  parseIccImage,
-} from '../data/index.ts';
+import { decodeTlv } from '../../iso7816/index.ts';
+import { iccDgi, iccObject } from '../data/index.ts';
 import { SAMPLE_PAN, type SampleKeys, sampleCard } from '../icc/sample.test-card.ts';
 import {
-  type IccImageRequest,
   issueIccCertificate,
   issueIssuerCertificate,
   makeCaKeyEntry,
@@ -42,8 +33,18 @@ function rsaKey(modulusLength: number): RsaPrivateKey {
 const KEYS: SampleKeys = { ca: rsaKey(1408), issuer: rsaKey(1152), icc: rsaKey(1024) };
 const { image, caKey } = sampleCard(nodeCiphers, KEYS);
 
-const open = (key: { modulus: Uint8Array; publicExponent: Uint8Array }, signed: string) =>
-  rsaRaw(key.modulus, key.publicExponent, fromHex(signed));
+const [card] = image.applications;
+assert.ok(card);
+/** Value of a data object of the card. */
+const objectOf = (tag: string): Uint8Array => iccObject(card, tag) ?? new Uint8Array(0);
+/** Record 1 of file 2 without its template, then the AIP: what certificates and 93 cover. */
+const STATIC_DATA = concatBytes(
+  decodeTlv(iccDgi(card, '0201') ?? new Uint8Array(0))[0]?.value ?? new Uint8Array(0),
+  fromHex('7C00'),
+);
+
+const open = (key: { modulus: Uint8Array; publicExponent: Uint8Array }, signed: Uint8Array) =>
+  rsaRaw(key.modulus, key.publicExponent, signed);
 const sha1 = (...parts: Uint8Array[]) => toHex(nodeCiphers.sha1(concatBytes(...parts)));
 
 test('the sample account number has a sound check digit (ISO 7812)', () => {
@@ -57,42 +58,42 @@ test('CA key entry: SHA-1 over RID, index, modulus, exponent (EMV 4.3 B2 §11.2.
 });
 
 test('issuer certificate opens under the CA key (EMV 4.3 B2 §5.3 table 6)', () => {
-  const recovered = open(KEYS.ca, image.issuerCertificate);
+  const recovered = open(KEYS.ca, objectOf('90'));
   assert.equal(recovered.length, 176);
   assert.equal(recovered[0], 0x6a);
   assert.equal(recovered.at(-1), 0xbc);
   assert.equal(toHex(recovered.slice(1, 15)), '02629999001235000001010190 01'.replace(' ', ''));
   const hash = toHex(recovered.slice(-21, -1));
-  const remainder = fromHex(image.issuerRemainder);
+  const remainder = objectOf('92');
   assert.equal(hash, sha1(recovered.slice(1, -21), remainder, Uint8Array.of(3)));
   const modulus = concatBytes(recovered.slice(15, 15 + 140), remainder);
   assert.deepEqual(modulus, KEYS.issuer.modulus);
-  assert.equal(image.issuerExponent, '03');
+  assert.equal(toHex(objectOf('9F32')), '03');
 });
 
 test('card certificate opens under the issuer key, covers the static data (B2 §6.4)', () => {
-  const recovered = open(KEYS.issuer, image.iccCertificate);
+  const recovered = open(KEYS.issuer, objectOf('9F46'));
   assert.equal(recovered.length, 144);
   assert.equal(toHex(recovered.slice(1, 12)), `04${SAMPLE_PAN}FFFF`.padEnd(22, 'F'));
   assert.equal(toHex(recovered.slice(12, 21)), '1231000002010180' + '01');
-  const remainder = fromHex(image.iccRemainder);
+  const remainder = objectOf('9F48');
   assert.equal(remainder.length, 26);
-  const hashed = [recovered.slice(1, -21), remainder, Uint8Array.of(3), iccStaticData(image)];
+  const hashed = [recovered.slice(1, -21), remainder, Uint8Array.of(3), STATIC_DATA];
   assert.equal(toHex(recovered.slice(-21, -1)), sha1(...hashed));
   assert.deepEqual(concatBytes(recovered.slice(21, 21 + 102), remainder), KEYS.icc.modulus);
 });
 
 test('signed static data opens and covers records and AIP (EMV 4.3 B2 §5.4 table 7)', () => {
-  const recovered = open(KEYS.issuer, image.signedStaticData);
+  const recovered = open(KEYS.issuer, objectOf('93'));
   assert.equal(toHex(recovered.slice(0, 5)), '6A0301DAC0');
   assert.ok(recovered.slice(5, -21).every((value) => value === 0xbb));
-  const hash = sha1(recovered.slice(1, -21), iccStaticData(image));
+  const hash = sha1(recovered.slice(1, -21), STATIC_DATA);
   assert.equal(toHex(recovered.slice(-21, -1)), hash);
 });
 
 test('one bit flipped in the static data breaks both hashes', () => {
-  const changed = iccStaticData({ ...image, panSequenceNumber: '02' });
-  const recovered = open(KEYS.issuer, image.signedStaticData);
+  const changed = STATIC_DATA.with(14, (STATIC_DATA[14] ?? 0) ^ 0x01);
+  const recovered = open(KEYS.issuer, objectOf('93'));
   assert.notEqual(toHex(recovered.slice(-21, -1)), sha1(recovered.slice(1, -21), changed));
 });
 
@@ -157,77 +158,3 @@ test('no certificate for other exponents, identifiers, dates, serials', () => {
   };
   assert.throws(() => signStaticData(nodeCiphers, unsigned), code('ERR_EMV_KEY'));
 });
-
-test('the image survives its JSON text', () => {
-  assert.deepEqual(parseIccImage(JSON.stringify(image)), image);
-});
-
-test('the AFL of the card reads every record, each a template 70 of at most 254 bytes', () => {
-  const records = iccRecords(image);
-  const wanted = decodeAfl(ICC_AFL).flatMap(({ sfi, firstRecord, lastRecord }) =>
-    Array.from({ length: lastRecord - firstRecord + 1 }, (_, index) => [sfi, firstRecord + index]),
-  );
-  assert.deepEqual(
-    records.map((record) => [record.sfi, record.record]),
-    wanted,
-  );
-  for (const { value } of records) {
-    assert.equal(value[0], 0x70);
-    assert.ok(value.length <= 254);
-    assert.equal(decodeTlv(value).length, 1);
-  }
-});
-
-test('the contactless side: its own certificate over its own record, the same keys and counter', () => {
-  const { contactless } = image;
-  assert.ok(contactless);
-  assert.equal(contactless.cryptogramVersion, 0x17);
-  assert.notEqual(contactless.iccCertificate, image.iccCertificate);
-  assert.equal(contactless.iccRemainder, image.iccRemainder);
-  const records = iccContactlessRecords(image, contactless, new Uint8Array(0));
-  const wanted = decodeAfl(ICC_CONTACTLESS_AFL).flatMap(({ sfi, firstRecord, lastRecord }) =>
-    Array.from({ length: lastRecord - firstRecord + 1 }, (_, index) => [sfi, firstRecord + index]),
-  );
-  assert.deepEqual(
-    records.map((record) => [record.sfi, record.record]),
-    wanted,
-  );
-  const values = flattenTlv(records.flatMap(({ value }) => decodeTlv(value)));
-  for (const tag of ['5A', '5F24', '8F', '90', '9F32', '9F46', '9F47']) {
-    assert.ok(values.has(tag), tag);
-  }
-  // The GPO answer gives these; no object may come twice.
-  for (const tag of ['57', '5F34', '9F10', '82']) assert.equal(values.has(tag), false, tag);
-});
-
-test('personalisation: contact-only, insert-only and foreign cards', () => {
-  const of = (change: Partial<IccImageRequest>) => sampleCard(nodeCiphers, KEYS, change).image;
-  assert.equal(of({ contactless: null }).contactless, null);
-  assert.equal(of({ contactlessRefusal: '6984' }).contactlessRefusal, '6984');
-  assert.equal(image.contactlessRefusal, null);
-  assert.equal(of({ contactless: { ctq: '1000' } }).contactless?.ctq, '1000');
-  assert.equal(of({ aid: 'A0000000041010' }).aid, 'A0000000041010');
-});
-
-test('the records hold what a kernel must find (EMV 4.3 B3 §7.2)', () => {
-  const values = flattenTlv(iccRecords(image).flatMap(({ value }) => decodeTlv(value)));
-  for (const tag of ['5A', '5F24', '8C', '8D', '8F', '90', '92', '9F32', '9F46', '9F47', '93']) {
-    assert.ok(values.has(tag), tag);
-  }
-  assert.equal(toHex(values.get('5F24') ?? new Uint8Array(0)), '311231');
-  assert.equal(toHex(values.get('5A') ?? new Uint8Array(0)), SAMPLE_PAN);
-});
-
-for (const [field, change] of [
-  ['PAN', { pan: '62' }],
-  ['PAN sequence number', { panSequenceNumber: '1' }],
-  ['expiry', { expiryYymm: '3113' }],
-  ['cardholder name', { cardholderName: 'Z' }],
-  ['label', { label: 'A LABEL OF TOO MANY CHARACTERS' }],
-  ['CA key index', { caIndex: 'F' }],
-  ['AID', { aid: 'A000' }],
-] as const) {
-  test(`personalisation refuses a wrong ${field}`, () => {
-    assert.throws(() => sampleCard(nodeCiphers, KEYS, change), code('ERR_EMV_PERSONALISATION'));
-  });
-}
