@@ -5,6 +5,7 @@ export * from './aip.ts';
 export * from './auc.ts';
 export * from './bits.ts';
 export * from './ca-key.ts';
+export * from './ca-key-file.ts';
 export * from './card-model.ts';
 export { modelError } from './card-model-reader.ts';
 export * from './card-products.ts';
