@@ -137,7 +137,7 @@ function isApplicationCurrency(context: KernelContext): boolean {
     : false;
 }
 
-/** What byte 2 of 9F33 must have for a method; a combination wants both. @see EMV 4.3 B4 §6.3.4 */
+/** What byte 2 of 9F33 must have for a method, a PIN first. @see EMV 4.3 B4 §6.3.4 */
 const CAPABILITIES_OF: ReadonlyMap<number, readonly data.StatusBit[]> = new Map([
   [data.CVM_FAIL, []],
   [data.CVM_PLAINTEXT_PIN_OFFLINE, [data.TERMINAL_CAPABILITY_2_PLAINTEXT_PIN_OFFLINE]],
@@ -159,6 +159,16 @@ function terminalSupports(context: KernelContext, method: number): boolean {
   return CAPABILITIES_OF.get(method)?.every((bit) => terminalCan(context, bit)) ?? false;
 }
 
+/**
+ * A PIN that the terminal cannot take is a missing PIN pad, be it of one kind only; where just the
+ * signature of a combination is missing, the pad is there. @see EMV 4.3 B3 §10.5, §10.5.1
+ */
+function lacksPin(context: KernelContext, method: number): boolean {
+  if (method !== data.CVM_ENCIPHERED_PIN_ONLINE && !data.isOfflinePinMethod(method)) return false;
+  const pin = CAPABILITIES_OF.get(method)?.[0];
+  return pin !== undefined && !terminalCan(context, pin);
+}
+
 function* performRule(
   context: KernelContext,
   place: { readonly rule: data.CvmRule; readonly memory: PinMemory },
@@ -170,10 +180,7 @@ function* performRule(
     return 'notPerformed';
   }
   if (!terminalSupports(context, method)) {
-    // §10.5: a PIN-related method that the terminal cannot do is a missing PIN pad.
-    if (method === data.CVM_ENCIPHERED_PIN_ONLINE || data.isOfflinePinMethod(method)) {
-      markTvr(context, data.TVR_3_PIN_PAD_NOT_PRESENT);
-    }
+    if (lacksPin(context, method)) markTvr(context, data.TVR_3_PIN_PAD_NOT_PRESENT);
     return 'notPerformed';
   }
   switch (method) {

@@ -249,9 +249,11 @@ test('EMV 4.3 B3 §10.5, B4 §6.3.4: what the terminal lacks is a missing PIN pa
     ['0100', 'E028C0', '3F0001 0000900000'],
     ['41001F00', 'E078C0', '1F0002 0000100000'],
     ['44001F00', 'E0E8C0', '1F0002 0000100000'],
-    // Both halves of a combination are needed.
-    ['43001F00', 'E088C0', '1F0002 0000100000'],
-    ['45001F00', 'E018C0', '1F0002 0000100000'],
+    // Both halves of a combination are needed; a missing signature is no missing pad.
+    ['43001F00', 'E088C0', '1F0002 0000000000'],
+    ['45001F00', 'E018C0', '1F0002 0000000000'],
+    ['43001F00', 'E038C0', '1F0002 0000100000'],
+    ['45001F00', 'E0A8C0', '1F0002 0000100000'],
     ['43001F00', 'E0A8C0', '430000 0000000000'],
     // Condition 03 skips what cannot be done.
     ['41031F00', 'E078C0', '1F0002 0000000000'],
