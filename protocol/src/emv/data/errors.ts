@@ -20,5 +20,5 @@ export type EmvDataErrorCode =
   | 'ERR_DGI_COUNT'
   | 'ERR_STORE_DATA';
 
-/** A malformed AFL, CVM list, issuer application data, bit field, card image, model, DGI or CA key. */
+/** Malformed AFL, CVM list, issuer application data, bit field, image, model, DGI or CA key. */
 export class EmvDataError extends TapError<EmvDataErrorCode> {}
