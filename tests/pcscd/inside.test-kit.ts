@@ -1,0 +1,239 @@
+/** Cards, terminal and issuer for tests beside a private pcscd. */
+import assert from 'node:assert/strict';
+import {
+  type CardReader,
+  type CardSession,
+  type ChipCard,
+  contactlessAtr,
+  insertIntoVpcd,
+  type OfferedCard,
+  type PcscReaders,
+  paymentChannel,
+  VPCD_PORT,
+  virtualCard,
+} from '@tapnpay/agent';
+import { asciiToBytes, concatBytes, fromHex } from '@tapnpay/protocol/bytes';
+import { arpcMethod1, deriveIccMasterKey, deriveSessionKey } from '@tapnpay/protocol/crypto';
+import type { IccImage } from '@tapnpay/protocol/emv/data';
+import {
+  contactlessTransaction,
+  contactTransaction,
+  driveKernel,
+  type KernelDriver,
+  type KernelOutcome,
+  loadCaPublicKeys,
+  NO_RANDOM_SELECTION,
+  type OfflineApproval,
+  type OnlineAnswer,
+  type OnlineRequest,
+  type TerminalProfile,
+} from '@tapnpay/protocol/emv/terminal';
+import { decodeResponse, encodeCommand } from '@tapnpay/protocol/iso7816';
+import { nodeCiphers, systemRandom } from '@tapnpay/protocol/node';
+import type { CardInterface } from '@tapnpay/protocol/wire';
+import { imageOf, KEYS } from '../../protocol/src/emv/icc/icc.test-kit.ts';
+import {
+  SAMPLE_IMK_AC,
+  SAMPLE_PAN,
+  SAMPLE_PSN,
+  sampleCard,
+} from '../../protocol/src/emv/icc/sample.test-card.ts';
+
+export { contactlessAtr, imageOf };
+
+/** Slots of the delivered vpcd. */
+export const SLOTS = ['Virtual PCD 00 00', 'Virtual PCD 00 01'] as const;
+/** Our own loopback range, without the 44 ms; 127.0.0.1 has them. */
+export const QUICK_HOST = '127.77.0.1';
+
+const { caKey } = sampleCard(nodeCiphers, KEYS);
+const TERMINAL: TerminalProfile = {
+  countryCode: '156',
+  currency: '156',
+  currencyExponent: 2,
+  terminalType: 0x22,
+  capabilities: fromHex('E068C8'),
+  additionalCapabilities: fromHex('6000F0A001'),
+  terminalTransactionQualifiers: fromHex('36000080'),
+  interfaceDeviceSerialNumber: 'TAPNPAY1',
+  aids: [
+    {
+      aid: fromHex('A000000333'),
+      partialSelection: true,
+      applicationVersion: fromHex('0030'),
+      tacDefault: fromHex('D84000A800'),
+      tacDenial: fromHex('0010000000'),
+      tacOnline: fromHex('D84004F800'),
+      floorLimitMinor: 0n,
+      randomSelection: NO_RANDOM_SELECTION,
+      defaultDdol: fromHex('9F3704'),
+      defaultTdol: null,
+      contactless: {
+        floorLimitMinor: 30_000n,
+        transactionLimitMinor: 500_000n,
+        cvmLimitMinor: 30_000n,
+      },
+      electronicCash: { transactionLimitMinor: 100_000n },
+    },
+  ],
+  caPublicKeys: loadCaPublicKeys(nodeCiphers, [
+    {
+      rid: fromHex(caKey.rid),
+      index: Number.parseInt(caKey.index, 16),
+      modulus: fromHex(caKey.modulus),
+      exponent: fromHex(caKey.exponent),
+      sha1: fromHex(caKey.sha1),
+      expiryYymmdd: caKey.expiryYymmdd,
+    },
+  ]),
+};
+
+/** An issuer that answers once per counter of the card, and keeps what it approved. */
+export class TestIssuer {
+  readonly requests: OnlineRequest[] = [];
+  /** Counters of approved requests: two of one counter would be one payment charged twice. */
+  readonly approved: string[] = [];
+  responseCode = '00';
+
+  readonly answer = (request: OnlineRequest): OnlineAnswer => {
+    this.requests.push(request);
+    const atc = request.values.get('9F36') ?? new Uint8Array(0);
+    const udk = deriveIccMasterKey(SAMPLE_IMK_AC, SAMPLE_PAN, SAMPLE_PSN);
+    const code = asciiToBytes(this.responseCode);
+    const arpc = arpcMethod1(deriveSessionKey(udk, atc), request.arqc.value, code);
+    if (this.responseCode === '00') this.approved.push(Buffer.from(atc).toString('hex'));
+    return {
+      result: 'answered',
+      responseCode: this.responseCode,
+      issuerAuthenticationData: concatBytes(arpc, code),
+      scripts: [],
+    };
+  };
+}
+
+/** What a payment left behind. */
+export type Payment = {
+  readonly outcome: KernelOutcome;
+  readonly stored: readonly OfflineApproval[];
+  readonly commands: number;
+};
+
+/** One payment of 12.34 over a session, in a transaction of PC/SC. */
+export async function pay(
+  session: CardSession,
+  issuer: TestIssuer,
+  options: { readonly electronicCash?: boolean } = {},
+): Promise<Payment> {
+  const stored: OfflineApproval[] = [];
+  let commands = 0;
+  const input = {
+    ciphers: nodeCiphers,
+    terminal: TERMINAL,
+    amountMinor: 1234n,
+    otherAmountMinor: 0n,
+    transactionType: 0x00,
+    dateYymmdd: '260701',
+    timeHhmmss: '101112',
+    sequenceCounter: 1,
+    electronicCash: options.electronicCash ?? false,
+    forceOnline: !options.electronicCash,
+    merchant: { nameAndLocation: 'TEST SHOP' },
+  };
+  return await session.exclusively(async (held) => {
+    const card = paymentChannel(held);
+    const driver: KernelDriver = {
+      transmit: async (command) => {
+        commands += 1;
+        return decodeResponse(await card.transmit(encodeCommand(command)));
+      },
+      random: (lengthBytes) => systemRandom.bytes(lengthBytes),
+      selectApplication: () => 0,
+      enterPin: () => 'entered',
+      authorise: issuer.answer,
+      storeOfflineApproval: (approval) => {
+        stored.push(approval);
+      },
+    };
+    const kernel =
+      session.interface === 'contact' ? contactTransaction(input) : contactlessTransaction(input);
+    const outcome = await driveKernel<KernelOutcome>(kernel as never, driver);
+    return { outcome, stored, commands };
+  });
+}
+
+/** A card of an image in this process; what it became is kept as a chip keeps it. */
+export class TestCard {
+  image: IccImage;
+  readonly interface: CardInterface;
+
+  constructor(image: IccImage, cardInterface: CardInterface) {
+    this.image = image;
+    this.interface = cardInterface;
+  }
+
+  /** The card pulled at its APDU of this index, before or after the chip has worked; or never. */
+  chip(pull?: { readonly index: number; readonly when: 'before' | 'after' }): ChipCard {
+    const chip = virtualCard({
+      image: this.image,
+      interface: this.interface,
+      ciphers: nodeCiphers,
+      random: systemRandom,
+      onImage: (image) => {
+        this.image = image;
+      },
+    });
+    let index = 0;
+    return {
+      ...chip,
+      transmit: async (command) => {
+        const isPulled = pull !== undefined && pull.index === index;
+        index += 1;
+        if (isPulled && pull.when === 'before') throw new Error('pulled');
+        const answer = await chip.transmit(command);
+        if (isPulled) throw new Error('pulled');
+        return answer;
+      },
+    };
+  }
+
+  /** Of the first application. */
+  get state(): IccImage['applications'][number]['state'] {
+    const [application] = this.image.applications;
+    assert.ok(application);
+    return application.state;
+  }
+}
+
+/** A reader of the private pcscd and what is needed to put cards into it. */
+export class TestSlot {
+  readonly reader: CardReader;
+  readonly #port: number;
+  #isPresent = false;
+  #onChange: () => void = () => {};
+
+  constructor(readers: PcscReaders, slot: 0 | 1) {
+    this.reader = readers.reader(SLOTS[slot]);
+    this.#port = VPCD_PORT + slot;
+    this.reader.onCard(({ type }) => {
+      this.#isPresent = type === 'cardInserted';
+      this.#onChange();
+    });
+  }
+
+  /** Puts the card in and waits until the service has seen it. */
+  async insert(card: ChipCard, host: string = QUICK_HOST): Promise<OfferedCard> {
+    await this.until(false);
+    const offered = await insertIntoVpcd(card, { host, port: this.#port });
+    await this.until(true);
+    return offered;
+  }
+
+  /** Resolves when the service sees a card, or none. */
+  async until(present: boolean): Promise<void> {
+    while (this.#isPresent !== present) {
+      await new Promise<void>((resolve) => {
+        this.#onChange = resolve;
+      });
+    }
+  }
+}
