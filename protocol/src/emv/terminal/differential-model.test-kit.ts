@@ -413,9 +413,10 @@ function offlinePin({ card, pin }: Configuration, method: number, tvr: Bits): Me
 /** §10.6. */
 function judgeRisk({ card, terminal, transaction }: Configuration, tvr: Bits, tsi: Bits): void {
   if (transaction.forceOnline) tvr.set(TVR.forced);
+  // B4 §6.3.5: the exception file is the acquirer's, whatever the card wants.
+  if (terminal.onExceptionFile) tvr.set(TVR.exceptionFile);
   if ((card.aip & 0x08) === 0) return;
   tsi.set(TSI.terminalRisk);
-  if (terminal.onExceptionFile) tvr.set(TVR.exceptionFile);
   const total = transaction.amount + terminal.loggedAmount;
   if (total >= terminal.floorLimit) tvr.set(TVR.floorLimit);
   else if ([2, 5].includes(terminal.type & 0x0f)) judgeRandom({ terminal, transaction }, tvr);
