@@ -16,7 +16,7 @@ export const SM2_PUBLIC_KEY_BYTES = 64;
 export const SM2_SIGNATURE_BYTES = 64;
 export const SM2_PRIVATE_KEY_BYTES = 32;
 const COORDINATE_BYTES = 32;
-/** A random number outside the range comes once in 2^32 times; more than this is a broken source. */
+/** A number outside the range comes once in 2^32 times; more than this is a broken source. */
 const NONCE_TRIES_MAX = 16;
 
 /** The recommended curve. @see GM/T 0003 part 5 */
@@ -49,7 +49,7 @@ export function sm2KeyPair(random: RandomSource): Sm2KeyPair {
   return { privateKey, publicKey: sm2PublicKey(privateKey) };
 }
 
-/** Point x ‖ y of a private key. @throws CryptoError `ERR_CRYPTO_SM2`. @see GM/T 0003 part 1 §6.1 */
+/** Point x ‖ y of a private key. @throws CryptoError `ERR_CRYPTO_SM2`. @see GM/T 0003 §6.1 */
 export function sm2PublicKey(privateKey: Uint8Array): Uint8Array {
   return pointBytes(points().BASE.multiply(privateScalar(privateKey)));
 }

@@ -7,15 +7,18 @@ import { generateKeyPairSync } from 'node:crypto';
 import test from 'node:test';
 import { nodeCiphers } from '../../../node/index.ts';
 import { fromHex, toHex } from '../../bytes/index.ts';
+import { sm2PublicKey } from '../../crypto/index.ts';
+import { parseCaKeyFile } from '../data/index.ts';
 import {
   answer,
   type TestCardOptions,
   type TestKey,
+  testCaKey,
   testCard,
   testKeyOf,
   testTransaction,
 } from './card.test-kit.ts';
-import { contactTransaction } from './index.ts';
+import { caPublicKeysOf, contactTransaction, loadCaPublicKeys } from './index.ts';
 import { runKernel } from './kernel.test-kit.ts';
 
 function makeKey(modulusLength: number): TestKey {
@@ -175,4 +178,25 @@ test('an expired CA key is as good as none', () => {
   const input = { dateYymmdd: '360101' };
   const { facts } = authenticate({}, { input });
   assert.equal(facts['why'], 'caKey:expired');
+});
+
+test('EMV 4.3 B2 §11.2: keys of a file become the terminal table, live and test ones by name', () => {
+  const { rid, modulus, exponent, sha1 } = testCaKey(nodeCiphers, KEYS.ca);
+  const row = { rid: toHex(rid), index: 'F0', modulus: toHex(modulus), exponent: toHex(exponent) };
+  const point = toHex(sm2PublicKey(new Uint8Array(32).fill(7)));
+  const file = [
+    { ...row, sha1: toHex(sha1), label: 'test family', expiryYymmdd: '' },
+    { rid: row.rid, index: '18', algorithm: 'SM2', publicKey: point, label: 'production' },
+  ];
+  const entries = parseCaKeyFile(nodeCiphers, JSON.stringify(file));
+  const load = (...uses: Parameters<typeof caPublicKeysOf>[1]) =>
+    loadCaPublicKeys(nodeCiphers, caPublicKeysOf(entries, uses));
+  const both = load('test', 'live');
+  assert.deepEqual(both.find(rid, 0xf0)?.modulus, modulus);
+  assert.equal(both.find(rid, 0xf0)?.expiryYymmdd, null);
+  assert.equal(toHex(both.findSm?.(rid, 0x18)?.publicKey ?? new Uint8Array(0)), point);
+  assert.equal(load('live').find(rid, 0xf0), undefined);
+  assert.equal(load('test').findSm?.(rid, 0x18), undefined);
+  const terminal = { caPublicKeys: both };
+  assert.deepEqual(authenticate({}, { terminal }).facts, { method: 'DDA', result: 'passed' });
 });
