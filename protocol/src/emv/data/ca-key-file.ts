@@ -54,9 +54,9 @@ export type CaKeyFileEntry =
 export type CaKeyFile = {
   readonly keys: readonly CaKeyFileEntry[];
   /**
-   * `ERR_CA_KEY_FILE`, `ERR_CA_KEY_FIELD`, `ERR_CA_KEY_CHECK_VALUE` or `ERR_CA_KEY_DUPLICATE`. Their
-   * data: `entry` counted from 1 (null when it is the file), `offsetBytes` of the data object in the
-   * list (null in JSON), `field` by tag or member.
+   * `ERR_CA_KEY_FILE`, `ERR_CA_KEY_FIELD`, `ERR_CA_KEY_CHECK_VALUE`, `ERR_CA_KEY_DUPLICATE`; their
+   * data: `entry` counted from 1 (null when it is the file), `offsetBytes` of the data object in
+   * the list (null in JSON), `field` by tag or member.
    */
   readonly faults: readonly EmvDataError[];
 };
