@@ -43,6 +43,8 @@ export { contactlessAtr, imageOf };
 
 /** Slots of the delivered vpcd. */
 export const SLOTS = ['Virtual PCD 00 00', 'Virtual PCD 00 01'] as const;
+/** The service looks every 400 ms. */
+const SEEN_TIMEOUT_MS = 5_000;
 /** Our own loopback range, without the 44 ms; 127.0.0.1 has them. */
 export const QUICK_HOST = '127.77.0.1';
 
@@ -208,6 +210,7 @@ export class TestCard {
 export class TestSlot {
   readonly reader: CardReader;
   readonly #port: number;
+  #offered: OfferedCard | null = null;
   #isPresent = false;
   #onChange: () => void = () => {};
 
@@ -220,19 +223,22 @@ export class TestSlot {
     });
   }
 
-  /** Puts the card in and waits until the service has seen it. */
+  /** Puts the card in, in place of one that a failed test left, until the service has seen it. */
   async insert(card: ChipCard, host: string = QUICK_HOST): Promise<OfferedCard> {
+    await this.#offered?.close();
     await this.until(false);
-    const offered = await insertIntoVpcd(card, { host, port: this.#port });
+    this.#offered = await insertIntoVpcd(card, { host, port: this.#port });
     await this.until(true);
-    return offered;
+    return this.#offered;
   }
 
   /** Resolves when the service sees a card, or none. */
   async until(present: boolean): Promise<void> {
+    const late = AbortSignal.timeout(SEEN_TIMEOUT_MS);
     while (this.#isPresent !== present) {
-      await new Promise<void>((resolve) => {
+      await new Promise<void>((resolve, reject) => {
         this.#onChange = resolve;
+        late.onabort = () => reject(new Error(`the service does not see the card as ${present}`));
       });
     }
   }

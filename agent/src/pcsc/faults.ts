@@ -7,6 +7,7 @@ const CODES: Readonly<Record<number, readonly [code: ReaderErrorCode, message: s
   [PCSC.E_SERVICE_STOPPED]: ['ERR_READER_SERVICE', 'the PC/SC service has stopped'],
   [PCSC.F_COMM_ERROR]: ['ERR_READER_SERVICE', 'the PC/SC service does not answer'],
   [PCSC.E_INVALID_HANDLE]: ['ERR_READER_SERVICE', 'the PC/SC service was started anew'],
+  [PCSC.W_SECURITY_VIOLATION]: ['ERR_READER_SERVICE', 'the PC/SC service refuses access or died'],
   [PCSC.E_UNKNOWN_READER]: ['ERR_READER_GONE', 'there is no such reader'],
   [PCSC.E_READER_UNAVAILABLE]: ['ERR_READER_GONE', 'the reader was unplugged'],
   [PCSC.E_NO_READERS_AVAILABLE]: ['ERR_READER_GONE', 'there is no reader'],

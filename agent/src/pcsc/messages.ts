@@ -90,6 +90,8 @@ export const PCSC = {
   W_UNPOWERED_CARD: 0x80100067,
   W_RESET_CARD: 0x80100068,
   W_REMOVED_CARD: 0x80100069,
+  /** Access refused; pcsclite says it of a service that was killed too. */
+  W_SECURITY_VIOLATION: 0x8010006a,
 } as const;
 
 /** Bits of a reader's state. */

@@ -200,6 +200,7 @@ const LOST_CONTEXT: ReadonlySet<number> = new Set([
   PCSC.E_SERVICE_STOPPED,
   PCSC.F_COMM_ERROR,
   PCSC.F_INTERNAL_ERROR,
+  PCSC.W_SECURITY_VIOLATION,
 ]);
 
 /** One context and at most one card. */

@@ -144,25 +144,29 @@ export class PcscSession implements CardSession {
     this.#isUsed = false;
   }
 
-  async #reconnect(disposition: 'leave' | 'reset'): Promise<void> {
+  async #reconnect(
+    disposition: 'leave' | 'reset',
+    timeoutMs: number = this.#facts.times.connectMs,
+  ): Promise<void> {
     const exclusive = this.#facts.options.sharing === 'exclusive';
     const request = { op: 'reconnect', exclusive, disposition } as const;
-    this.#powered(await this.#ask(request, this.#facts.times.connectMs));
+    this.#powered(await this.#ask(request, timeoutMs));
   }
 
   /** A transaction of PC/SC. A card that was reset before it was used is taken as it is now. */
   async #begin(): Promise<void> {
     const { beginMs } = this.#facts.times;
+    const begin = () => this.#ask({ op: 'begin' }, beginMs);
     try {
-      await this.#ask({ op: 'begin' }, beginMs);
+      await begin().catch(async (fault: unknown) => {
+        if (codeOf(fault) !== 'ERR_CARD_RESET' || this.#isUsed) throw await this.#judged(fault);
+        await this.#reconnect('leave', beginMs);
+        return await begin();
+      });
     } catch (fault) {
-      if (codeOf(fault) === 'ERR_READER_TIMEOUT') {
-        const message = 'another program does not let go of the card';
-        throw new ReaderError('ERR_READER_IN_USE', message, { reader: this.reader }, fault);
-      }
-      if (codeOf(fault) !== 'ERR_CARD_RESET' || this.#isUsed) throw await this.#judged(fault);
-      await this.#reconnect('leave');
-      await this.#ask({ op: 'begin' }, beginMs);
+      if (codeOf(fault) !== 'ERR_READER_TIMEOUT') throw fault;
+      const message = 'another program does not let go of the card';
+      throw new ReaderError('ERR_READER_IN_USE', message, { reader: this.reader }, fault);
     }
   }
 

@@ -108,6 +108,7 @@ test('every fault of a connect has its code', async () => {
     [PCSC.E_READER_UNAVAILABLE, 'ERR_READER_GONE'],
     [PCSC.E_SHARING_VIOLATION, 'ERR_READER_IN_USE'],
     [PCSC.E_NO_SERVICE, 'ERR_READER_SERVICE'],
+    [PCSC.W_SECURITY_VIOLATION, 'ERR_READER_SERVICE'],
     [0x80100004, 'ERR_READER_FAULT'],
   ] as const) {
     const { reader } = play({ connect: [fault(pcscCode)] }, { inUseMs: 0 });
