@@ -4,5 +4,7 @@ export type * from './card-reader.ts';
 export * from './decorators.ts';
 export * from './errors.ts';
 export * from './memory-reader.ts';
+export * from './purse-and-log.ts';
+export * from './read-card.ts';
 export * from './scripted-card.ts';
 export * from './virtual-card.ts';
