@@ -1,7 +1,7 @@
 /** One payment of the application with a virtual card and a scripted gateway, all in memory. */
 import { generateKeyPairSync } from 'node:crypto';
-import { fromHex } from '@tapnpay/protocol/bytes';
-import type { IccImage } from '@tapnpay/protocol/emv/data';
+import { deriveIccMasterKey } from '@tapnpay/protocol/crypto';
+import { type CardTrouble, iccSummary } from '@tapnpay/protocol/emv/data';
 import { createVirtualIcc } from '@tapnpay/protocol/emv/icc';
 import { nodeCiphers, systemRandom } from '@tapnpay/protocol/node';
 import type {
@@ -10,7 +10,12 @@ import type {
   TerminalParametersJson,
 } from '@tapnpay/protocol/wire';
 import { type GatewayScript, TestGateway } from '../../protocol/node/gateway.test-peer.ts';
-import { sampleCard } from '../../protocol/src/emv/icc/sample.test-card.ts';
+import {
+  SAMPLE_IMK_AC,
+  SAMPLE_PAN,
+  SAMPLE_PSN,
+  sampleCard,
+} from '../../protocol/src/emv/icc/sample.test-card.ts';
 import { createPaymentApplication } from './index.ts';
 import { type HostScript, ScriptedHost } from './scripted-host.test-host.ts';
 
@@ -23,7 +28,6 @@ function rsaKey(modulusLength: number) {
 
 const keys = { ca: rsaKey(1408), issuer: rsaKey(1152), icc: rsaKey(1024) };
 const sample = sampleCard(nodeCiphers, keys);
-export const image: IccImage = sample.image;
 export const caKey: TerminalParametersJson['caPublicKeys'][number] = sample.caKey;
 export const parameters: TerminalParametersJson = {
   terminalTransactionQualifiers: '26000080',
@@ -63,9 +67,10 @@ export type Run = {
 export function pay(
   script: GatewayScript = {},
   hostScript: HostScript = {},
-  change: { readonly image?: Partial<IccImage>; readonly parameters?: object } = {},
+  change: { readonly troubles?: readonly CardTrouble[]; readonly parameters?: object } = {},
 ): Run {
-  let card: IccImage = { ...image, ...change.image };
+  const { troubles } = change;
+  let card = troubles ? sampleCard(nodeCiphers, keys, { troubles }).image : sample.image;
   const powerUp = (cardInterface: CardInterface) => {
     const ports = { ciphers: nodeCiphers, random: systemRandom };
     const icc = createVirtualIcc({ image: card, interface: cardInterface, ...ports });
@@ -75,7 +80,10 @@ export function pay(
       return answer;
     };
   };
-  const gateway = new TestGateway(fromHex(image.keys.udkAc), script);
+  const gateway = new TestGateway(
+    deriveIccMasterKey(SAMPLE_IMK_AC, SAMPLE_PAN, SAMPLE_PSN),
+    script,
+  );
   const host = new ScriptedHost(powerUp, gateway, hostScript);
   const application = createPaymentApplication({
     elementId: '00112233445566AA',
@@ -83,7 +91,7 @@ export function pay(
     ciphers: nodeCiphers,
   });
   const result = host.run(application.pay({ orderId: 'order-1', serverName: 'gateway' }));
-  return { result, gateway, host, atc: card.state.atc };
+  return { result, gateway, host, atc: iccSummary(card).applicationTransactionCounter };
 }
 
 export const typesOf = ({ gateway }: Run): readonly string[] =>

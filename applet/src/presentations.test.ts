@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { callsOf, hopsOf, image, parameters, pay, type Run, typesOf } from './payment.test-kit.ts';
+import { callsOf, hopsOf, parameters, pay, type Run, typesOf } from './payment.test-kit.ts';
 import type { Presentation } from './scripted-host.test-host.ts';
 
 const CONTACT: Presentation = { interface: 'contact' };
@@ -52,11 +52,7 @@ test('the card may leave before PIN and issuer: nothing is asked of it afterward
 });
 
 test('a tap with fDDA wrong is never asked for its PIN', () => {
-  const contactless = image.contactless;
-  assert.ok(contactless);
-  const iccCertificate = `${contactless.iccCertificate.slice(0, -2)}00`;
-  const change = { image: { contactless: { ...contactless, iccCertificate } } };
-  const run = pay({ order: WITH_PIN }, tapped, change);
+  const run = pay({ order: WITH_PIN }, tapped, { troubles: ['bad-icc-certificate'] });
   assert.equal(callsOf(run, 'sealPin'), 0);
   assert.equal(run.result.dataAuthentication, 'failed');
   assert.notEqual(run.result.outcome, 'approved');
@@ -126,7 +122,7 @@ test('after the payment was sent a torn card is not asked for again', () => {
 const apdusOf = (run: Run) => callsOf(run, 'cardTransmit');
 
 test('a card that wants insertion is asked for by contact only, and pays', () => {
-  const change = { image: { contactlessRefusal: '6984' } } as const;
+  const change = { troubles: ['contactless-refusal'] } as const;
   const run = pay({}, { presentations: [TAP, CONTACT] }, change);
   assert.deepEqual(endOf(run), ['approved', null, 'yes']);
   assert.deepEqual(wishesOf(run), [
@@ -142,7 +138,7 @@ test('a card that wants insertion is asked for by contact only, and pays', () =>
 });
 
 test('a tap where only insertion was asked for is refused', () => {
-  const change = { image: { contactlessRefusal: '6984' } } as const;
+  const change = { troubles: ['contactless-refusal'] } as const;
   const run = pay({}, { presentations: [TAP, TAP] }, change);
   assert.deepEqual(endOf(run), ['cancelled', 'ERR_CARD_INTERFACE', 'no']);
   assert.equal(typesOf(run).at(-1), 'abandon');
@@ -179,7 +175,7 @@ for (const code of ['ERR_USER_CANCELLED', 'ERR_CARD_TIMEOUT', 'ERR_CHANNEL_CLOSE
 }
 
 test('nobody inserts the card that wanted it: cancelled', () => {
-  const change = { image: { contactlessRefusal: '6984' } } as const;
+  const change = { troubles: ['contactless-refusal'] } as const;
   const run = pay({}, { presentations: [TAP, { fault: 'ERR_CARD_TIMEOUT' }] }, change);
   assert.deepEqual(endOf(run), ['cancelled', 'ERR_CARD_TIMEOUT', 'no']);
 });

@@ -18,6 +18,9 @@ const TORN_CODES: ReadonlySet<string> = new Set<TapError['code']>([
   'ERR_CARD_TRANSPORT',
 ]);
 
+/** A tap that another tap can mend: two cards in the field, a phone that wants its owner first. */
+const REPEAT_REASONS: ReadonlySet<string> = new Set(['terminal:presentOneCard', 'card:seeDevice']);
+
 /** How the last card of a payment ended. */
 export type CardEnd = {
   /** Null when the kernel did not get to an end. */
@@ -85,7 +88,8 @@ function wishAfter({ interfaces, attempt }: Wish, end: CardEnd): Wish | null {
   if (progress.sent || progress.fault !== null || attempt >= PRESENTATIONS_MAX) return null;
   const next = { attempt: attempt + 1, reason };
   if (outcome?.outcome === 'tryAnotherInterface') return { ...next, interfaces: ['contact'] };
-  return outcome === null && TORN_CODES.has(reason) ? { ...next, interfaces } : null;
+  const isToRepeat = outcome === null ? TORN_CODES.has(reason) : REPEAT_REASONS.has(reason);
+  return isToRepeat ? { ...next, interfaces } : null;
 }
 
 /** The final cryptogram of a contact card. */
