@@ -29,6 +29,7 @@ import {
 } from '@tapnpay/protocol/wire';
 import { TestAuthority } from '../../protocol/node/certificates.test-pki.ts';
 import { type GatewayScript, TestGateway } from '../../protocol/node/gateway.test-peer.ts';
+import { imageUdk } from '../../protocol/src/emv/data/icc-image.test-kit.ts';
 import { SAMPLE_PAN, sampleCard } from '../../protocol/src/emv/icc/sample.test-card.ts';
 import {
   cardFault,
@@ -94,7 +95,7 @@ const authority = new TestAuthority();
 const serverCertificate = authority.issue({ name: 'gateway', dnsName: SERVER_NAME });
 const certified = new Map<string, string>();
 /** The order key outlives one script: elements pin it at enrolment. */
-let gateway = new TestGateway(fromHex(image.keys.udkAc));
+let gateway = new TestGateway(imageUdk(image, 'udkAc'));
 let tls: Server;
 let http: HttpServer;
 let element: ElementProcess;

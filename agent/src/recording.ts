@@ -10,6 +10,8 @@ import { ReaderError, type ReaderErrorCode } from './readers/errors.ts';
 import type { CardScript, ScriptStep } from './readers/scripted-card.ts';
 import { maskExchanges, type RecordedExchange } from './recording-mask.ts';
 
+export type { RecordedExchange } from './recording-mask.ts';
+
 /** Layout version of a recording. */
 export const RECORDING_VERSION = 1;
 const FORMAT = 'tapnpay-card-recording';
@@ -53,6 +55,11 @@ export class SessionRecorder {
     );
   }
 
+  /** What was exchanged so far. */
+  exchanges(options: { readonly mode: 'masked' | 'unmasked' }): readonly RecordedExchange[] {
+    return options.mode === 'masked' ? maskExchanges(this.#exchanges) : [...this.#exchanges];
+  }
+
   /** The file's text. @throws ReaderError `ERR_READER_RECORDING` before any session. */
   text(options: { readonly mode: 'masked' | 'unmasked' }): string {
     const session = this.#session;
@@ -67,8 +74,7 @@ export class SessionRecorder {
       protocol: session.protocol,
       atr: toHex(session.atr),
     };
-    const exchanges = masked ? maskExchanges(this.#exchanges) : this.#exchanges;
-    return [header, ...exchanges].map((line) => `${JSON.stringify(line)}\n`).join('');
+    return [header, ...this.exchanges(options)].map((line) => `${JSON.stringify(line)}\n`).join('');
   }
 }
 

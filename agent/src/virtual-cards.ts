@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { maskPan, type RandomSource } from '@tapnpay/protocol/bytes';
 import type { CipherProvider } from '@tapnpay/protocol/crypto';
-import { type IccImage, parseIccImage } from '@tapnpay/protocol/emv/data';
+import { type IccImage, iccSummary, parseIccImage } from '@tapnpay/protocol/emv/data';
 import { createVirtualIcc, type VirtualIcc } from '@tapnpay/protocol/emv/icc';
 import { type CardChannel, Iso7816Error } from '@tapnpay/protocol/iso7816';
 import type { CardInterface, WalletCard } from '@tapnpay/protocol/wire';
@@ -247,15 +247,8 @@ class Presentation implements PresentedChannel {
 }
 
 function walletCard(name: string, image: IccImage): WalletCard {
-  return {
-    name,
-    label: image.label,
-    panMasked: maskPan(image.pan),
-    expiryYymm: image.expiryYymm,
-    applicationTransactionCounter: image.state.atc,
-    interfaces: image.contactless === null ? ['contact'] : ['contact', 'contactless'],
-    purpose: name,
-  };
+  const { pan, ...summary } = iccSummary(image);
+  return { name, panMasked: maskPan(pan), ...summary, purpose: name };
 }
 
 /** The fault of a card that is not there any more. */

@@ -19,6 +19,7 @@ import { formSystemKeys, type SystemKeys } from '../../online/src/hsm/ceremony.t
 import { createHsmContext, type HsmContext } from '../../online/src/hsm/context.ts';
 import { inProcessHsm } from '../../online/src/hsm/execute.ts';
 import { memoryRsaVault, type RsaVault } from '../../online/src/hsm/rsa-vault.ts';
+import { firstApplication, withGroupings } from '../../protocol/src/emv/data/icc-image.test-kit.ts';
 import { PARTIES, type Party } from './life.ts';
 import { SeededRandom } from './seeded.ts';
 
@@ -117,8 +118,8 @@ export async function prepareSystem(): Promise<SimSystem> {
  * readers hear of no files in a tap.
  */
 function onlineOnly(image: IccImage): IccImage {
-  const rsa = { ...image.rsa, privateExponent: '01' };
-  return { ...image, aip: AIP_ONLINE_ONLY, rsa };
+  const options = firstApplication(image).dgis['9104'] ?? '';
+  return withGroupings(image, { '9104': AIP_ONLINE_ONLY + options.slice(4), '8101': '01' });
 }
 
 /** The last card is poor: its account is empty after a few purchases. */

@@ -71,6 +71,7 @@ const ENTRIES = [
   /^applet\/src\/index\.ts$/,
   /^tools\/(check|format|property-seed)\.ts$/,
   /^tests\/mutants\/hook\.ts$/,
+  /^agent\/src\/pcsc\/native\.ts$/,
   /^tests\/browser\/(screenshots|first-payment)\.ts$/,
   /^web\/build\.ts$/,
   /^bench\//,

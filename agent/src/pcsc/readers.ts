@@ -1,4 +1,4 @@
-/** The card readers that the system's PC/SC service knows, asked for once by a short-lived process. */
+/** The card readers that the system's PC/SC service knows, asked for by a short-lived process. */
 import { ReaderError } from '../readers/errors.ts';
 import { READER_NAME_BYTES_MAX, READERS_MAX } from './messages.ts';
 import { NativeProcess, type NativeProcessOptions } from './native-process.ts';

@@ -28,8 +28,11 @@ export function isContactlessAtr(atr: Uint8Array): boolean {
 }
 
 /** Words by which makers name the antenna of a reader. */
-const CONTACTLESS_NAME =
-  /contactless|\bpicc\b|\bnfc\b|\brfid\b|\bcl\b|\bccid[- ]?cl\b|acr12[0-9]|acr1552|scl3711|5x21[- ]?cl/i;
+const CONTACTLESS_NAME: RegExp = new RegExp(
+  String.raw`contactless|\bpicc\b|\bnfc\b|\brfid\b|\bcl\b|\bccid[- ]?cl\b|` +
+    'acr12[0-9]|acr1552|scl3711|5x21[- ]?cl',
+  'i',
+);
 
 /** The interface of a card: its ATR tells; for an odd one the reader's name. */
 export function interfaceOf(atr: Uint8Array, readerName: string): CardInterface {

@@ -1,5 +1,5 @@
 /**
- * A card of this program in a reader of vpcd: any program that speaks PC/SC can use it. Either we
+ * A card of this program in a reader of vpcd; every program that speaks PC/SC can use it. Either we
  * call vpcd, which listens (its default): our connection is the card, its end takes the card out.
  * Or vpcd calls us ("reverse"), one port a slot, and keeps calling.
  */

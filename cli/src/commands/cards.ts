@@ -13,21 +13,67 @@ export function openCards(dataDir: string): VirtualCards {
 }
 
 const USAGE = `usage: tapnpay cards [list | insert NAME | tap NAME | take-away]
-                     [--data DIR] [--json]
+       tapnpay cards insert NAME --vpcd [HOST:PORT] [--reverse] [--interface contact|contactless]
+       tapnpay cards read    (--reader NAME | --card NAME) [--consent] [--record FILE] [--unmask]
+       tapnpay cards balance (--reader NAME | --card NAME)
+       tapnpay cards log     (--reader NAME | --card NAME)
+       all: [--interface contact|contactless] [--lang zh|en] [--data DIR] [--json]
 insert (or present), tap and take-away act at the running agent's reader, as the wallet does.
---lift-after N lifts the card before its command number N (a torn tap).`;
+--lift-after N lifts the card before its command number N (a torn tap).
+--vpcd offers the card to every PC/SC program, until it is interrupted: to the vpcd that listens at
+HOST:PORT (its own default), or with --reverse to one that calls that port.
+--reader takes a PC/SC reader by a part of its name. A reading never sends VERIFY or GENERATE AC;
+of a contactless card it sends only SELECT, with --consent also GET PROCESSING OPTIONS (amount 0).
+--record keeps the session in a file that a scripted card replays; PAN, tracks and name are replaced
+by sandbox data unless --unmask is given.`;
+
+/** What is not done at the running agent's reader; each resolves with the exit code. */
+const OWN: Readonly<
+  Record<string, (values: OptionValues, openCards: () => VirtualCards) => Promise<number>>
+> = {
+  read: async (...given) => (await import('./cards-read.ts')).readCommand(...given),
+  balance: async (...given) => (await import('./cards-purse.ts')).balanceCommand(...given),
+  log: async (...given) => (await import('./cards-purse.ts')).logCommand(...given),
+};
 
 export const cards: Command = {
   summary: {
-    en: 'list the virtual cards; insert or tap one, or take it away',
-    zh: '列出虚拟卡；插卡、挥卡或取走卡片',
+    en: 'list, insert or tap virtual cards; offer one to PC/SC; read any card, its balance and log',
+    zh: '列出、插入或挥虚拟卡；把虚拟卡提供给 PC/SC；读取卡片、余额和交易记录',
   },
   usage: USAGE,
-  options: { data: { type: 'string' }, 'lift-after': { type: 'string' } },
+  options: {
+    data: { type: 'string' },
+    'lift-after': { type: 'string' },
+    vpcd: { type: 'boolean' },
+    reverse: { type: 'boolean' },
+    interface: { type: 'string' },
+    reader: { type: 'string' },
+    card: { type: 'string' },
+    consent: { type: 'boolean' },
+    record: { type: 'string' },
+    unmask: { type: 'boolean' },
+    lang: { type: 'string' },
+  },
   run: async (values, positionals) => {
-    const { dataDir } = readSystemConfig(textOption(values, 'data') ?? defaultDataDir);
+    const dataDir = (): string =>
+      readSystemConfig(textOption(values, 'data') ?? defaultDataDir).dataDir;
+    const [action = 'list', card, address, ...rest] = positionals;
+    const own = Object.hasOwn(OWN, action) ? OWN[action] : undefined;
+    if (own !== undefined) {
+      if (card !== undefined) throw new UsageError(`cards ${action} takes no ${card}`);
+      return await own(values, () => openCards(dataDir()));
+    }
+    if (values['vpcd'] === true) {
+      if (action !== 'insert' || card === undefined || rest.length > 0) {
+        throw new UsageError('write cards insert NAME --vpcd [HOST:PORT]');
+      }
+      const { vpcdCommand } = await import('./cards-vpcd.ts');
+      return await vpcdCommand(values, { card, address }, openCards(dataDir()));
+    }
     const command = readCommand(values, positionals);
-    const answer = command === null ? await look(dataDir) : await askLocalReader(dataDir, command);
+    const answer =
+      command === null ? await look(dataDir()) : await askLocalReader(dataDir(), command);
     print(answer, values);
     return 0;
   },
@@ -51,7 +97,7 @@ function readCommand(values: OptionValues, positionals: readonly string[]): Read
   if (card !== undefined) throw new UsageError(`cards ${action} takes no ${card}`);
   if (action === 'take-away' || action === 'remove') return { type: 'takeAway' };
   if (action === 'list') return null;
-  throw new UsageError('cards takes list, insert NAME, tap NAME or take-away');
+  throw new UsageError('cards takes list, insert NAME, tap NAME, take-away, read, balance or log');
 }
 
 function liftAfter(values: OptionValues): number | null {

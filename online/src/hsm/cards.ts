@@ -1,7 +1,12 @@
 /** The bureau of the lab: cards from a table, an image for each chip, a record for the issuer. */
 import { join } from 'node:path';
 import { type Clock, luhnCheckDigit, type RandomSource, toHex } from '@tapnpay/protocol/bytes';
-import { parseIccImage } from '@tapnpay/protocol/emv/data';
+import {
+  AID_PBOC_CREDIT,
+  EmvDataError,
+  iccSummary,
+  parseIccImage,
+} from '@tapnpay/protocol/emv/data';
 import {
   type CaPublicKeyJson,
   type CardInterfaces,
@@ -37,6 +42,11 @@ export type CardSpec = {
   readonly aid?: string;
   /** `dual` when left out. */
   readonly interfaces?: CardInterfaces;
+  /** Applications and troubles as a card model writes them; label, AID and sides are its own. */
+  readonly model?: {
+    readonly applications: readonly Readonly<Record<string, unknown>>[];
+    readonly troubles?: readonly string[];
+  };
 };
 
 /** What the issuer is told of a card; `<dataDir>/issuer-cards.json` is a list of these. */
@@ -70,9 +80,10 @@ const LAB_PIN = '123456';
 const RICH_MINOR = '10000000';
 const POOR_MINOR = '100';
 const PIN_TRIES = 3;
-/** PBOC credit; and an application of ours that no terminal is told to take. */
-const AID_PBOC_CREDIT = 'A000000333010102';
+/** An application of ours that no terminal is told to take. */
 const AID_FOREIGN = 'A0000003330101F1';
+/** Second purse of the dual-currency card: Hong Kong dollars. */
+const CURRENCY_HKD = '0344';
 const MONTHS_VALID = 60;
 const MONTHS_EXPIRED = -3;
 /** How long before its expiry a card became effective. */
@@ -95,6 +106,8 @@ const ORDINARY = {
   cardholderName: 'LAB/CARDHOLDER',
   isWrongIssuerKey: false,
 } as const;
+
+const DEBIT_WITH_PIN = { product: 'debit', pin: { value: LAB_PIN } } as const;
 
 /** The cards of every lab. The first has 19 digits, as UnionPay debit cards do, the others 16. */
 export const LAB_CARDS: readonly CardSpec[] = [
@@ -120,6 +133,42 @@ export const LAB_CARDS: readonly CardSpec[] = [
   },
   { ...ORDINARY, name: 'contact-only', pan: labPan('000000010'), interfaces: 'contactOnly' },
   { ...ORDINARY, name: 'foreign', pan: labPan('000000011'), aid: AID_FOREIGN },
+  {
+    ...ORDINARY,
+    name: 'credit',
+    pan: labPan('000000012'),
+    model: { applications: [{ product: 'credit' }] },
+  },
+  {
+    ...ORDINARY,
+    name: 'quasi-credit',
+    pan: labPan('000000013'),
+    model: { applications: [{ product: 'quasiCredit' }] },
+  },
+  {
+    ...ORDINARY,
+    name: 'e-cash',
+    pan: labPan('000000014'),
+    model: { applications: [{ ...DEBIT_WITH_PIN, electronicCash: {} }] },
+  },
+  {
+    ...ORDINARY,
+    name: 'dual-currency',
+    pan: labPan('000000015'),
+    model: {
+      applications: [
+        { ...DEBIT_WITH_PIN, electronicCash: { second: { currencyCode: CURRENCY_HKD } } },
+      ],
+    },
+  },
+  {
+    ...ORDINARY,
+    name: 'cda',
+    pan: labPan('000000016'),
+    model: {
+      applications: [{ ...DEBIT_WITH_PIN, dataAuthentication: ['SDA', 'DDA', 'CDA'] }],
+    },
+  },
 ];
 
 /**
@@ -196,6 +245,7 @@ export async function personaliseCard(
     cardholderName,
     ...(card.aid === undefined ? {} : { aid: card.aid }),
     ...(card.interfaces === undefined ? {} : { interfaces: card.interfaces }),
+    ...(card.model === undefined ? {} : { model: JSON.stringify(card.model) }),
   });
 }
 
@@ -224,9 +274,22 @@ async function foreignMasterKey(makers: {
   return keyBlock;
 }
 
+/** @throws HsmError `ERR_HSM_CARDS` for a file that is no image of this version. */
 function readImage(dataDir: string, name: string): { readonly expiryYymm: string } | undefined {
-  const file = readFileIfAny(cardPath(dataDir, name));
-  return file ? parseIccImage(new TextDecoder().decode(file)) : undefined;
+  const path = cardPath(dataDir, name);
+  const file = readFileIfAny(path);
+  if (!file) return undefined;
+  try {
+    return iccSummary(parseIccImage(new TextDecoder().decode(file)));
+  } catch (thrown) {
+    if (!(thrown instanceof EmvDataError)) throw thrown;
+    const isOld = thrown.code === 'ERR_EMV_IMAGE_VERSION';
+    const why = isOld
+      ? `${path} is a card of another version of this program; start with a new data folder ` +
+        '(--data), or delete this one, which forgets its cards and accounts'
+      : `${path} is no card image`;
+    throw new HsmError('ERR_HSM_CARDS', why, {}, thrown);
+  }
 }
 
 function readRecords(dataDir: string): readonly CardRecord[] {

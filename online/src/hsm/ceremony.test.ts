@@ -15,8 +15,13 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fromHex, Pan } from '@tapnpay/protocol/bytes';
 import { applicationCryptogram, deriveSessionKey } from '@tapnpay/protocol/crypto';
-import { parseIccImage } from '@tapnpay/protocol/emv/data';
+import { iccSummary, parseIccImage } from '@tapnpay/protocol/emv/data';
 import type { Hsm } from '@tapnpay/protocol/wire';
+import {
+  firstApplication,
+  imageObject,
+  imageUdk,
+} from '../../../protocol/src/emv/data/icc-image.test-kit.ts';
 import { HSM_PARTIES, type HsmParty, readPartyKeys } from '../runtime/party-keys.ts';
 import { systemClock } from '../runtime/system.ts';
 import { LAB_CARDS, personaliseCards } from './cards.ts';
@@ -170,6 +175,11 @@ test('lab cards have an image, a record and a PAN with a check digit', async () 
       'insert-only 10000000 active 3111 0',
       'contact-only 10000000 active 3111 0',
       'foreign 10000000 active 3111 0',
+      'credit 10000000 active 3111 0',
+      'quasi-credit 10000000 active 3111 0',
+      'e-cash 10000000 active 3111 0',
+      'dual-currency 10000000 active 3111 0',
+      'cda 10000000 active 3111 0',
     ],
   );
   for (const record of first.records) {
@@ -177,9 +187,10 @@ test('lab cards have an image, a record and a PAN with a check digit', async () 
     assert.match(record.pvv, /^[0-9]{8}$/);
     assert.equal(statSync(path(record.name)).mode & 0o777, 0o600);
     const image = parseIccImage(readFileSync(path(record.name), 'utf8'));
-    assert.equal(image.pan, record.pan);
-    assert.equal(image.expiryYymm, record.expiryYymm);
-    assert.ok(Number(image.effectiveYymm) < Number(image.expiryYymm));
+    const { pan, expiryYymm } = iccSummary(image);
+    assert.equal(pan, record.pan);
+    assert.equal(expiryYymm, record.expiryYymm);
+    assert.ok(Number(imageObject(image, '5F25').slice(0, 4)) < Number(expiryYymm));
   }
   assert.equal(statSync(join(dataDir, 'issuer-cards.json')).mode & 0o777, 0o600);
   const [caKey] = JSON.parse(readFileSync(join(dataDir, 'ca-public-keys.json'), 'utf8'));
@@ -191,12 +202,14 @@ test('lab cards have an image, a record and a PAN with a check digit', async () 
 test('lab cards are dual but for three; one has another label, one an AID of its own', async () => {
   const { path } = await lab();
   const images = LAB_CARDS.map(({ name }) => parseIccImage(readFileSync(path(name), 'utf8')));
-  const special = images.map(({ aid, label, contactless, contactlessRefusal }, index) => {
-    const side = contactless === null ? 'contact' : (contactlessRefusal ?? 'dual');
+  const special = images.map((image, index) => {
+    const { label, interfaces } = iccSummary(image);
+    const { aid } = firstApplication(image);
+    const side = interfaces.length === 1 ? 'contact' : (image.lab.contactlessRefusal ?? 'dual');
     return [LAB_CARDS[index]?.name, aid, label, side].join('/');
   });
   const ordinary = special.filter((text) => text.endsWith('/A000000333010101/PBOC DEBIT/dual'));
-  assert.equal(ordinary.length, LAB_CARDS.length - 4);
+  assert.equal(ordinary.length, LAB_CARDS.length - 6);
   assert.deepEqual(
     special.filter((text) => !ordinary.includes(text)),
     [
@@ -204,6 +217,8 @@ test('lab cards are dual but for three; one has another label, one an AID of its
       'insert-only/A000000333010101/PBOC DEBIT/6984',
       'contact-only/A000000333010101/PBOC DEBIT/contact',
       'foreign/A0000003330101F1/PBOC DEBIT/dual',
+      'credit/A000000333010102/PBOC CREDIT/dual',
+      'quasi-credit/A000000333010103/PBOC QUASI/dual',
     ],
   );
 });
@@ -213,7 +228,7 @@ test('the issuer finds the cryptogram of its cards right, of the foreign one wro
   const { imkAc } = readPartyKeys(dataDir, 'issuer').keys;
   for (const { name, pan, panSequenceNumber } of first.records) {
     const image = parseIccImage(readFileSync(path(name), 'utf8'));
-    const key = deriveSessionKey(fromHex(image.keys.udkAc), fromHex('0001'));
+    const key = deriveSessionKey(imageUdk(image, 'udkAc'), fromHex('0001'));
     const arqc = Buffer.from(applicationCryptogram(key, fromHex('AABB'))).toString('hex');
     const verdict = await inProcessHsm(contexts.issuer, 'issuer').call({
       ...({ command: 'verifyArqc', imkAc: imkAc.keyBlock, data: 'AABB' } as const),

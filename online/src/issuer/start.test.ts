@@ -10,9 +10,10 @@ import { after, before, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { fromHex, toHex } from '@tapnpay/protocol/bytes';
 import { deriveSessionKey } from '@tapnpay/protocol/crypto';
-import { parseIccImage } from '@tapnpay/protocol/emv/data';
+import { iccSummary, parseIccImage } from '@tapnpay/protocol/emv/data';
 import { type Iso8583Message, macBlock, makeMessage, withFields } from '@tapnpay/protocol/iso8583';
 import type { Hsm } from '@tapnpay/protocol/wire';
+import { imageUdk } from '../../../protocol/src/emv/data/icc-image.test-kit.ts';
 import {
   LAB_CARDS,
   personaliseCards,
@@ -114,10 +115,10 @@ function purchase(stan: string, atc: number): Iso8583Message {
   const image = parseIccImage(readFileSync(join(dataDir, 'cards', 'debit.json'), 'utf8'));
   const counter = Uint8Array.of(atc >> 8, atc & 0xff);
   const amount = '000000001234';
-  const key = deriveSessionKey(fromHex(image.keys.udkAc), counter);
+  const key = deriveSessionKey(imageUdk(image, 'udkAc'), counter);
   return makeMessage('0200', [
-    ...commonFields({ pan: image.pan, amount, stan }),
-    [14, image.expiryYymm],
+    ...commonFields({ pan: iccSummary(image).pan, amount, stan }),
+    [14, iccSummary(image).expiryYymm],
     [22, '052'],
     [55, iccDataOf(key, { atc, amount, pin: null })],
   ]);

@@ -130,6 +130,12 @@ export type HsmRequest =
       readonly aid?: string;
       /** `dual` when left out. */
       readonly interfaces?: CardInterfaces;
+      /**
+       * JSON text of the applications and troubles of a card model (emv/data), for a card that is
+       * more than a plain one; `label`, `aid` and `interfaces` are then those of the model, and an
+       * application without a PIN of its own checks none offline.
+       */
+      readonly model?: string;
     };
 export type HsmCommand = HsmRequest['command'];
 
@@ -151,7 +157,7 @@ export type HsmAnswers = {
   generateArpc: { readonly arpc: string };
   generateScriptMac: { readonly mac: string };
   exportInitialKey: { readonly enciphered: string; readonly kcv: string };
-  /** `image` is the JSON text of an `IccImage` (emv/icc), `pvv` goes to the issuer's card file. */
+  /** `image` is the JSON text of an `IccImage` (emv/data), `pvv` goes to the issuer's card file. */
   personaliseCard: {
     readonly image: string;
     readonly pvv: string;

@@ -5,10 +5,15 @@
 import { deriveIccMasterKey } from '@tapnpay/protocol/crypto';
 import {
   AID_PBOC_DEBIT,
-  buildIccImage,
-  type IccImageRequest,
+  type CardModel,
+  EmvDataError,
+  readCardModel,
+} from '@tapnpay/protocol/emv/data';
+import {
   issueIssuerCertificate,
   makeCaKeyEntry,
+  personalisedImage,
+  prepareCard,
 } from '@tapnpay/protocol/emv/issuer';
 import {
   type CardInterfaces,
@@ -17,6 +22,7 @@ import {
   oneOfShape,
   textShape,
 } from '@tapnpay/protocol/wire';
+import { HsmError } from '../errors.ts';
 import { pinVerificationValue } from './pin-commands.ts';
 import {
   type Command,
@@ -44,13 +50,16 @@ const AID_BYTES_MIN = 5;
 const AID_BYTES_MAX = 16;
 const CARDHOLDER_NAME = 'LAB/CARDHOLDER';
 
-/** What each kind of card says in a reader's field. */
-const CONTACTLESS_SIDE: Readonly<
-  Record<CardInterfaces, Pick<IccImageRequest, 'contactless' | 'contactlessRefusal'>>
+/** Longest JSON text of a card model's part. */
+const MODEL_CHARACTERS_MAX = 16_384;
+
+/** What each kind of card says in a reader's field, as a card model writes it. */
+const SIDES: Readonly<
+  Record<CardInterfaces, { readonly interfaces: readonly string[]; readonly troubles: string[] }>
 > = {
-  dual: {},
-  contactOnly: { contactless: null },
-  asksForInsertion: { contactlessRefusal: '6984' },
+  dual: { interfaces: ['contact', 'contactless'], troubles: [] },
+  contactOnly: { interfaces: ['contact'], troubles: [] },
+  asksForInsertion: { interfaces: ['contact', 'contactless'], troubles: ['contactless-refusal'] },
 };
 
 const yymm = textShape(4, /^[0-9]{2}(?:0[1-9]|1[0-2])$/);
@@ -77,6 +86,7 @@ export const personaliseCardCommand: Command<'personaliseCard'> = command<
     cardholderName: optionalShape(textShape(26, /^[ -~]{2,}$/)),
     aid: optionalShape(hexShape({ min: AID_BYTES_MIN, max: AID_BYTES_MAX })),
     interfaces: optionalShape(oneOfShape('dual', 'contactOnly', 'asksForInsertion')),
+    model: optionalShape(textShape(MODEL_CHARACTERS_MAX)),
   },
   keys: ({ imkAc, imkMac, imkEnc, pvk }) => ({
     imkAc: [imkAc, KeyUsage.issuerMasterAc],
@@ -88,24 +98,31 @@ export const personaliseCardCommand: Command<'personaliseCard'> = command<
     const { pvki, pin } = request;
     const { pan, panSequenceNumber } = request.card;
     const { ca, issuer } = rsa.authority();
-    const image = buildIccImage(ciphers, {
-      ...holderData(request),
-      ...CONTACTLESS_SIDE[request.interfaces ?? 'dual'],
+    const model = cardModel(request);
+    const prepared = prepareCard(ciphers, {
+      model,
       keys: {
-        udkAc: deriveIccMasterKey(keys.imkAc, pan, panSequenceNumber),
-        udkMac: deriveIccMasterKey(keys.imkMac, pan, panSequenceNumber),
-        udkEnc: deriveIccMasterKey(keys.imkEnc, pan, panSequenceNumber),
+        tdes: {
+          udkAc: deriveIccMasterKey(keys.imkAc, pan, panSequenceNumber),
+          udkMac: deriveIccMasterKey(keys.imkMac, pan, panSequenceNumber),
+          udkEnc: deriveIccMasterKey(keys.imkEnc, pan, panSequenceNumber),
+        },
+        rsa: {
+          caIndex: CA_KEY_INDEX,
+          issuerKey: issuer,
+          issuerCertificate: issueIssuerCertificate(ciphers, {
+            caKey: ca,
+            issuerKey: issuer,
+            issuerIdentifier: pan.slice(0, ISSUER_IDENTIFIER_DIGITS),
+            expiryMmyy: ISSUER_CERTIFICATE_EXPIRY_MMYY,
+            serialNumber: ISSUER_CERTIFICATE_SERIAL,
+          }),
+          iccKey: rsa.cardKey(),
+          ...(model.applications.some(({ hasPinKey }) => hasPinKey)
+            ? { pinKey: rsa.cardKey() }
+            : {}),
+        },
       },
-      caIndex: CA_KEY_INDEX,
-      issuerKey: issuer,
-      issuerCertificate: issueIssuerCertificate(ciphers, {
-        caKey: ca,
-        issuerKey: issuer,
-        issuerIdentifier: pan.slice(0, ISSUER_IDENTIFIER_DIGITS),
-        expiryMmyy: ISSUER_CERTIFICATE_EXPIRY_MMYY,
-        serialNumber: ISSUER_CERTIFICATE_SERIAL,
-      }),
-      iccKey: rsa.cardKey(),
       certificateSerialNumber: random.bytes(CERTIFICATE_SERIAL_BYTES),
     });
     const caPublicKey = makeCaKeyEntry(ciphers, {
@@ -115,28 +132,34 @@ export const personaliseCardCommand: Command<'personaliseCard'> = command<
       expiryYymmdd: CA_KEY_EXPIRY_YYMMDD,
     });
     const pvv = pinVerificationValue(keys.pvk, { pan, pvki, pin });
-    return { image: JSON.stringify(image), pvv, caPublicKey };
+    return { image: JSON.stringify(personalisedImage(prepared)), pvv, caPublicKey };
   },
 });
 
-function holderData(request: Personalisation): {
-  readonly pan: string;
-  readonly panSequenceNumber: string;
-  readonly expiryYymm: string;
-  readonly effectiveYymm: string;
-  readonly cardholderName: string;
-  readonly label: string;
-  readonly aid: string;
-} {
-  const { card, expiryYymm, label } = request;
-  return {
-    ...card,
-    expiryYymm,
-    effectiveYymm: request.effectiveYymm ?? effectiveBefore(expiryYymm),
-    cardholderName: request.cardholderName ?? CARDHOLDER_NAME,
-    label,
-    aid: request.aid ?? AID_PBOC_DEBIT,
+/** The card model of a request. @throws HsmError `ERR_HSM_PARAMETER` with the model's own words. */
+function cardModel(request: Personalisation): CardModel {
+  const { card, expiryYymm, label, pin } = request;
+  const { interfaces, troubles } = SIDES[request.interfaces ?? 'dual'];
+  const aid = request.aid ?? AID_PBOC_DEBIT;
+  const plain = {
+    applications: [{ product: 'debit', aid, label, interfaces, pin: { value: pin } }],
+    troubles,
   };
+  try {
+    return readCardModel({
+      ...(request.model === undefined ? plain : JSON.parse(request.model)),
+      ...card,
+      holder: { name: request.cardholderName ?? CARDHOLDER_NAME },
+      validity: { from: request.effectiveYymm ?? effectiveBefore(expiryYymm), to: expiryYymm },
+    });
+  } catch (thrown) {
+    // A syntax error's own words could quote the text, which may hold a PIN.
+    if (thrown instanceof SyntaxError) {
+      throw new HsmError('ERR_HSM_PARAMETER', 'the card model is not JSON');
+    }
+    if (!(thrown instanceof EmvDataError)) throw thrown;
+    throw new HsmError('ERR_HSM_PARAMETER', thrown.message);
+  }
 }
 
 function effectiveBefore(expiryYymm: string): string {

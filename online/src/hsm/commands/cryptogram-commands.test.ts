@@ -11,6 +11,7 @@ import {
 } from '@tapnpay/protocol/crypto';
 import { caPublicKeyHashInput, parseIccImage } from '@tapnpay/protocol/emv/data';
 import type { HsmAnswers } from '@tapnpay/protocol/wire';
+import { imageObject, imageUdk } from '../../../../protocol/src/emv/data/icc-image.test-kit.ts';
 import { nodeCiphers } from '../../runtime/system.ts';
 import { flipBit, sampleRequests, type TestSystem, testSystem } from '../hsm.test-kit.ts';
 
@@ -28,7 +29,7 @@ before(async () => {
 });
 
 function sessionKey(name: 'udkAc' | 'udkMac'): Uint8Array {
-  return deriveSessionKey(fromHex(parseIccImage(card.image).keys[name]), fromHex(ATC));
+  return deriveSessionKey(imageUdk(parseIccImage(card.image), name), fromHex(ATC));
 }
 
 function verification(change: object = {}) {
@@ -91,21 +92,21 @@ test('the certificates of a card chain to the sandbox CA (EMV 4.3 B2 §6.3, §6.
   const image = parseIccImage(card.image);
   assert.equal(caPublicKey.rid, 'A000000333');
   assert.equal(caPublicKey.index, 'F0');
-  assert.equal(image.caIndex, 'F0');
+  assert.equal(imageObject(image, '8F'), 'F0');
   assert.equal(caPublicKey.modulus.length, 2 * 176);
   assert.equal(caPublicKey.sha1, toHex(nodeCiphers.sha1(caPublicKeyHashInput(caPublicKey))));
   const issuer = rsaRaw(
     fromHex(caPublicKey.modulus),
     fromHex(caPublicKey.exponent),
-    fromHex(image.issuerCertificate),
+    fromHex(imageObject(image, '90')),
   );
   assert.match(toHex(issuer), /^6A02629999FF1249000001.*BC$/);
   const leftmost = toHex(issuer.slice(15, -21));
-  const modulus = `${leftmost}${image.issuerRemainder}`.slice(0, 2 * 144);
+  const modulus = `${leftmost}${imageObject(image, '92')}`.slice(0, 2 * 144);
   const icc = rsaRaw(
     fromHex(modulus),
-    fromHex(image.issuerExponent),
-    fromHex(image.iccCertificate),
+    fromHex(imageObject(image, '9F32')),
+    fromHex(imageObject(image, '9F46')),
   );
   assert.match(toHex(icc), /^6A046299990000000000012F1230.*BC$/);
 });
@@ -119,19 +120,19 @@ test('two cards share the authority and no key of their own', async () => {
   const other = answer as HsmAnswers['personaliseCard'];
   assert.deepEqual(other.caPublicKey, card.caPublicKey);
   const [left, right] = [parseIccImage(card.image), parseIccImage(other.image)];
-  assert.equal(left.issuerCertificate, right.issuerCertificate);
-  assert.notEqual(left.rsa.modulus, right.rsa.modulus);
+  assert.equal(imageObject(left, '90'), imageObject(right, '90'));
+  assert.notEqual(imageObject(left, '9F46'), imageObject(right, '9F46'));
   for (const name of ['udkAc', 'udkMac', 'udkEnc'] as const) {
-    assert.notEqual(left.keys[name], right.keys[name]);
+    assert.notDeepEqual(imageUdk(left, name), imageUdk(right, name));
   }
 });
 
 test('a card is effective ten years before its expiry unless told otherwise', async () => {
   const { request } = sampleRequests(system, '00').personaliseCard;
-  assert.equal(parseIccImage(card.image).effectiveYymm, '2012');
+  assert.equal(imageObject(parseIccImage(card.image), '5F25').slice(0, 4), '2012');
   const named = { ...request, effectiveYymm: '2501', cardholderName: 'ZHANG/SAN' };
   const answer = await system.hsm('issuer', 'bureau').call(named as typeof request);
   const image = parseIccImage((answer as HsmAnswers['personaliseCard']).image);
-  assert.equal(image.effectiveYymm, '2501');
-  assert.equal(image.cardholderName, 'ZHANG/SAN');
+  assert.equal(imageObject(image, '5F25').slice(0, 4), '2501');
+  assert.equal(Buffer.from(imageObject(image, '5F20'), 'hex').toString().trim(), 'ZHANG/SAN');
 });

@@ -81,7 +81,7 @@ export type IccImage = {
   readonly atr: string;
   /** The contactless ATR that PC/SC makes of the card's ATS. */
   readonly ats: string;
-  /** `personalisation`: STORE DATA is taken, payment commands are not; `operational`: the reverse. */
+  /** `personalisation`: takes STORE DATA, no payment commands; `operational`: the reverse. */
   readonly life: 'personalisation' | 'operational';
   /** Key (16 bytes, 3DES) that secret groupings come enciphered under; empty once operational. */
   readonly transportKey: string;

@@ -1,4 +1,4 @@
-/** The STORE DATA commands of a prepared card, and the card that they make. @see EMV CPS 1.1 §4.3 */
+/** STORE DATA commands of a prepared card, and the card that they make. @see EMV CPS 1.1 §4.3 */
 import { asciiToBytes, fromHex } from '../../bytes/index.ts';
 import { tdesEncrypt } from '../../crypto/index.ts';
 import type { CommandApdu } from '../../iso7816/index.ts';

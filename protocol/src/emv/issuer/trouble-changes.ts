@@ -165,7 +165,7 @@ function entry(
   return { sfi, firstRecord, lastRecord, signedRecords };
 }
 
-/** A change of the contact sides; AFLs of taps keep their shape, for the kernel reads them whole. */
+/** A change of the contact sides; AFLs of taps keep their shape: the kernel reads them whole. */
 function onContact(change: (layout: SideLayout) => SideLayout): Pick<TroubleChanges, 'layout'> {
   return {
     layout: (layout, side) =>

@@ -21,7 +21,7 @@ const NOT_OFFERED: ElectronicCashState = {
 /**
  * A TC with the purse's authorisation code (9F74) is a payment from the purse, whether the PDOL
  * asked for 9F7A or not. What is left in the purse is 9F5D of the answer; a card that paid and
- * gives none is asked for 9F79. Answers facts for the trace, or null when nothing speaks of a purse.
+ * gives none is asked for 9F79. Answers facts for the trace, null when nothing speaks of a purse.
  *
  * That 9F5D, "remaining for offline spending", has the amount of a payment taken off already is
  * inferred from its name. What the card says to a question that the payment does not need changes

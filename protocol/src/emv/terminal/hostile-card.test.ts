@@ -1,5 +1,5 @@
 /**
- * A card that wants to do harm: any status word, endless chains, megabytes of records, locators and
+ * A card that wants to do harm. Any status word, endless chains, megabytes of records, locators and
  * lists without sense. Each transaction ends in a coded fault or an outcome, within seconds and
  * within the kernel's limits, and never charged.
  */
