@@ -10,7 +10,7 @@ import type {
 } from '@tapnpay/protocol/emv/terminal';
 import { nodeCiphers } from '@tapnpay/protocol/node';
 import type { OptionValues } from '../command.ts';
-import { languageOf, openCard } from './cards-source.ts';
+import { withCard } from './cards-source.ts';
 
 type Language = 'zh' | 'en';
 type Words = Readonly<Record<Language, string>>;
@@ -30,44 +30,29 @@ const WORDS: Readonly<Record<string, Words>> = {
 };
 
 /** The purses; exit code 1 for a card without. */
-export async function balanceCommand(
+export function balanceCommand(
   values: OptionValues,
   openCards: () => VirtualCards,
 ): Promise<number> {
-  const language = languageOf(values);
-  const source = await openCard(values, openCards);
-  try {
-    const { interface: by } = source.session;
-    const balance = await source.session.exclusively((card) =>
-      readBalance(card, { ciphers: nodeCiphers, interface: by }),
-    );
+  return withCard(values, openCards, async ({ session }, language) => {
+    const look = { ciphers: nodeCiphers, interface: session.interface };
+    const balance = await session.exclusively((card) => readBalance(card, look));
     print(values, balance, () => balanceLines(balance, language));
     return balance.result === 'read' ? 0 : 1;
-  } finally {
-    await source.close();
-  }
+  });
 }
 
 /** The logs; exit code 1 for a card without either. */
-export async function logCommand(
-  values: OptionValues,
-  openCards: () => VirtualCards,
-): Promise<number> {
-  const language = languageOf(values);
-  const source = await openCard(values, openCards);
-  try {
-    const { interface: by } = source.session;
-    const logs = await source.session.exclusively((card) =>
-      readLogs(card, { ciphers: nodeCiphers, interface: by }),
-    );
+export function logCommand(values: OptionValues, openCards: () => VirtualCards): Promise<number> {
+  return withCard(values, openCards, async ({ session }, language) => {
+    const look = { ciphers: nodeCiphers, interface: session.interface };
+    const logs = await session.exclusively((card) => readLogs(card, look));
     print(values, logs, () => [
       ...logLines('payments', logs.payments, paymentLine, language),
       ...logLines('loads', logs.loads, loadLine, language),
     ]);
     return logs.payments.result === 'read' || logs.loads.result === 'read' ? 0 : 1;
-  } finally {
-    await source.close();
-  }
+  });
 }
 
 function print(values: OptionValues, document: object, lines: () => readonly string[]): void {

@@ -17,7 +17,7 @@ import {
 } from '@tapnpay/protocol/explain';
 import { nodeCiphers, systemRandom } from '@tapnpay/protocol/node';
 import { type OptionValues, textOption } from '../command.ts';
-import { type CardSource, languageOf, openCard } from './cards-source.ts';
+import { type CardSource, withCard } from './cards-source.ts';
 
 type Language = 'zh' | 'en';
 type Words = Readonly<Record<Language, string>>;
@@ -37,49 +37,43 @@ const CONSENT: Words = {
 const RECORDED: Words = { zh: '会话已记录到', en: 'the session is recorded in' };
 
 /** Reads the card of `--reader` or `--card`; resolves with the exit code. */
-export async function readCommand(
+export function readCommand(values: OptionValues, openCards: () => VirtualCards): Promise<number> {
+  return withCard(values, openCards, (source, language) => readSource(values, source, language));
+}
+
+async function readSource(
   values: OptionValues,
-  openCards: () => VirtualCards,
+  source: CardSource,
+  language: Language,
 ): Promise<number> {
-  const language = languageOf(values);
-  const source = await openCard(values, openCards);
-  try {
-    const recorder = new SessionRecorder();
-    const session = recorder.record(source.session);
-    const consent = values['consent'] === true ? 'given' : 'none';
-    const facts = { interface: session.interface, consent, random: systemRandom } as const;
-    const dateYymmdd = new Date().toISOString().slice(2, 10).replaceAll('-', '');
-    const read = await session.exclusively((card) => readCard(card, { ...facts, dateYymmdd }));
-    const mode = values['unmask'] === true ? 'unmasked' : 'masked';
-    const file = textOption(values, 'record');
-    if (file !== undefined) writeFileSync(file, recorder.text({ mode }), { mode: 0o600 });
-    const exchanges = recorder.exchanges({ mode });
-    const explanation = explained(exchanges);
-    const document = {
-      reader: source.reader.name,
-      interface: session.interface,
-      protocol: session.protocol,
-      atr: toHex(session.atr),
-      masked: mode === 'masked',
-      ...read,
-    };
-    if (values['json']) {
-      process.stdout.write(`${JSON.stringify({ ...document, exchanges, explanation })}\n`);
-      return 0;
-    }
-    const lines = [
-      ...cardLines(source, language),
-      ...(mode === 'masked' ? [MASKED[language]] : []),
-      ...(read.isConsentWanted ? [CONSENT[language]] : []),
-      ...(file === undefined ? [] : [`${RECORDED[language]} ${file}`]),
-      '',
-      explanation === null ? plainText(exchanges) : explanationText(explanation, language),
-    ];
-    process.stdout.write(`${lines.join('\n')}\n`);
+  const recorder = new SessionRecorder();
+  const session = recorder.record(source.session);
+  const consent = values['consent'] === true ? 'given' : 'none';
+  const facts = { interface: session.interface, consent, random: systemRandom } as const;
+  const dateYymmdd = new Date().toISOString().slice(2, 10).replaceAll('-', '');
+  const read = await session.exclusively((card) => readCard(card, { ...facts, dateYymmdd }));
+  const mode = values['unmask'] === true ? 'unmasked' : 'masked';
+  const file = textOption(values, 'record');
+  if (file !== undefined) writeFileSync(file, recorder.text({ mode }), { mode: 0o600 });
+  const exchanges = recorder.exchanges({ mode });
+  const explanation = explained(exchanges);
+  if (values['json']) {
+    const { interface: by, protocol } = session;
+    const card = { reader: source.reader.name, interface: by, protocol, atr: toHex(session.atr) };
+    const document = { ...card, masked: mode === 'masked', ...read, exchanges, explanation };
+    process.stdout.write(`${JSON.stringify(document)}\n`);
     return 0;
-  } finally {
-    await source.close();
   }
+  const lines = [
+    ...cardLines(source, language),
+    ...(mode === 'masked' ? [MASKED[language]] : []),
+    ...(read.isConsentWanted ? [CONSENT[language]] : []),
+    ...(file === undefined ? [] : [`${RECORDED[language]} ${file}`]),
+    '',
+    explanation === null ? plainText(exchanges) : explanationText(explanation, language),
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
+  return 0;
 }
 
 function cardLines({ reader, session }: CardSource, language: Language): readonly string[] {

@@ -25,7 +25,7 @@ export function interfaceOption(values: OptionValues): CardInterface | undefined
 }
 
 /** `--lang`, else what the terminal's locale says. @throws UsageError. */
-export function languageOf(values: OptionValues): 'zh' | 'en' {
+function languageOf(values: OptionValues): 'zh' | 'en' {
   const asked = textOption(values, 'lang');
   if (asked === 'zh' || asked === 'en') return asked;
   if (asked !== undefined) throw new UsageError(`--lang takes zh or en, not ${asked}`);
@@ -33,14 +33,26 @@ export function languageOf(values: OptionValues): 'zh' | 'en' {
   return locale.startsWith('zh') ? 'zh' : 'en';
 }
 
+/** Runs `work` with the card of the options, and gives back all that this took. */
+export async function withCard(
+  values: OptionValues,
+  openCards: () => VirtualCards,
+  work: (source: CardSource, language: 'zh' | 'en') => Promise<number>,
+): Promise<number> {
+  const language = languageOf(values);
+  const source = await openCard(values, openCards);
+  try {
+    return await work(source, language);
+  } finally {
+    await source.close();
+  }
+}
+
 /**
  * The card of `--reader NAME` or of `--card NAME`.
  * @throws UsageError without either; ReaderError, AgentError `ERR_CARD_*` as the card says.
  */
-export async function openCard(
-  values: OptionValues,
-  openCards: () => VirtualCards,
-): Promise<CardSource> {
+async function openCard(values: OptionValues, openCards: () => VirtualCards): Promise<CardSource> {
   const readerName = textOption(values, 'reader');
   const card = textOption(values, 'card');
   if ((readerName === undefined) === (card === undefined)) {
