@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { iccSummary, parseIccImage } from '@tapnpay/protocol/emv/data';
 import pg from 'pg';
 import type { Page } from 'playwright-core';
 import { tapnpay } from '../system.test-kit.ts';
@@ -70,8 +71,8 @@ async function standing(card: string): Promise<{ ledgerMinor: bigint; counter: n
        WHERE account_id LIKE 'clearing-%'`,
   );
   const image = readFileSync(join(system.dataDir, 'cards', `${card}.json`), 'utf8');
-  const { state } = JSON.parse(image) as { state: { atc: number } };
-  return { ledgerMinor: BigInt((rows[0] as { sum: string }).sum), counter: state.atc };
+  const { applicationTransactionCounter: counter } = iccSummary(parseIccImage(image));
+  return { ledgerMinor: BigInt((rows[0] as { sum: string }).sum), counter };
 }
 
 /** The gateway's payment and order, once they are final and the issuer agrees. */
