@@ -4,6 +4,7 @@ export * from './card-faults.ts';
 export * from './element-process.ts';
 export * from './enrolment.ts';
 export * from './errors.ts';
+export * from './own-bureau.ts';
 export * from './payment.ts';
 export * from './pcsc/index.ts';
 export * from './readers/index.ts';

@@ -42,11 +42,10 @@ export type CardSpec = {
   readonly aid?: string;
   /** `dual` when left out. */
   readonly interfaces?: CardInterfaces;
-  /** Applications and troubles as a card model writes them; label, AID and sides are its own. */
-  readonly model?: {
-    readonly applications: readonly Readonly<Record<string, unknown>>[];
-    readonly troubles?: readonly string[];
-  };
+  /** First and last month, in place of what `monthsValid` says. */
+  readonly validity?: { readonly effectiveYymm: string; readonly expiryYymm: string };
+  /** What a card model says beside holder, PAN and validity; label, AID and sides are its own. */
+  readonly model?: Readonly<Record<string, unknown>>;
 };
 
 /** What the issuer is told of a card; `<dataDir>/issuer-cards.json` is a list of these. */
@@ -96,7 +95,8 @@ export function labPan(account: string): string {
   return `${payload}${luhnCheckDigit(payload)}`;
 }
 
-const ORDINARY = {
+/** What a lab card is when nothing else is said. */
+export const LAB_CARD_DEFAULTS: Omit<CardSpec, 'name' | 'pan'> = {
   panSequenceNumber: '01',
   pin: LAB_PIN,
   balanceMinor: RICH_MINOR,
@@ -105,54 +105,64 @@ const ORDINARY = {
   label: 'PBOC DEBIT',
   cardholderName: 'LAB/CARDHOLDER',
   isWrongIssuerKey: false,
-} as const;
+};
 
 const DEBIT_WITH_PIN = { product: 'debit', pin: { value: LAB_PIN } } as const;
 
 /** The cards of every lab. The first has 19 digits, as UnionPay debit cards do, the others 16. */
 export const LAB_CARDS: readonly CardSpec[] = [
-  { ...ORDINARY, name: 'debit', pan: labPan('000000000001') },
-  { ...ORDINARY, name: 'low-balance', pan: labPan('000000002'), balanceMinor: POOR_MINOR },
-  { ...ORDINARY, name: 'expired', pan: labPan('000000003'), monthsValid: MONTHS_EXPIRED },
-  { ...ORDINARY, name: 'blocked', pan: labPan('000000004'), state: 'blocked' },
-  { ...ORDINARY, name: 'wrong-issuer-key', pan: labPan('000000005'), isWrongIssuerKey: true },
+  { ...LAB_CARD_DEFAULTS, name: 'debit', pan: labPan('000000000001') },
+  { ...LAB_CARD_DEFAULTS, name: 'low-balance', pan: labPan('000000002'), balanceMinor: POOR_MINOR },
+  { ...LAB_CARD_DEFAULTS, name: 'expired', pan: labPan('000000003'), monthsValid: MONTHS_EXPIRED },
+  { ...LAB_CARD_DEFAULTS, name: 'blocked', pan: labPan('000000004'), state: 'blocked' },
   {
-    ...ORDINARY,
+    ...LAB_CARD_DEFAULTS,
+    name: 'wrong-issuer-key',
+    pan: labPan('000000005'),
+    isWrongIssuerKey: true,
+  },
+  {
+    ...LAB_CARD_DEFAULTS,
     name: 'travel',
     pan: labPan('000000006'),
     label: 'TRAVEL CREDIT',
     aid: AID_PBOC_CREDIT,
   },
-  { ...ORDINARY, name: 'pin-blocked', pan: labPan('000000007'), pinFailures: PIN_TRIES },
-  { ...ORDINARY, name: 'refused', pan: labPan('000000008'), state: 'refused' },
+  { ...LAB_CARD_DEFAULTS, name: 'pin-blocked', pan: labPan('000000007'), pinFailures: PIN_TRIES },
+  { ...LAB_CARD_DEFAULTS, name: 'refused', pan: labPan('000000008'), state: 'refused' },
   {
-    ...ORDINARY,
+    ...LAB_CARD_DEFAULTS,
     name: 'insert-only',
     pan: labPan('000000009'),
     interfaces: 'asksForInsertion',
   },
-  { ...ORDINARY, name: 'contact-only', pan: labPan('000000010'), interfaces: 'contactOnly' },
-  { ...ORDINARY, name: 'foreign', pan: labPan('000000011'), aid: AID_FOREIGN },
   {
-    ...ORDINARY,
+    ...LAB_CARD_DEFAULTS,
+    name: 'contact-only',
+    pan: labPan('000000010'),
+    interfaces: 'contactOnly',
+  },
+  { ...LAB_CARD_DEFAULTS, name: 'foreign', pan: labPan('000000011'), aid: AID_FOREIGN },
+  {
+    ...LAB_CARD_DEFAULTS,
     name: 'credit',
     pan: labPan('000000012'),
     model: { applications: [{ product: 'credit' }] },
   },
   {
-    ...ORDINARY,
+    ...LAB_CARD_DEFAULTS,
     name: 'quasi-credit',
     pan: labPan('000000013'),
     model: { applications: [{ product: 'quasiCredit' }] },
   },
   {
-    ...ORDINARY,
+    ...LAB_CARD_DEFAULTS,
     name: 'e-cash',
     pan: labPan('000000014'),
     model: { applications: [{ ...DEBIT_WITH_PIN, electronicCash: {} }] },
   },
   {
-    ...ORDINARY,
+    ...LAB_CARD_DEFAULTS,
     name: 'dual-currency',
     pan: labPan('000000015'),
     model: {
@@ -162,7 +172,7 @@ export const LAB_CARDS: readonly CardSpec[] = [
     },
   },
   {
-    ...ORDINARY,
+    ...LAB_CARD_DEFAULTS,
     name: 'cda',
     pan: labPan('000000016'),
     model: {
@@ -191,7 +201,7 @@ export async function personaliseCards(options: {
   const makers = { ...options, random: options.random ?? systemRandom };
   const keys = readPartyKeys(dataDir, 'issuer');
   makePrivateFolder(join(dataDir, 'cards'));
-  const records = new Map(readRecords(dataDir).map((record) => [record.pan, record]));
+  const records = new Map(readCardRecords(dataDir).map((record) => [record.pan, record]));
   const images = new Map<string, string>();
   for (const spec of specs) {
     assertSpec(spec);
@@ -199,7 +209,8 @@ export async function personaliseCards(options: {
     const image = readImage(dataDir, spec.name);
     if (record && image && readFileIfAny(caKeysPath(dataDir))) continue;
     const known = image?.expiryYymm ?? record?.expiryYymm;
-    const expiryYymm = known ?? yymmAfter(clock.nowMs(), spec.monthsValid);
+    const told = known ?? spec.validity?.expiryYymm;
+    const expiryYymm = told ?? yymmAfter(clock.nowMs(), spec.monthsValid);
     const made = await personaliseCard(makers, keys, { ...spec, expiryYymm });
     if (!record) records.set(spec.pan, recordOf({ ...spec, expiryYymm }, made.pvv));
     if (!image) images.set(spec.name, made.image);
@@ -207,7 +218,7 @@ export async function personaliseCards(options: {
   }
   // The issuer's records first: a chip without a record could not be told from a forgery.
   const all = [...records.values()];
-  if (images.size > 0 || all.length !== readRecords(dataDir).length) {
+  if (images.size > 0 || all.length !== readCardRecords(dataDir).length) {
     writeFileAtomic(recordsPath(dataDir), `${JSON.stringify(all, null, 2)}\n`);
   }
   for (const [name, image] of images) writeFileAtomic(cardPath(dataDir, name), `${image}\n`);
@@ -239,7 +250,7 @@ export async function personaliseCard(
     pvki: PVKI,
     card: { pan, panSequenceNumber },
     expiryYymm,
-    effectiveYymm: monthsAfter(expiryYymm, -MONTHS_OF_LIFE),
+    effectiveYymm: card.validity?.effectiveYymm ?? monthsAfter(expiryYymm, -MONTHS_OF_LIFE),
     pin,
     label,
     cardholderName,
@@ -292,7 +303,11 @@ function readImage(dataDir: string, name: string): { readonly expiryYymm: string
   }
 }
 
-function readRecords(dataDir: string): readonly CardRecord[] {
+/**
+ * What the issuer was told of cards so far.
+ * @throws HsmError `ERR_HSM_CARDS`.
+ */
+export function readCardRecords(dataDir: string): readonly CardRecord[] {
   const file = readFileIfAny(recordsPath(dataDir));
   if (!file) return [];
   const value = parseJson(file);

@@ -9,6 +9,7 @@ export {
 } from './context.ts';
 export * from './errors.ts';
 export { executeForeign, executeHsmCommand, inProcessHsm } from './execute.ts';
+export { personaliseModel } from './new-card.ts';
 export { CALLERS_OF_PARTY, LAB_LABEL } from './profile.ts';
 export { memoryRsaVault, type RsaVault, type SandboxAuthority } from './rsa-vault.ts';
 export * from './server.ts';

@@ -1,7 +1,8 @@
 /** RSA keys of the sandbox CA, of the issuer and of new cards; sealed at rest. */
-import { createCipheriv, createDecipheriv, createHmac, generateKeyPairSync } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto';
 import { concatBytes, fromHex, type RandomSource, toHex } from '@tapnpay/protocol/bytes';
 import type { RsaPrivateKey } from '@tapnpay/protocol/emv/issuer';
+import { generateRsaKey } from '@tapnpay/protocol/node';
 import { HsmError } from './errors.ts';
 import { readFileIfAny, writeFileAtomic } from './files.ts';
 
@@ -9,7 +10,6 @@ import { readFileIfAny, writeFileAtomic } from './files.ts';
 const CA_KEY_BITS = 1408;
 const ISSUER_KEY_BITS = 1152;
 const CARD_KEY_BITS = 1024;
-const PUBLIC_EXPONENT = 3;
 
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
@@ -35,7 +35,7 @@ export function memoryRsaVault(): RsaVault {
       authority ??= makeAuthority();
       return authority;
     },
-    cardKey: () => makeKey(CARD_KEY_BITS),
+    cardKey: () => generateRsaKey(CARD_KEY_BITS),
   };
 }
 
@@ -55,25 +55,12 @@ export function sealedRsaVault(options: {
       authority ??= readAuthority(options.path, sealKey) ?? storeAuthority({ ...options, sealKey });
       return authority;
     },
-    cardKey: () => makeKey(CARD_KEY_BITS),
+    cardKey: () => generateRsaKey(CARD_KEY_BITS),
   };
 }
 
 function makeAuthority(): SandboxAuthority {
-  return { ca: makeKey(CA_KEY_BITS), issuer: makeKey(ISSUER_KEY_BITS) };
-}
-
-function makeKey(modulusLength: number): RsaPrivateKey {
-  const { privateKey } = generateKeyPairSync('rsa', {
-    modulusLength,
-    publicExponent: PUBLIC_EXPONENT,
-  });
-  const { n = '', e = '', d = '' } = privateKey.export({ format: 'jwk' });
-  return { modulus: base64url(n), publicExponent: base64url(e), privateExponent: base64url(d) };
-}
-
-function base64url(text: string): Uint8Array {
-  return new Uint8Array(Buffer.from(text, 'base64url'));
+  return { ca: generateRsaKey(CA_KEY_BITS), issuer: generateRsaKey(ISSUER_KEY_BITS) };
 }
 
 function storeAuthority(options: {
