@@ -13,12 +13,16 @@ export function openCards(dataDir: string): VirtualCards {
 }
 
 const USAGE = `usage: tapnpay cards [list | insert NAME | tap NAME | take-away]
+       tapnpay cards new NAME [FILE | -] [--own-issuer]
        tapnpay cards insert NAME --vpcd [HOST:PORT] [--reverse] [--interface contact|contactless]
        tapnpay cards read    (--reader NAME | --card NAME) [--consent] [--record FILE] [--unmask]
        tapnpay cards balance (--reader NAME | --card NAME)
        tapnpay cards log     (--reader NAME | --card NAME)
        all: [--interface contact|contactless] [--lang zh|en] [--data DIR] [--json]
 insert (or present), tap and take-away act at the running agent's reader, as the wallet does.
+new (or personalise) makes a card of the card model in FILE (docs/card-model.md), a debit card if
+there is none. The running system's issuer makes it, so that it pays; with --own-issuer no system
+is needed and no issuer knows the card.
 --lift-after N lifts the card before its command number N (a torn tap).
 --vpcd offers the card to every PC/SC program, until it is interrupted: to the vpcd that listens at
 HOST:PORT (its own default), or with --reverse to one that calls that port.
@@ -38,13 +42,14 @@ const OWN: Readonly<
 
 export const cards: Command = {
   summary: {
-    en: 'list, insert or tap virtual cards; offer one to PC/SC; read any card, its balance and log',
-    zh: '列出、插入或挥虚拟卡；把虚拟卡提供给 PC/SC；读取卡片、余额和交易记录',
+    en: 'make, list, insert or tap virtual cards; offer one to PC/SC; read any card and its log',
+    zh: '列出、制作、插入或挥虚拟卡；把虚拟卡提供给 PC/SC；读取卡片、余额和交易记录',
   },
   usage: USAGE,
   options: {
     data: { type: 'string' },
     'lift-after': { type: 'string' },
+    'own-issuer': { type: 'boolean' },
     vpcd: { type: 'boolean' },
     reverse: { type: 'boolean' },
     interface: { type: 'string' },
@@ -63,6 +68,16 @@ export const cards: Command = {
     if (own !== undefined) {
       if (card !== undefined) throw new UsageError(`cards ${action} takes no ${card}`);
       return await own(values, () => openCards(dataDir()));
+    }
+    if (action === 'new' || action === 'personalise') {
+      if (card === undefined || rest.length > 0) {
+        throw new UsageError(`write cards ${action} NAME [FILE]`);
+      }
+      const { newCommand } = await import('./cards-new.ts');
+      // A card of an own issuer needs no system, only a folder.
+      const folder = textOption(values, 'data') ?? defaultDataDir;
+      const wanted = { name: card, file: address, dataDir: folder };
+      return await newCommand(values, wanted, () => openCards(wanted.dataDir));
     }
     if (values['vpcd'] === true) {
       if (action !== 'insert' || card === undefined || rest.length > 0) {
@@ -97,7 +112,9 @@ function readCommand(values: OptionValues, positionals: readonly string[]): Read
   if (card !== undefined) throw new UsageError(`cards ${action} takes no ${card}`);
   if (action === 'take-away' || action === 'remove') return { type: 'takeAway' };
   if (action === 'list') return null;
-  throw new UsageError('cards takes list, insert NAME, tap NAME, take-away, read, balance or log');
+  throw new UsageError(
+    'cards takes list, insert NAME, tap NAME, take-away, new, read, balance or log',
+  );
 }
 
 function liftAfter(values: OptionValues): number | null {

@@ -1,6 +1,6 @@
 /** A card of a person's model from the lab's issuer: payable, once, and refused with words. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -11,7 +11,14 @@ import { imageObject } from '../../../protocol/src/emv/data/icc-image.test-kit.t
 import type { HsmParty } from '../runtime/party-keys.ts';
 import { runCeremony } from './ceremony.ts';
 import { createHsmContext, type HsmContext } from './context.ts';
-import { inProcessHsm, memoryRsaVault, personaliseModel, readCardRecords } from './index.ts';
+import {
+  HsmError,
+  inProcessHsm,
+  memoryRsaVault,
+  personaliseCards,
+  personaliseModel,
+  readCardRecords,
+} from './index.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'tapnpay-new-card-'));
 after(() => rmSync(dataDir, { recursive: true }));
@@ -84,3 +91,16 @@ for (const [what, name, change, code] of [
     assert.equal(readCardRecords(dataDir).length, 1);
   });
 }
+
+test('a card of an older version is refused with its file and what to do', async () => {
+  const path = join(dataDir, 'cards', 'debit.json');
+  writeFileSync(path, '{"version":2}');
+  await assert.rejects(
+    personaliseCards({ dataDir, ...issuer }),
+    (thrown) =>
+      thrown instanceof HsmError &&
+      thrown.code === 'ERR_HSM_CARDS' &&
+      thrown.message.includes(path) &&
+      thrown.message.includes('--data'),
+  );
+});

@@ -19,7 +19,8 @@ export function assertIccImage(value: unknown): asserts value is IccImage {
     const found = typeof version === 'number' ? `version ${version}` : 'no version';
     throw new EmvDataError(
       'ERR_EMV_IMAGE_VERSION',
-      `the card image has ${found} and must have version 3; personalise the card anew`,
+      `the card image has ${found} and must have version 3; personalise the card anew, ` +
+        'or start with a new data folder',
     );
   }
   imageShape(value, 'image');
