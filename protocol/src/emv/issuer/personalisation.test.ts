@@ -4,27 +4,23 @@
  * that a card takes the commands in emv/icc/personalisation.test.ts.
  */
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
-import { nodeCiphers } from '../../../node/index.ts';
+import { generateRsaKey, nodeCiphers } from '../../../node/index.ts';
 import { fromHex, TapError, toHex } from '../../bytes/index.ts';
 import { rsaRaw } from '../../crypto/index.ts';
 import { decodeTlv, findTlv, flattenTlv } from '../../iso7816/index.ts';
 import * as data from '../data/index.ts';
 import { SAMPLE_PAN, type SampleKeys, sampleCard, smRequest } from '../icc/sample.test-card.ts';
-import type { IccImageRequest, RsaPrivateKey } from './index.ts';
+import type { IccImageRequest } from './index.ts';
 
 const code = (wanted: string) => (thrown: unknown) =>
   thrown instanceof TapError && thrown.code === wanted;
 
-function rsaKey(modulusLength: number): RsaPrivateKey {
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength, publicExponent: 3 });
-  const jwk = privateKey.export({ format: 'jwk' });
-  const part = (text: string | undefined) => new Uint8Array(Buffer.from(text ?? '', 'base64url'));
-  return { modulus: part(jwk.n), privateExponent: part(jwk.d), publicExponent: part(jwk.e) };
-}
-
-const KEYS: SampleKeys = { ca: rsaKey(1408), issuer: rsaKey(1152), icc: rsaKey(1024) };
+const KEYS: SampleKeys = {
+  ca: generateRsaKey(1408),
+  issuer: generateRsaKey(1152),
+  icc: generateRsaKey(1024),
+};
 
 function imageOf(change: Partial<IccImageRequest> = {}): data.IccImage {
   return sampleCard(nodeCiphers, KEYS, change).image;
@@ -113,7 +109,11 @@ test('the contactless side has its own certificate; nothing comes twice beside t
 });
 
 test('a signature too long for the GPO answer has its place in the last record (EMV C-7)', () => {
-  const long = { ca: rsaKey(1984), issuer: rsaKey(1408), icc: rsaKey(1152) };
+  const long = {
+    ca: generateRsaKey(1984),
+    issuer: generateRsaKey(1408),
+    icc: generateRsaKey(1152),
+  };
   const [application] = sampleCard(nodeCiphers, long).image.applications;
   assert.ok(application);
   const last = recordsOf(application, data.DGI_CONTACTLESS_OPTIONS).at(-1);
@@ -159,7 +159,7 @@ test('the AIP says which data authentication there is (EMV 4.3 B3 §C1)', () => 
 });
 
 test('a separate PIN key has its certificate, over no static data (EMV 4.3 B2 §7.1)', () => {
-  const pinKey = rsaKey(1024);
+  const pinKey = generateRsaKey(1024);
   const application = applicationOf({ pinKey, pin: '123456' });
   assert.equal(application.dgis[data.DGI_PIN_MODULUS], toHex(pinKey.modulus));
   const certificate = data.iccObject(application, '9F2D') ?? new Uint8Array(0);
