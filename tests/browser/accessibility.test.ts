@@ -80,6 +80,8 @@ for (const language of ['zh', 'en'] as const) {
 
 /** Presses Tab until the element has the focus. */
 async function tabTo(page: Page, test: string): Promise<void> {
+  // A button that comes up disabled takes no focus yet; a person tabs slower than this loop.
+  await page.locator(`[data-test=${test}]:enabled`).waitFor();
   for (let count = 0; count < 80; count++) {
     const focused = await page.evaluate(() => document.activeElement?.getAttribute('data-test'));
     if (focused === test) return;
