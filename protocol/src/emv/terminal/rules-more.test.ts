@@ -282,6 +282,32 @@ test('EMV 4.3 B3 §10.5, §C3: reserved codes and 3F are unrecognised; bit 7 goe
   }
 });
 
+test('EMV 4.3 B4 §6.3.4: signature and "no CVM" count only where the terminal has them', () => {
+  const at = (rules: string, capabilities: string): string => {
+    const terminal = { capabilities: fromHex(capabilities) };
+    const result = run({ card: cvm(rules), change: { ...quiet, terminal } });
+    return `${result.cvm} ${result.tvr}`;
+  };
+  // Neither is a missing PIN pad: the rule is passed over without a bit of its own.
+  assert.equal(at('1F00', 'E060C0'), '3F0001 0000800000');
+  assert.equal(at('5F001E00', 'E060C0'), '1E0000 0000000000');
+  assert.equal(at('1E00', 'E048C0'), '3F0001 0000800000');
+  assert.equal(at('5E031F03', 'E048C0'), '1F0302 0000000000');
+});
+
+test('EMV 4.3 B3 §10.6.2: above the floor limit nothing is drawn, below it the same card is selected', () => {
+  const randomSelection = {
+    targetPercentage: 99,
+    maximumTargetPercentage: 99,
+    thresholdMinor: 0n,
+  };
+  const at = (amountMinor: bigint): string => {
+    const aid = { floorLimitMinor: 2000n, randomSelection };
+    return run({ card: cvm('1F00'), change: { aid, input: { amountMinor } } }).tvr;
+  };
+  assert.deepEqual([at(1999n), at(2000n)], ['0000001000', '0000008000']);
+});
+
 test('EMV 4.3 B3 §9.2, §10.8: a fresh unpredictable number for GENERATE AC, the same in the second', () => {
   let drawn = 0;
   const random = (lengthBytes: number): Uint8Array => {
