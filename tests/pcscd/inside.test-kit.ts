@@ -12,7 +12,7 @@ import {
   VPCD_PORT,
   virtualCard,
 } from '@tapnpay/agent';
-import { asciiToBytes, concatBytes, fromHex } from '@tapnpay/protocol/bytes';
+import { asciiToBytes, concatBytes } from '@tapnpay/protocol/bytes';
 import { arpcMethod1, deriveIccMasterKey, deriveSessionKey } from '@tapnpay/protocol/crypto';
 import type { IccImage } from '@tapnpay/protocol/emv/data';
 import {
@@ -21,23 +21,20 @@ import {
   driveKernel,
   type KernelDriver,
   type KernelOutcome,
-  loadCaPublicKeys,
-  NO_RANDOM_SELECTION,
   type OfflineApproval,
   type OnlineAnswer,
   type OnlineRequest,
-  type TerminalProfile,
 } from '@tapnpay/protocol/emv/terminal';
 import { decodeResponse, encodeCommand } from '@tapnpay/protocol/iso7816';
 import { nodeCiphers, systemRandom } from '@tapnpay/protocol/node';
 import type { CardInterface } from '@tapnpay/protocol/wire';
-import { imageOf, KEYS } from '../../protocol/src/emv/icc/icc.test-kit.ts';
+import { imageOf } from '../../protocol/src/emv/icc/icc.test-kit.ts';
 import {
   SAMPLE_IMK_AC,
   SAMPLE_PAN,
   SAMPLE_PSN,
-  sampleCard,
 } from '../../protocol/src/emv/icc/sample.test-card.ts';
+import { SAMPLE_TERMINAL } from '../../protocol/src/emv/icc/sample-terminal.test-kit.ts';
 
 export { contactlessAtr, imageOf };
 
@@ -47,48 +44,6 @@ export const SLOTS = ['Virtual PCD 00 00', 'Virtual PCD 00 01'] as const;
 const SEEN_TIMEOUT_MS = 5_000;
 /** Our own loopback range, without the 44 ms; 127.0.0.1 has them. */
 export const QUICK_HOST = '127.77.0.1';
-
-const { caKey } = sampleCard(nodeCiphers, KEYS);
-const TERMINAL: TerminalProfile = {
-  countryCode: '156',
-  currency: '156',
-  currencyExponent: 2,
-  terminalType: 0x22,
-  capabilities: fromHex('E068C8'),
-  additionalCapabilities: fromHex('6000F0A001'),
-  terminalTransactionQualifiers: fromHex('36000080'),
-  interfaceDeviceSerialNumber: 'TAPNPAY1',
-  aids: [
-    {
-      aid: fromHex('A000000333'),
-      partialSelection: true,
-      applicationVersion: fromHex('0030'),
-      tacDefault: fromHex('D84000A800'),
-      tacDenial: fromHex('0010000000'),
-      tacOnline: fromHex('D84004F800'),
-      floorLimitMinor: 0n,
-      randomSelection: NO_RANDOM_SELECTION,
-      defaultDdol: fromHex('9F3704'),
-      defaultTdol: null,
-      contactless: {
-        floorLimitMinor: 30_000n,
-        transactionLimitMinor: 500_000n,
-        cvmLimitMinor: 30_000n,
-      },
-      electronicCash: { transactionLimitMinor: 100_000n },
-    },
-  ],
-  caPublicKeys: loadCaPublicKeys(nodeCiphers, [
-    {
-      rid: fromHex(caKey.rid),
-      index: Number.parseInt(caKey.index, 16),
-      modulus: fromHex(caKey.modulus),
-      exponent: fromHex(caKey.exponent),
-      sha1: fromHex(caKey.sha1),
-      expiryYymmdd: caKey.expiryYymmdd,
-    },
-  ]),
-};
 
 /** An issuer that answers once per counter of the card, and keeps what it approved. */
 export class TestIssuer {
@@ -130,7 +85,7 @@ export async function pay(
   let commands = 0;
   const input = {
     ciphers: nodeCiphers,
-    terminal: TERMINAL,
+    terminal: SAMPLE_TERMINAL,
     amountMinor: 1234n,
     otherAmountMinor: 0n,
     transactionType: 0x00,

@@ -15,7 +15,7 @@ import {
   explain,
   explanationText,
 } from '@tapnpay/protocol/explain';
-import { nodeCiphers, systemRandom } from '@tapnpay/protocol/node';
+import { nodeCiphers, systemClock, systemRandom } from '@tapnpay/protocol/node';
 import { type OptionValues, textOption } from '../command.ts';
 import { type CardSource, withCard } from './cards-source.ts';
 
@@ -50,7 +50,7 @@ async function readSource(
   const session = recorder.record(source.session);
   const consent = values['consent'] === true ? 'given' : 'none';
   const facts = { interface: session.interface, consent, random: systemRandom } as const;
-  const dateYymmdd = new Date().toISOString().slice(2, 10).replaceAll('-', '');
+  const dateYymmdd = new Date(systemClock.nowMs()).toISOString().slice(2, 10).replaceAll('-', '');
   const read = await session.exclusively((card) => readCard(card, { ...facts, dateYymmdd }));
   const mode = values['unmask'] === true ? 'unmasked' : 'masked';
   const file = textOption(values, 'record');

@@ -92,6 +92,19 @@ test('EMV 4.3 B3 §7.1, §10.3: files above 10 need no template, but signed ones
   assert.equal(signed.outcome.dataAuthentication, 'failed');
 });
 
+test('EMV 4.3 B3 §7.1: what only looks like a template in a proprietary file is passed over', () => {
+  const card = (record: string): TestCardOptions => ({
+    ...cvm('1F00'),
+    override: ({ ins, p2 }) => {
+      if (ins === 0xa8) return answer('80127C0008010100100102011801040058010100');
+      return ins === 0xb2 && p2 >> 3 === 11 ? answer(record) : undefined;
+    },
+  });
+  for (const record of ['7005', '70039F0820', '70', '7080', '7003010203']) {
+    assert.equal(run({ card: card(record) }).tvr, '0000008000', record);
+  }
+});
+
 test('EMV 4.3 B3 §10.4.1: versions that differ are 80 in byte 2, none on the card is fine', () => {
   assert.equal(run({ card: { elements: { '9F08': '0020' } }, change: quiet }).tvr, '0080040000');
   assert.equal(run({ card: { elements: { '9F08': null } }, change: quiet }).tvr, '0000040000');

@@ -5,11 +5,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { nodeCiphers } from '../../../node/index.ts';
-import { fromHex, TapError, toHex } from '../../bytes/index.ts';
+import { TapError, toHex } from '../../bytes/index.ts';
 import { decodeResponse, decodeTlv, encodeCommand, flattenTlv } from '../../iso7816/index.ts';
-import { imageOf, KEYS, RANDOM } from '../icc/icc.test-kit.ts';
+import { imageOf, RANDOM } from '../icc/icc.test-kit.ts';
 import { createVirtualIcc, type IccInterface, type VirtualIcc } from '../icc/index.ts';
-import { sampleCard } from '../icc/sample.test-card.ts';
+import { SAMPLE_TERMINAL } from '../icc/sample-terminal.test-kit.ts';
 import {
   type CardReading,
   contactlessTransaction,
@@ -19,61 +19,16 @@ import {
   type Kernel,
   type KernelDriver,
   type KernelOutcome,
-  loadCaPublicKeys,
-  NO_RANDOM_SELECTION,
   type OfflineApproval,
   readElectronicCashBalance,
   readTransactionLog,
-  type TerminalProfile,
 } from './index.ts';
 
-const { caKey } = sampleCard(nodeCiphers, KEYS);
 /** 100.00 in the purse, at most 50.00 a payment, asked online below 10.00. */
 const CASH = {
   balanceMinor: '10000',
   singleTransactionLimitMinor: '5000',
   resetThresholdMinor: '1000',
-};
-
-const TERMINAL: TerminalProfile = {
-  countryCode: '156',
-  currency: '156',
-  currencyExponent: 2,
-  terminalType: 0x22,
-  capabilities: fromHex('E068C8'),
-  additionalCapabilities: fromHex('6000F0A001'),
-  terminalTransactionQualifiers: fromHex('36000080'),
-  interfaceDeviceSerialNumber: 'TAPNPAY1',
-  aids: [
-    {
-      aid: fromHex('A000000333'),
-      partialSelection: true,
-      applicationVersion: fromHex('0030'),
-      tacDefault: fromHex('D84000A800'),
-      tacDenial: fromHex('0010000000'),
-      tacOnline: fromHex('D84004F800'),
-      floorLimitMinor: 0n,
-      randomSelection: NO_RANDOM_SELECTION,
-      defaultDdol: fromHex('9F3704'),
-      defaultTdol: null,
-      contactless: {
-        floorLimitMinor: 30_000n,
-        transactionLimitMinor: 500_000n,
-        cvmLimitMinor: 30_000n,
-      },
-      electronicCash: { transactionLimitMinor: 100_000n },
-    },
-  ],
-  caPublicKeys: loadCaPublicKeys(nodeCiphers, [
-    {
-      rid: fromHex(caKey.rid),
-      index: Number.parseInt(caKey.index, 16),
-      modulus: fromHex(caKey.modulus),
-      exponent: fromHex(caKey.exponent),
-      sha1: fromHex(caKey.sha1),
-      expiryYymmdd: caKey.expiryYymmdd,
-    },
-  ]),
 };
 
 const IMAGE = imageOf({ request: { electronicCash: CASH } });
@@ -132,7 +87,7 @@ async function pay(
   card.reset();
   const input = {
     ciphers: nodeCiphers,
-    terminal: TERMINAL,
+    terminal: SAMPLE_TERMINAL,
     amountMinor: how.amountMinor ?? 1234n,
     otherAmountMinor: 0n,
     transactionType: 0x00,
@@ -154,7 +109,7 @@ async function look<Value>(
   reader: (reading: CardReading) => Kernel<Value>,
 ): Promise<Value> {
   card.reset();
-  const reading = { ciphers: nodeCiphers, terminal: TERMINAL, interface: by };
+  const reading = { ciphers: nodeCiphers, terminal: SAMPLE_TERMINAL, interface: by };
   return await driveKernel(reader(reading), driverOf(card));
 }
 

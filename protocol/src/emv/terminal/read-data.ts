@@ -1,5 +1,5 @@
 /** Read application data: the records of the AFL, static data to be authenticated, must-haves. */
-import { bcdToCompressed, maskPan, Secret, toHex } from '../../bytes/index.ts';
+import { bcdToCompressed, maskPan, Secret, TapError, toHex } from '../../bytes/index.ts';
 import { decodeTlv, flattenTlv, SW_9000_OK, statusWordHex } from '../../iso7816/index.ts';
 import * as data from '../data/index.ts';
 import { cardValue, type KernelContext, storeCardObjects, transmit } from './context.ts';
@@ -76,10 +76,22 @@ function* readRecord(
       record,
     });
   }
+  // What only looks like a template in a proprietary file is nobody's business here.
+  if (!isSigned && sfi > EMV_SFI_MAX && !isReadable(response.data)) return;
   const objects = parseCardData(`record ${sfi}.${record}`, () => decodeTlv(response.data));
   const template = objects[0]?.children ?? [];
   assertNoRepeat(template);
   storeCardObjects(context, flattenTlv(template));
+}
+
+function isReadable(record: Uint8Array): boolean {
+  try {
+    decodeTlv(record);
+    return true;
+  } catch (fault) {
+    if (fault instanceof TapError) return false;
+    throw fault;
+  }
 }
 
 /** `flattenTlv` keeps the first of two; the rule on redundancy wants to see both. */

@@ -50,7 +50,10 @@ export function* buildCandidateList(context: KernelContext): Kernel<CandidateLis
 /**
  * Applications of the payment system directory; empty when there is none, it is malformed or
  * names nothing the terminal takes. Any status word but 9000 means "no directory": cards answer
- * 6A82, 6984, 6D00 (russss/python-emv #3, #15). @see EMV 4.3 B1 §12.3.2
+ * 6A82, 6984, 6D00 (russss/python-emv #3, #15).
+ * DEVIATION: 6A81 here does not end the session at once. A blocked card says 6A81 to the first AID,
+ * too, and ends there; a card that only lacks the directory is still taken.
+ * @see EMV 4.3 B1 §12.3.2
  */
 function* readDirectory(context: KernelContext): Kernel<readonly CandidateApplication[]> {
   const selected = yield* transmit(context, selectCommand(PSE_NAME, 'first'));
