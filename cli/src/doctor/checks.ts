@@ -133,7 +133,7 @@ async function checkBrowser({ machine }: Patient): Promise<Seen> {
 }
 
 function checkPages({ machine }: Patient): Seen {
-  const audiences = ['pay', 'helper', 'shop', 'inside'] as const;
+  const audiences = ['pay', 'helper', 'shop', 'inside', 'explain'] as const;
   const missing = audiences.filter((name) => !machine.exists(join(pagesDir(name), 'index.html')));
   if (missing.length === 0) return ok(two('all four are built', '四组页面均已构建'));
   const names = missing.join(', ');

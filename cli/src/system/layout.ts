@@ -45,7 +45,7 @@ export function urlOf(system: Pick<SystemConfig, 'ports'>, party: HttpParty): st
 export type HttpParty = 'gatewayHttp' | 'shop' | 'agent' | 'observer';
 
 /** Folder of the built pages of one audience. */
-export function pagesDir(audience: 'pay' | 'helper' | 'shop' | 'inside'): string {
+export function pagesDir(audience: 'pay' | 'helper' | 'shop' | 'inside' | 'explain'): string {
   return join(projectRoot, 'web/dist', audience);
 }
 
