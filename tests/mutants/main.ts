@@ -22,7 +22,11 @@ const SOURCES = [
 /** The kernel's own tests first; those with the virtual card only for what survives them. */
 const SUITES: readonly (readonly string[])[] = [
   ['protocol/src/emv/terminal/*.test.ts', 'protocol/src/emv/data/certificate-recovery*.test.ts'],
-  ['protocol/src/emv/icc/*with-kernel*.test.ts'],
+  [
+    'protocol/src/emv/icc/*with-kernel*.test.ts',
+    'protocol/src/emv/icc/sm.test.ts',
+    'protocol/src/emv/issuer/certificates-sm.test.ts',
+  ],
 ];
 
 const { values } = parseArgs({

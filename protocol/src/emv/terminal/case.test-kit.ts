@@ -3,7 +3,13 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { nodeCiphers } from '../../../node/index.ts';
 import { toHex } from '../../bytes/index.ts';
-import { type TestCardOptions, testCard, testKeyOf, testTransaction } from './card.test-kit.ts';
+import {
+  type TestCardOptions,
+  type TestKeys,
+  testCard,
+  testKeyOf,
+  testTransaction,
+} from './card.test-kit.ts';
 import { contactTransaction, type KernelErrorCode } from './index.ts';
 import { runKernel, type TestDriver } from './kernel.test-kit.ts';
 
@@ -12,7 +18,8 @@ const KEY = testKeyOf(
     format: 'jwk',
   }),
 );
-const KEYS = { ca: KEY, issuer: KEY, icc: KEY };
+/** The keys of these cards. */
+export const KEYS: TestKeys = { ca: KEY, issuer: KEY, icc: KEY };
 
 /** What a case changes in the transaction. */
 export type Change = Parameters<typeof testTransaction>[2];
