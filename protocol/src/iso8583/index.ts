@@ -13,3 +13,4 @@ export * from './names.ts';
 export * from './network.ts';
 export * from './original.ts';
 export * from './reply.ts';
+export * from './transactions.ts';
