@@ -2,29 +2,40 @@
 import type { Benchmark } from '../bench/benchmark.ts';
 import { type Command, textOption, UsageError } from '../command.ts';
 
-const BENCHMARKS: Readonly<Record<string, () => Promise<Benchmark>>> = {
-  kernel: async () => (await import('../bench/kernel.ts')).benchKernel,
-  taps: async () => (await import('../bench/taps.ts')).benchTaps,
+type Row = { readonly what: string; readonly load: () => Promise<Benchmark> };
+
+/** A line each, in the order of `--help`. */
+const BENCHMARKS: Readonly<Record<string, Row>> = {
+  kernel: {
+    what: "the acceptance kernels' own CPU time over a card in the same process, 3000 payments each",
+    load: async () => (await import('../bench/kernel.ts')).benchKernel,
+  },
+  taps: {
+    what: 'from the card to the result, hop by hop, over real processes, 100 payments each',
+    load: async () => (await import('../bench/taps.ts')).benchTaps,
+  },
 };
 
-const USAGE = `usage: tapnpay bench kernel|taps [--count N] [--json]
-kernel  the acceptance kernels' own CPU time over a card in the same process, 3000 payments each
-taps    from the card to the result, hop by hop, over real processes, 100 payments each`;
+const NAMES = Object.keys(BENCHMARKS);
+const USAGE = `usage: tapnpay bench ${NAMES.join('|')} [--count N] [--json]
+${Object.entries(BENCHMARKS)
+  .map(([name, { what }]) => `${name.padEnd(8)} ${what}`)
+  .join('\n')}`;
 
 export const bench: Command = {
   summary: {
-    en: 'measure: kernel (its own CPU time), taps (from the card to the result, by hop)',
-    zh: '性能测量：kernel（内核自身 CPU 时间）、taps（从挥卡或插卡到结果，逐步计时）',
+    en: `measure, each beside a peer or a ceiling: ${NAMES.join(', ')}`,
+    zh: `性能测量（同一次运行给出对照或上限）：${NAMES.join('、')}`,
   },
   usage: USAGE,
   options: { count: { type: 'string' } },
   run: async (values, positionals) => {
     const [name = '', ...rest] = positionals;
-    const load = Object.hasOwn(BENCHMARKS, name) ? BENCHMARKS[name] : undefined;
-    if (load === undefined || rest.length > 0) {
-      throw new UsageError(`bench measures ${Object.keys(BENCHMARKS).join(' or ')}`);
+    const row = Object.hasOwn(BENCHMARKS, name) ? BENCHMARKS[name] : undefined;
+    if (row === undefined || rest.length > 0) {
+      throw new UsageError(`bench measures ${NAMES.join(', ')}`);
     }
-    const { countDefault, countMax, run } = await load();
+    const { countDefault, countMax, run } = await row.load();
     const count = Number(textOption(values, 'count') ?? countDefault);
     if (!Number.isInteger(count) || count < 1 || count > countMax) {
       throw new UsageError(`--count takes 1 to ${countMax}`);
