@@ -41,16 +41,22 @@ test('a contact payment is approved through all 14 hops', async () => {
   );
 });
 
-test('a tap is approved at the 0210: fDDA, hop 12 has no meaning for it', async () => {
+test('a small tap is approved at the 0210 after three commands, hop 12 has no meaning for it', async () => {
   const tap = await system.tap('--amount', '0.01', '--interface', 'contactless');
   assert.equal(tap.outcome, 'approved', tap.reason ?? '');
-  assert.deepEqual([tap.interface, tap.dataAuthentication], ['contactless', 'fDDA']);
+  assert.deepEqual([tap.interface, tap.dataAuthentication], ['contactless', 'none']);
   assert.deepEqual([tap.cryptogram.second, tap.cryptogram.secondType], [null, null]);
   assert.deepEqual([tap.issuer.arqcVerified, tap.orderStatus], [true, 'paid']);
   assert.deepEqual(
     tap.hops.filter(({ status }) => status !== 'passed').map(({ n, status }) => [n, status]),
     [[12, 'notApplicable']],
   );
+});
+
+test('a tap that may need a PIN is authenticated first: fDDA, then the PIN', async () => {
+  const tap = await system.tap('--amount', '300.01', '--interface', 'contactless');
+  assert.equal(tap.outcome, 'approved', tap.reason ?? '');
+  assert.deepEqual([tap.dataAuthentication, tap.tvr], ['fDDA', '0000040000']);
 });
 
 test('taps that end in insertion, or torn, charge nothing and say why', async () => {

@@ -42,6 +42,10 @@ const IMK_AC = fromHex('0123456789ABCDEFFEDCBA9876543210');
 /** Payments before those that are counted. */
 const WARM_UP = 300;
 const INS_GET_PROCESSING_OPTIONS = 0xa8;
+/** 9F66 of a reader that asks for offline data authentication of every online tap. */
+const AUTHENTICATES = '35000080';
+/** The payment application's own reader: only a tap that may need an online PIN. */
+const PLAIN = '34000080';
 /** Public-key operations of one payment: issuer certificate, card certificate, signature. */
 const RECOVERIES = 3;
 
@@ -61,8 +65,9 @@ export const benchKernel: Benchmark = {
   countMax: 100_000,
   run: async (count) => {
     const bench = prepare();
-    const contact = measure(bench, 'contact', count);
-    const contactless = measure(bench, 'contactless', count);
+    const contact = measure(bench, { side: 'contact', reader: PLAIN, count });
+    const contactless = measure(bench, { side: 'contactless', reader: AUTHENTICATES, count });
+    const plain = measure(bench, { side: 'contactless', reader: PLAIN, count });
     const rsaMs = timeRecoveries(count, bench.keys, (key, block) =>
       rsaRaw(key.modulus, key.publicExponent, block),
     );
@@ -80,15 +85,17 @@ export const benchKernel: Benchmark = {
       rsaRecoveryMsP99: rsaMs.p99,
       opensslRsaMsMedian: opensslRsaMs.p50,
       contactApdus: contact.apdus,
-      qpbocApdus: contactless.apdus,
+      qpbocApdus: plain.apdus,
+      qpbocWithDataAuthenticationApdus: contactless.apdus,
+      qpbocWithoutDataAuthenticationCpuMsMedian: plain.afterGpoMs.p50,
     };
-    return { json, text: textOf({ contact, contactless, rsaMs, opensslRsaMs, count }) };
+    return { json, text: textOf({ contact, contactless, plain, rsaMs, opensslRsaMs, count }) };
   },
 };
 
 type Bench = {
   readonly card: (side: CardInterface) => VirtualIcc;
-  readonly terminal: TerminalProfile;
+  readonly terminal: (reader: string) => TerminalProfile;
   readonly keys: readonly RsaPrivateKey[];
 };
 
@@ -117,7 +124,7 @@ function prepare(): Bench {
   });
   const card = (side: CardInterface): VirtualIcc =>
     createVirtualIcc({ image, ciphers: nodeCiphers, random: systemRandom, interface: side });
-  return { card, terminal: terminalOf(caKey), keys: [ca, issuer, icc] };
+  return { card, terminal: (reader) => terminalOf(caKey, reader), keys: [ca, issuer, icc] };
 }
 
 function rsaKey(): RsaPrivateKey {
@@ -127,9 +134,9 @@ function rsaKey(): RsaPrivateKey {
   return { modulus: part(n), privateExponent: part(d), publicExponent: part(e) };
 }
 
-function terminalOf(caKey: ReturnType<typeof makeCaKeyEntry>): TerminalProfile {
+function terminalOf(caKey: ReturnType<typeof makeCaKeyEntry>, reader: string): TerminalProfile {
   const parameters = {
-    terminalTransactionQualifiers: '34000080',
+    terminalTransactionQualifiers: reader,
     countryCode: '0156',
     terminalType: '22',
     terminalCapabilities: 'E068C0',
@@ -152,12 +159,17 @@ function terminalOf(caKey: ReturnType<typeof makeCaKeyEntry>): TerminalProfile {
   });
 }
 
-function measure(bench: Bench, side: CardInterface, count: number): Report {
+function measure(
+  bench: Bench,
+  how: { readonly side: CardInterface; readonly reader: string; readonly count: number },
+): Report {
+  const { side, count } = how;
   const icc = bench.card(side);
+  const terminal = bench.terminal(how.reader);
   const runs: Run[] = [];
   for (let index = -WARM_UP; index < count; index++) {
     icc.reset();
-    const input = transaction(bench.terminal);
+    const input = transaction(terminal);
     const kernel: Kernel<KernelOutcome> =
       side === 'contact' ? contactTransaction(input) : contactlessTransaction(input);
     const run = runKernel(kernel, icc);
@@ -265,11 +277,12 @@ function timeOpenssl(count: number, keys: readonly RsaPrivateKey[]): Spread {
 function textOf(result: {
   readonly contact: Report;
   readonly contactless: Report;
+  readonly plain: Report;
   readonly rsaMs: Spread;
   readonly opensslRsaMs: Spread;
   readonly count: number;
 }): string {
-  const { contact, contactless, rsaMs, opensslRsaMs, count } = result;
+  const { contact, contactless, plain, rsaMs, opensslRsaMs, count } = result;
   const row = (name: string, { p50, p99 }: Spread): string =>
     `  ${name.padEnd(44)}${p50.toFixed(3).padStart(8)}${p99.toFixed(3).padStart(9)}`;
   return [
@@ -277,8 +290,9 @@ function textOf(result: {
     row('contact, DDA: the kernel', contact.cpuMs),
     row('qPBOC, fDDA: the kernel after GPO', contactless.afterGpoMs),
     row('qPBOC, fDDA: the kernel, whole', contactless.cpuMs),
-    row(`of it RSA, ${RECOVERIES} public-key operations`, rsaMs),
+    row('qPBOC without fDDA: the kernel after GPO', plain.afterGpoMs),
+    row(`RSA of a DDA payment, ${RECOVERIES} public-key operations`, rsaMs),
     row('the same by OpenSSL (ceiling)', opensslRsaMs),
-    `commands to the card: contact ${contact.apdus}, qPBOC ${contactless.apdus}`,
+    `commands to the card: contact ${contact.apdus}, qPBOC ${plain.apdus}, with fDDA ${contactless.apdus}`,
   ].join('\n');
 }

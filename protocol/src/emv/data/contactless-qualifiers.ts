@@ -32,6 +32,12 @@ export const TTQ_1_SIGNATURE_SUPPORTED: StatusBit = statusBit(
   'Signature supported',
   '支持签名',
 );
+/** @see EMV Book A table 5-4; kernel 7 leaves the bit free. */
+export const TTQ_1_DATA_AUTHENTICATION_FOR_ONLINE: StatusBit = statusBit(
+  [1, 1],
+  'Offline data authentication for online authorisations supported',
+  '支持联机授权的脱机数据认证',
+);
 /** Transient: set for each transaction. */
 export const TTQ_2_ONLINE_CRYPTOGRAM_REQUIRED: StatusBit = statusBit(
   [2, 8],
@@ -57,6 +63,7 @@ export const TTQ_BITS: readonly StatusBit[] = [
   TTQ_1_OFFLINE_ONLY,
   TTQ_1_ONLINE_PIN_SUPPORTED,
   TTQ_1_SIGNATURE_SUPPORTED,
+  TTQ_1_DATA_AUTHENTICATION_FOR_ONLINE,
   TTQ_2_ONLINE_CRYPTOGRAM_REQUIRED,
   TTQ_2_CVM_REQUIRED,
   TTQ_4_FDDA_VERSION_01_SUPPORTED,

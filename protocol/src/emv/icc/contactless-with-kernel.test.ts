@@ -36,10 +36,10 @@ const random = {
   bytes: (lengthBytes: number) => new Uint8Array(lengthBytes).map((_, at) => at + counter++),
 };
 
-const profile = (caKey: CaPublicKey) =>
+const profile = (caKey: CaPublicKey, qualifiers: string) =>
   terminalProfileOf(
     {
-      terminalTransactionQualifiers: '34000080',
+      terminalTransactionQualifiers: qualifiers,
       countryCode: '0156',
       terminalType: '34',
       terminalCapabilities: '2048C0',
@@ -93,6 +93,8 @@ function judge(request: OnlineRequest, amount: string, entry = '07'): Verdict {
 type Tap = {
   readonly amountMinor?: bigint;
   readonly caKey?: CaPublicKey;
+  /** 9F66 of the reader; one that authenticates online taps too when left out. */
+  readonly qualifiers?: string;
   readonly authorise?: (request: OnlineRequest) => OnlineAnswer;
   readonly enterPin?: () => PinEntry;
   /** The card leaves the field before this command. */
@@ -104,7 +106,7 @@ type Tap = {
 const APPROVED: OnlineAnswer = { result: 'answered', responseCode: '00', scripts: [] };
 const input = (how: Tap) => ({
   ciphers: nodeCiphers,
-  terminal: profile(how.caKey ?? SAMPLE.caKey),
+  terminal: profile(how.caKey ?? SAMPLE.caKey, how.qualifiers ?? '35000080'),
   amountMinor: how.amountMinor ?? 1234n,
   otherAmountMinor: 0n,
   transactionType: 0x00,
@@ -152,6 +154,49 @@ test('a small tap: fDDA passes, no PIN, sound ARQC under CVN 17, approved', asyn
   assert.equal(outcome.dataAuthentication, 'fDDA');
   assert.equal(toHex(outcome.tvr), '0000000000');
   assert.equal(toHex(outcome.cvmResults), '1F0302');
+});
+
+/** Every command of a tap, by its instruction. */
+async function commandsOf(how: Tap): Promise<{ names: string[]; outcome: ContactlessOutcome }> {
+  const names: string[] = [];
+  const card = inField(SAMPLE.image);
+  const counting: VirtualIcc = {
+    ...card,
+    transmit: (command) => {
+      names.push(toHex(command.subarray(1, 2)));
+      return card.transmit(command);
+    },
+  };
+  const outcome = await driveKernel(contactlessTransaction(input(how)), driver(counting, how));
+  return { names, outcome };
+}
+
+test('a reader that authenticates no online taps: three commands (EMV Book A table 5-4)', async () => {
+  let verdict: Verdict | null = null;
+  const { names, outcome } = await commandsOf({
+    qualifiers: '34000080',
+    authorise: (request) => {
+      verdict = judge(request, '000000001234');
+      return APPROVED;
+    },
+  });
+  assert.deepEqual(names, ['A4', 'A4', 'A8']);
+  assert.deepEqual(verdict, { arqcValid: true, findings: [] });
+  assert.equal(outcome.outcome, 'approved');
+  assert.equal(outcome.dataAuthentication, 'none');
+  assert.equal(toHex(outcome.tvr), '8000000000');
+});
+
+test('the same reader above the CVM limit: authenticated, for an online PIN may follow', async () => {
+  const { names, outcome } = await commandsOf({ qualifiers: '34000080', amountMinor: 30_001n });
+  assert.deepEqual(names, ['A4', 'A4', 'A8', 'B2', 'B2', 'B2', 'B2', 'B2']);
+  assert.equal(outcome.dataAuthentication, 'fDDA');
+  assert.equal(toHex(outcome.cvmResults), '420300');
+});
+
+test('the same reader without a PIN pad: no PIN can follow, three commands', async () => {
+  const { names } = await commandsOf({ qualifiers: '32000080', amountMinor: 30_001n });
+  assert.deepEqual(names, ['A4', 'A4', 'A8']);
 });
 
 test('a larger tap: the PIN is asked after the card has left, and the envelope agrees', async () => {

@@ -32,7 +32,7 @@ const PPSE = '00A404000E325041592E5359532E444446303100';
 const SELECT = '00A4040008A00000033301010100';
 const VALUES = '000000001234000000000000015600000000000156260701007863AFC6';
 /** GPO with these reader's qualifiers. */
-const gpo = (ttq = '36800080') => `80A80000238321${ttq}${VALUES}00`;
+const gpo = (ttq = '37800080') => `80A80000238321${ttq}${VALUES}00`;
 
 /** A card with a change, in a reader's field when nothing else is said. */
 function cardOf(change: Change = {}, by: IccInterface = 'contactless'): VirtualIcc {
@@ -138,11 +138,11 @@ test('a key above 1024 bits has its signature in the last record', () => {
 });
 
 for (const [what, ttq, ctq, wanted] of [
-  ['no CVM wanted', '36800080', '2800', '2800'],
-  ['CVM wanted: online PIN', '36C00080', '2800', 'A800'],
-  ['CVM wanted, no PIN at the reader: signature', '32C00080', '2800', '6800'],
-  ['CVM wanted, nothing in common', '30C00080', '2800', '2800'],
-  ['verified by the device', '36C00080', '2880', '2880'],
+  ['no CVM wanted', '37800080', '2800', '2800'],
+  ['CVM wanted: online PIN', '37C00080', '2800', 'A800'],
+  ['CVM wanted, no PIN at the reader: signature', '33C00080', '2800', '6800'],
+  ['CVM wanted, nothing in common', '31C00080', '2800', '2800'],
+  ['verified by the device', '37C00080', '2880', '2880'],
 ] as const) {
   test(`${what}: CTQ ${wanted}, in 9F69 too`, () => {
     const values = tapped(cardOf({ objects: { '9F6C': ctq } }), ttq);

@@ -113,17 +113,23 @@ function transactionQualifiers(card: Snapshot, ttq: Uint8Array): Uint8Array {
   return ctq;
 }
 
-/** Format 2 with the cryptogram; the session is over but for READ RECORD. */
+/**
+ * Format 2 with the cryptogram; the session is over but for READ RECORD. An answer that is not paid
+ * offline names no files and has no signature unless the reader authenticates such cards too: the
+ * tap is then three commands long. @see EMV C-7 §3.3; EMV Book A table 5-4
+ */
 function answerTap({ card, action }: Decided, ttq: Uint8Array, ports: IccPorts): Outcome {
+  const isRead =
+    action.type === 'TC' || data.hasBit(ttq, data.TTQ_1_DATA_AUTHENTICATION_FOR_ONLINE);
   const ctq = transactionQualifiers(card, ttq);
-  const isSigned = canSignDynamically(card);
+  const isSigned = isRead && canSignDynamically(card);
   const dynamicValues = isSigned ? signedValues(card, ctq, ports) : new Map();
   const signing = withSession(card, { isDdaPerformed: isSigned, dynamicValues });
   const cvr = firstCvr(signing, action);
   const ac = cryptogramOf(signing, cvr, ports);
   const decided = withSession(afterTap(signing, action), { cvr });
   const objects = [
-    ...answeredObjects(decided, { ac, cvr, ctq }, ports),
+    ...answeredObjects(decided, { ac, cvr, ctq, isRead }, ports),
     signatureInAnswer(signing),
     availableAmount(decided),
   ];
@@ -173,7 +179,12 @@ function afterTap(card: Snapshot, action: CardAction): Snapshot {
 
 function answeredObjects(
   card: Snapshot,
-  made: { readonly ac: Uint8Array; readonly cvr: Uint8Array; readonly ctq: Uint8Array },
+  made: {
+    readonly ac: Uint8Array;
+    readonly cvr: Uint8Array;
+    readonly ctq: Uint8Array;
+    readonly isRead: boolean;
+  },
   ports: IccPorts,
 ): readonly Uint8Array[] {
   const { application, options } = active(card);
@@ -186,7 +197,7 @@ function answeredObjects(
   const iad = issuerApplicationData(card, made.cvr, ports);
   return [
     encodeTlv(data.TAG_82_APPLICATION_INTERCHANGE_PROFILE, aip),
-    afl.length === 0 ? afl : locator,
+    made.isRead && afl.length > 0 ? locator : new Uint8Array(0),
     encodeTlv(data.TAG_9F36_APPLICATION_TRANSACTION_COUNTER, atcBytes(card)),
     own(data.TAG_57_TRACK_2_EQUIVALENT_DATA),
     encodeTlv(data.TAG_9F10_ISSUER_APPLICATION_DATA, iad),

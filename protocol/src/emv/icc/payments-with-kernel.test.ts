@@ -65,7 +65,7 @@ function terminal(change: Partial<TerminalProfile> = {}): TerminalProfile {
   };
   const profile = terminalProfileOf(
     {
-      terminalTransactionQualifiers: '36000080',
+      terminalTransactionQualifiers: '37000080',
       countryCode: '0156',
       terminalType: '22',
       terminalCapabilities: 'E0F8C8',

@@ -15,7 +15,7 @@ export const SAMPLE_TERMINAL: TerminalProfile = {
   terminalType: 0x22,
   capabilities: fromHex('E068C8'),
   additionalCapabilities: fromHex('6000F0A001'),
-  terminalTransactionQualifiers: fromHex('36000080'),
+  terminalTransactionQualifiers: fromHex('37000080'),
   interfaceDeviceSerialNumber: 'TAPNPAY1',
   aids: [
     {

@@ -93,7 +93,7 @@ test('CDA under SM2 holds cryptogram and SM3 hash', () => {
 function tap(image: IccImage, sm: '00' | '01'): ReadonlyMap<string, Uint8Array> {
   const card = cardOf(image, 'contactless');
   assert.equal(send(card, '00A4040008A000000333010101').sw, '9000');
-  const values = `36800080000000001234000000000000015600000000000156260701007863AFC6${sm}`;
+  const values = `37800080000000001234000000000000015600000000000156260701007863AFC6${sm}`;
   const { data, sw } = send(card, commandOf('80A80000', `8322${values}`, '00'));
   assert.equal(sw, '9000');
   const objects = flattenTlv(decodeTlv(fromHex(data)));

@@ -49,7 +49,7 @@ const random = {
 const profile = (caKey: CaPublicKey) =>
   terminalProfileOf(
     {
-      terminalTransactionQualifiers: '36000080',
+      terminalTransactionQualifiers: '37000080',
       countryCode: '0156',
       terminalType: '22',
       terminalCapabilities: 'E068C0',

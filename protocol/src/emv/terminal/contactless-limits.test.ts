@@ -36,8 +36,8 @@ test('9F66 byte 2 bit 8: above the floor limit, not at it (EMV C-7 §3.1)', () =
 test('9F66 byte 2 bit 7: above the CVM limit, not at it (EMV C-7 §3.1)', () => {
   const limits = { floorLimitMinor: 500_000n };
   assert.equal(ttqOf(at(30_000n, limits)), '36000080');
-  assert.equal(ttqOf(at(30_001n, limits)), '36400080');
-  assert.equal(ttqOf(at(30_001n)), '36C00080');
+  assert.equal(ttqOf(at(30_001n, limits)), '37400080');
+  assert.equal(ttqOf(at(30_001n)), '37C00080');
 });
 
 test('the transaction limit itself is taken, one minor unit more is not', () => {

@@ -132,19 +132,29 @@ export function preProcess(context: KernelContext): PreProcessing {
   return { result: 'notAllowed', reason: first?.reason ?? 'terminal:contactlessNotTaken' };
 }
 
-/** Terminal transaction qualifiers of the selected application. @see EMV C-7 §3.1, table 3-1 */
+/**
+ * Terminal transaction qualifiers of the selected application. Data authentication of an online tap
+ * costs a command for each certificate: beyond a reader that always asks for it, it is asked for
+ * only when an online PIN may follow, which is for authenticated cards alone.
+ * @see EMV C-7 §3.1, table 3-1; EMV Book A table 5-4
+ */
 function transactionQualifiers(context: KernelContext): Uint8Array {
   const { contactless } = selectedAid(context);
   const { input } = context;
   const limits = contactless && readerLimitsOf(input, contactless);
+  const configured = input.terminal.terminalTransactionQualifiers;
+  const isCvmRequired = limits?.isCvmRequired ?? true;
+  const mayAskPin = isCvmRequired && data.hasBit(configured, data.TTQ_1_ONLINE_PIN_SUPPORTED);
+  const authenticates = data.hasBit(configured, data.TTQ_1_DATA_AUTHENTICATION_FOR_ONLINE);
   const bits: readonly (readonly [bit: data.StatusBit, isSet: boolean])[] = [
     [data.TTQ_1_OFFLINE_ONLY, isOfflineOnlyReader(input)],
     [data.TTQ_2_ONLINE_CRYPTOGRAM_REQUIRED, limits?.isOnlineCryptogramRequired ?? true],
-    [data.TTQ_2_CVM_REQUIRED, limits?.isCvmRequired ?? true],
+    [data.TTQ_2_CVM_REQUIRED, isCvmRequired],
+    [data.TTQ_1_DATA_AUTHENTICATION_FOR_ONLINE, authenticates || mayAskPin],
   ];
   return bits.reduce(
     (ttq, [bit, isSet]) => (isSet ? data.setBit : data.clearBit)(ttq, bit),
-    input.terminal.terminalTransactionQualifiers,
+    configured,
   );
 }
 

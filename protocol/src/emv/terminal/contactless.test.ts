@@ -144,7 +144,7 @@ test('pre-processing: limits decide before a card is touched, the limit itself i
 
 test('above the CVM limit the qualifiers say so; transient bits of the profile do not count', () => {
   const pin = { elements: { '9F6C': 'A800', '9F69': '01C0C1C2C3A80000' } };
-  assert.equal(ttqOf(tap({ card: pin, change: LARGE })), '36C00080');
+  assert.equal(ttqOf(tap({ card: pin, change: LARGE })), '37C00080');
   const terminal = { terminalTransactionQualifiers: fromHex('36C00080') };
   assert.equal(ttqOf(tap({ change: { terminal } })), '36800080');
 });
