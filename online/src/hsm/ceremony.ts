@@ -7,7 +7,7 @@
  */
 import { join } from 'node:path';
 import { type RandomSource, toHex } from '@tapnpay/protocol/bytes';
-import { type Hsm, KeyUsage } from '@tapnpay/protocol/wire';
+import { type Hsm, type KeyAlgorithm, KeyUsage } from '@tapnpay/protocol/wire';
 import {
   HSM_PARTIES,
   type HsmParty,
@@ -26,7 +26,7 @@ import {
   removeFile,
   writeFileAtomic,
 } from './files.ts';
-import { KEY_BYTES, KEY_RULES } from './profile.ts';
+import { KEY_BYTES } from './profile.ts';
 
 const COMPONENTS = 2;
 
@@ -35,9 +35,10 @@ export type SystemKeys = { readonly [P in HsmParty]: PartyKeys<P> };
 /** Gives the ceremony its way into each HSM, as caller `ceremony`. */
 export type CeremonyHsms = (party: HsmParty) => Hsm;
 
-/** One key: its usage and the names that it has with each party. */
+/** One key: what it is for and the names that it has with each party. */
 type PlannedKey = {
   readonly usage: KeyUsage;
+  readonly algorithm: KeyAlgorithm;
   readonly homes: readonly (readonly [party: HsmParty, name: string])[];
 };
 
@@ -45,6 +46,7 @@ type PlannedKey = {
 const PLAN: readonly PlannedKey[] = [
   {
     usage: KeyUsage.zoneMaster,
+    algorithm: 'T',
     homes: [
       ['gateway', 'zmk'],
       ['switch', 'zmkGateway'],
@@ -52,16 +54,20 @@ const PLAN: readonly PlannedKey[] = [
   },
   {
     usage: KeyUsage.zoneMaster,
+    algorithm: 'T',
     homes: [
       ['switch', 'zmkIssuer'],
       ['issuer', 'zmk'],
     ],
   },
-  { usage: KeyUsage.baseDerivation, homes: [['gateway', 'bdk']] },
-  { usage: KeyUsage.issuerMasterAc, homes: [['issuer', 'imkAc']] },
-  { usage: KeyUsage.issuerMasterMac, homes: [['issuer', 'imkMac']] },
-  { usage: KeyUsage.issuerMasterEnc, homes: [['issuer', 'imkEnc']] },
-  { usage: KeyUsage.pinVerification, homes: [['issuer', 'pvk']] },
+  { usage: KeyUsage.baseDerivation, algorithm: 'A', homes: [['gateway', 'bdk']] },
+  { usage: KeyUsage.issuerMasterAc, algorithm: 'T', homes: [['issuer', 'imkAc']] },
+  { usage: KeyUsage.issuerMasterMac, algorithm: 'T', homes: [['issuer', 'imkMac']] },
+  { usage: KeyUsage.issuerMasterEnc, algorithm: 'T', homes: [['issuer', 'imkEnc']] },
+  { usage: KeyUsage.issuerMasterAc, algorithm: '4', homes: [['issuer', 'imkAcSm4']] },
+  { usage: KeyUsage.issuerMasterMac, algorithm: '4', homes: [['issuer', 'imkMacSm4']] },
+  { usage: KeyUsage.issuerMasterEnc, algorithm: '4', homes: [['issuer', 'imkEncSm4']] },
+  { usage: KeyUsage.pinVerification, algorithm: 'T', homes: [['issuer', 'pvk']] },
 ];
 
 /**
@@ -106,11 +112,10 @@ export async function formSystemKeys(
   random: RandomSource,
 ): Promise<SystemKeys> {
   const found = new Map<HsmParty, Map<string, PartyKey>>();
-  for (const { usage, homes } of PLAN) {
+  for (const { usage, algorithm, homes } of PLAN) {
     const components = Array.from({ length: COMPONENTS }, () => toHex(random.bytes(KEY_BYTES)));
     const formed = await Promise.all(
       homes.map(async ([party, name]) => {
-        const { algorithm } = KEY_RULES[usage];
         const request = { command: 'formKey', usage, algorithm, components } as const;
         const { keyBlock, kcv } = await connect(party).call(request);
         const keys = found.get(party) ?? new Map<string, PartyKey>();

@@ -1,7 +1,7 @@
 /** What a command runs in: one party's master key, caches and generators. */
 import { type RandomSource, Secret } from '@tapnpay/protocol/bytes';
 import { type CipherProvider, forgetKeySchedules, kcvAes } from '@tapnpay/protocol/crypto';
-import type { KeyUsage } from '@tapnpay/protocol/wire';
+import type { KeyAlgorithm, KeyUsage } from '@tapnpay/protocol/wire';
 import type { HsmParty } from '../runtime/party-keys.ts';
 import { BoundedMap } from './bounded-map.ts';
 import { HsmError } from './errors.ts';
@@ -16,7 +16,11 @@ export const KNOWN_KEYS_MAX = 8192;
 export const MASTER_KEY_BYTES = 32;
 
 /** A key block whose MAC and header were found good. */
-export type OpenKey = { readonly usage: KeyUsage; readonly key: Secret<Uint8Array> };
+export type OpenKey = {
+  readonly usage: KeyUsage;
+  readonly algorithm: KeyAlgorithm;
+  readonly key: Secret<Uint8Array>;
+};
 
 /** Remembers whose initial keys have left the HSM. */
 export interface InitialKeyLedger {
@@ -33,8 +37,8 @@ export type HsmContext = {
   readonly ciphers: CipherProvider;
   readonly random: RandomSource;
   readonly openKeys: BoundedMap<string, OpenKey>;
-  /** Keyed digest of a clear key -> the one usage it has here. */
-  readonly knownKeys: BoundedMap<string, KeyUsage>;
+  /** Keyed digest of a clear key -> the one usage and algorithm that it has here. */
+  readonly knownKeys: BoundedMap<string, string>;
   readonly rsa: RsaVault;
   readonly initialKeys: InitialKeyLedger;
 };

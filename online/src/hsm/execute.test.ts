@@ -202,7 +202,7 @@ test('fields that are missing, malformed or unknown are refused by name, never e
     ['formKey', { components: ['0123456789ABCDEFFEDCBA9876543210'] }],
     ['formKey', { algorithm: 'A' }],
     ['formKey', { usage: 'D0' }],
-    ['generateKey', { algorithm: 'A' }],
+    ['generateKey', { usage: 'M1', algorithm: 'A' }],
     ['exportInitialKey', { initialKeyId: '12' }],
     ['personaliseCard', { expiryYymm: '3013' }],
     ['personaliseCard', { pin: '123' }],
@@ -268,7 +268,7 @@ test('no answer but the new card holds a clear key or PIN', () => {
       }
     }
   }
-  assert.equal(secrets.size, 3 + 9 - 2, 'two zone keys are shared');
+  assert.equal(secrets.size, 3 + 12 - 2, 'two zone keys are shared');
   for (const command of COMMANDS) {
     if (command === 'personaliseCard') continue;
     const { party, caller, request } = samples[command];
@@ -290,7 +290,7 @@ test('a context shows no key when it is printed or serialised', () => {
 });
 
 test('every usage has a rule, and the executor in process answers as a client does', async () => {
-  assert.deepEqual(Object.keys(KEY_RULES).length, 9);
+  assert.deepEqual(Object.keys(KEY_RULES).length, 10);
   const hsm = inProcessHsm(system.contexts.issuer, 'issuer');
   await assert.rejects(hsm.call(samples.formKey.request), { code: 'ERR_HSM_CALLER' });
   const good = samples.generateMac.request;

@@ -6,64 +6,104 @@ import { equalBytes, Secret, toHex } from '@tapnpay/protocol/bytes';
 import {
   CryptoError,
   kcvAes,
+  kcvSm4,
   kcvTdes,
   type Tr31KeyBlock,
+  tdesDecrypt,
+  tdesEncrypt,
   tr31UnwrapD,
   tr31WrapD,
 } from '@tapnpay/protocol/crypto';
-import type { KeyBlock, KeyUsage } from '@tapnpay/protocol/wire';
-import type { HsmContext } from './context.ts';
+import type { KeyAlgorithm, KeyBlock, KeyUsage } from '@tapnpay/protocol/wire';
+import type { HsmContext, OpenKey } from './context.ts';
 import { HsmError } from './errors.ts';
-import { KEY_BYTES, KEY_RULES } from './profile.ts';
+import { EXPORTABILITY, KEY_BYTES, KEY_RULES } from './profile.ts';
 
 /** A key as it leaves the HSM. */
 export type WrappedKey = { readonly keyBlock: KeyBlock; readonly kcv: string };
+/** What a key is: the part of its header that commands look at. */
+export type KeyKind = { readonly usage: KeyUsage; readonly algorithm: KeyAlgorithm };
+/** A key that a command needs; any algorithm of the usage when none is named. */
+export type KeyNeed = {
+  readonly block: KeyBlock;
+  readonly usages: readonly KeyUsage[];
+  readonly algorithm?: KeyAlgorithm | undefined;
+};
 
 /**
  * A clear key as a block of this HSM.
  * @throws HsmError `ERR_HSM_PARAMETER` for a key that breaks the rules of its usage,
  *   `ERR_HSM_KEY_USAGE` for one that is known here under another usage.
  */
-export function wrapKey(context: HsmContext, usage: KeyUsage, key: Uint8Array): WrappedKey {
-  const { algorithm, modeOfUse } = KEY_RULES[usage];
-  assertKeyRules(usage, key);
-  claimUsage(context, usage, key);
+export function wrapKey(context: HsmContext, kind: KeyKind, key: Uint8Array): WrappedKey {
+  const { usage, algorithm } = kind;
+  assertKeyRules(kind, key);
+  claimUsage(context, kind, key);
   const header = {
-    usage,
-    algorithm,
-    modeOfUse,
-    exportability: 'N',
+    ...{ usage, algorithm, modeOfUse: KEY_RULES[usage].modeOfUse, exportability: EXPORTABILITY },
     optionalBlocks: [{ id: 'LB', data: context.label }],
   };
   const master = context.masterKey.expose();
   const keyBlock = tr31WrapD(context.ciphers, master, header, key, context.random);
-  context.openKeys.set(keyBlock, { usage, key: new Secret(key.slice(), '[key]') });
-  return { keyBlock, kcv: keyCheckValue(context, usage, key) };
+  context.openKeys.set(keyBlock, { usage, algorithm, key: new Secret(key.slice(), '[key]') });
+  return { keyBlock, kcv: keyCheckValue(context, algorithm, key) };
 }
 
 /**
- * The clear key of a block, if its header allows one of `usages`.
+ * The key of a block, if its header allows what is needed.
  * @throws HsmError `ERR_HSM_KEY_BLOCK`, `ERR_HSM_KEY_USAGE`.
  */
-export function openKey(
-  context: HsmContext,
-  block: KeyBlock,
-  usages: readonly KeyUsage[],
-): Uint8Array {
+export function openKey(context: HsmContext, need: KeyNeed): OpenKey {
+  const { block, usages, algorithm } = need;
   const open = context.openKeys.get(block) ?? unwrap(context, block);
   if (!usages.includes(open.usage)) {
     const text = `a key of usage ${open.usage} was given, ${usages.join(' or ')} is needed`;
     throw new HsmError('ERR_HSM_KEY_USAGE', text, { usage: open.usage });
   }
-  return open.key.expose();
+  if (algorithm !== undefined && algorithm !== open.algorithm) {
+    const text = `a key of algorithm ${open.algorithm} was given, ${algorithm} is needed`;
+    throw new HsmError('ERR_HSM_KEY_USAGE', text, { algorithm: open.algorithm });
+  }
+  return open;
 }
 
 /**
- * DES: 4 bytes of a zero block enciphered, as line messages carry it. AES: 5 bytes of the CMAC of
- * a zero block. @see X9.24-1:2017 Annex A
+ * DES and SM4: 4 bytes of a zero block enciphered, as line messages carry it. AES: 5 bytes of the
+ * CMAC of a zero block. @see X9.24-1:2017 Annex A
  */
-export function keyCheckValue(context: HsmContext, usage: KeyUsage, key: Uint8Array): string {
-  return KEY_RULES[usage].algorithm === 'A' ? kcvAes(context.ciphers, key) : kcvTdes(key);
+export function keyCheckValue(
+  context: HsmContext,
+  algorithm: KeyAlgorithm,
+  key: Uint8Array,
+): string {
+  if (algorithm === 'A') return kcvAes(context.ciphers, key);
+  return algorithm === '4' ? kcvSm4(context.ciphers, key) : kcvTdes(key);
+}
+
+/** ECB of whole blocks under a key of any algorithm. */
+export function encipherEcb(
+  { ciphers }: HsmContext,
+  algorithm: KeyAlgorithm,
+  key: Uint8Array,
+  blocks: Uint8Array,
+): Uint8Array {
+  if (algorithm === 'T') return tdesEncrypt(key, blocks);
+  return algorithm === 'A'
+    ? ciphers.aesEcbEncrypt(key, blocks)
+    : ciphers.sm4EcbEncrypt(key, blocks);
+}
+
+/** The inverse of `encipherEcb`. */
+export function decipherEcb(
+  { ciphers }: HsmContext,
+  algorithm: KeyAlgorithm,
+  key: Uint8Array,
+  blocks: Uint8Array,
+): Uint8Array {
+  if (algorithm === 'T') return tdesDecrypt(key, blocks);
+  return algorithm === 'A'
+    ? ciphers.aesEcbDecrypt(key, blocks)
+    : ciphers.sm4EcbDecrypt(key, blocks);
 }
 
 /** Sets the last bit of every byte so that its number of ones is odd. @see FIPS 46-3 */
@@ -75,24 +115,32 @@ export function withOddParity(key: Uint8Array): Uint8Array {
   });
 }
 
-/** A random key that keeps the rules of `usage`. */
-export function randomKey(context: HsmContext, usage: KeyUsage): Uint8Array {
+/** The key as its algorithm wants it: DES keys have odd parity. */
+export function adjusted(algorithm: KeyAlgorithm, key: Uint8Array): Uint8Array {
+  return algorithm === 'T' ? withOddParity(key) : key;
+}
+
+/** A random key that keeps the rules of its kind. */
+export function randomKey(context: HsmContext, algorithm: KeyAlgorithm): Uint8Array {
   for (;;) {
-    const bytes = context.random.bytes(KEY_BYTES);
-    const key = KEY_RULES[usage].algorithm === 'T' ? withOddParity(bytes) : bytes;
+    const key = adjusted(algorithm, context.random.bytes(KEY_BYTES));
     if (!hasEqualHalves(key)) return key;
   }
 }
 
-function unwrap(
-  context: HsmContext,
-  block: KeyBlock,
-): { readonly usage: KeyUsage; readonly key: Secret<Uint8Array> } {
+/** @throws HsmError `ERR_HSM_PARAMETER` when keys of this usage are not of this algorithm. */
+export function assertAlgorithm({ usage, algorithm }: KeyKind): void {
+  if (KEY_RULES[usage].algorithms.includes(algorithm)) return;
+  const text = `keys of usage ${usage} are not of algorithm ${algorithm}`;
+  throw new HsmError('ERR_HSM_PARAMETER', text);
+}
+
+function unwrap(context: HsmContext, block: KeyBlock): OpenKey {
   const content = unwrapBlock(context, block);
-  const usage = knownUsage(content);
-  assertKeyRules(usage, content.key);
-  claimUsage(context, usage, content.key);
-  const open = { usage, key: new Secret(content.key, '[key]') };
+  const kind = knownKind(content);
+  assertKeyRules(kind, content.key);
+  claimUsage(context, kind, content.key);
+  const open = { ...kind, key: new Secret(content.key, '[key]') };
   context.openKeys.set(block, open);
   return open;
 }
@@ -106,20 +154,23 @@ function unwrapBlock(context: HsmContext, block: KeyBlock): Tr31KeyBlock {
   }
 }
 
-function knownUsage(content: Tr31KeyBlock): KeyUsage {
-  const found = Object.entries(KEY_RULES).find(([usage]) => usage === content.usage);
-  const [usage, rule] = found ?? [];
-  if (rule?.algorithm !== content.algorithm || rule.modeOfUse !== content.modeOfUse) {
-    throw new HsmError('ERR_HSM_KEY_USAGE', 'the key block has attributes unknown here');
+/** A header with a usage, algorithm, mode or exportability that is none of ours is refused. */
+function knownKind(content: Tr31KeyBlock): KeyKind {
+  const { usage, modeOfUse, exportability } = content;
+  const rule = Object.hasOwn(KEY_RULES, usage) ? KEY_RULES[usage as KeyUsage] : undefined;
+  const algorithm = rule?.algorithms.find((known) => known === content.algorithm);
+  if (algorithm && rule?.modeOfUse === modeOfUse && exportability === EXPORTABILITY) {
+    return { usage: usage as KeyUsage, algorithm };
   }
-  return usage as KeyUsage;
+  throw new HsmError('ERR_HSM_KEY_USAGE', 'the key block has attributes unknown here');
 }
 
-function assertKeyRules(usage: KeyUsage, key: Uint8Array): void {
+function assertKeyRules({ usage, algorithm }: KeyKind, key: Uint8Array): void {
   if (key.length !== KEY_BYTES) {
     throw new HsmError('ERR_HSM_PARAMETER', `a key has ${KEY_BYTES} bytes`);
   }
-  if (!KEY_RULES[usage].mayBeSingleLength && hasEqualHalves(key)) {
+  const mayBeSingle = algorithm === 'T' && KEY_RULES[usage].mayBeSingleLength;
+  if (!mayBeSingle && hasEqualHalves(key)) {
     throw new HsmError('ERR_HSM_PARAMETER', `a key of usage ${usage} may not have equal halves`);
   }
 }
@@ -132,14 +183,18 @@ function hasEqualHalves(key: Uint8Array): boolean {
 }
 
 /**
- * One key, one usage. A key enciphered in plain ECB does not say what it is for: a PIN key that was
- * imported again as a MAC key would turn the MAC command into an oracle for PIN blocks.
+ * One key, one usage and algorithm. A key enciphered in plain ECB does not say what it is for: a
+ * PIN key that was imported again as a MAC key would turn the MAC command into an oracle for PIN
+ * blocks.
  */
-function claimUsage(context: HsmContext, usage: KeyUsage, key: Uint8Array): void {
-  const digest = toHex(context.ciphers.hmacSha256(context.masterKey.expose(), key));
+function claimUsage(context: HsmContext, { usage, algorithm }: KeyKind, key: Uint8Array): void {
+  const master = context.masterKey.expose();
+  // Without parity bits, so that a DES key is the same one however they are set.
+  const digest = toHex(context.ciphers.hmacSha256(master, withOddParity(key)));
+  const claimed = `${usage} ${algorithm}`;
   const known = context.knownKeys.get(digest);
-  if (known !== undefined && known !== usage) {
+  if (known !== undefined && known !== claimed) {
     throw new HsmError('ERR_HSM_KEY_USAGE', `this key has usage ${known} here already`, { usage });
   }
-  context.knownKeys.set(digest, usage);
+  context.knownKeys.set(digest, claimed);
 }

@@ -1,5 +1,5 @@
 /** Who may talk to which HSM, and what each key usage means. */
-import type { HsmCaller, KeyUsage } from '@tapnpay/protocol/wire';
+import type { HsmCaller, KeyAlgorithm, KeyUsage } from '@tapnpay/protocol/wire';
 import type { HsmParty } from '../runtime/party-keys.ts';
 
 /** Made by a program at first start: fit for a laboratory only. */
@@ -14,27 +14,33 @@ export const CALLERS_OF_PARTY: Readonly<Record<HsmParty, readonly HsmCaller[]>> 
 
 /** What the header of a key block must say for a usage, beside the usage itself. */
 export type KeyRule = {
-  /** `T` 3DES with two keys, `A` AES-128. */
-  readonly algorithm: 'T' | 'A';
+  /** 3DES with two keys, AES-128, SM4; the first one is meant when nothing is said. */
+  readonly algorithms: readonly [KeyAlgorithm, ...KeyAlgorithm[]];
   readonly modeOfUse: string;
   /** Whether a key with equal halves, that is single DES, may be taken from a peer. */
   readonly mayBeSingleLength: boolean;
 };
 
-/** Key usages of this system. @see X9.143 tables 2 and 4 */
+/**
+ * Key usages of this system. Nothing is exportable: a working key leaves under a zone key when it
+ * is made, and never again. @see X9.143 tables 2, 4 and 5
+ */
 export const KEY_RULES: Readonly<Record<KeyUsage, KeyRule>> = {
-  K0: { algorithm: 'T', modeOfUse: 'B', mayBeSingleLength: false },
-  P0: { algorithm: 'T', modeOfUse: 'B', mayBeSingleLength: false },
-  M1: { algorithm: 'T', modeOfUse: 'C', mayBeSingleLength: true },
-  M3: { algorithm: 'T', modeOfUse: 'C', mayBeSingleLength: true },
-  E0: { algorithm: 'T', modeOfUse: 'X', mayBeSingleLength: false },
-  E1: { algorithm: 'T', modeOfUse: 'X', mayBeSingleLength: false },
-  E2: { algorithm: 'T', modeOfUse: 'X', mayBeSingleLength: false },
-  V2: { algorithm: 'T', modeOfUse: 'C', mayBeSingleLength: false },
-  B0: { algorithm: 'A', modeOfUse: 'X', mayBeSingleLength: false },
+  K0: { algorithms: ['T', 'A', '4'], modeOfUse: 'B', mayBeSingleLength: false },
+  P0: { algorithms: ['T', 'A'], modeOfUse: 'B', mayBeSingleLength: false },
+  M1: { algorithms: ['T', '4'], modeOfUse: 'C', mayBeSingleLength: true },
+  M3: { algorithms: ['T'], modeOfUse: 'C', mayBeSingleLength: true },
+  '10': { algorithms: ['T'], modeOfUse: 'C', mayBeSingleLength: true },
+  E0: { algorithms: ['T', '4'], modeOfUse: 'X', mayBeSingleLength: false },
+  E1: { algorithms: ['T', '4'], modeOfUse: 'X', mayBeSingleLength: false },
+  E2: { algorithms: ['T', '4'], modeOfUse: 'X', mayBeSingleLength: false },
+  V2: { algorithms: ['T'], modeOfUse: 'C', mayBeSingleLength: false },
+  B0: { algorithms: ['A'], modeOfUse: 'X', mayBeSingleLength: false },
 };
-/** Every key of this system has 16 bytes: two DES keys, or AES-128. */
+/** The only exportability of a block here: none. @see X9.143 table 5 */
+export const EXPORTABILITY = 'N';
+/** Every key of this system has 16 bytes: two DES keys, AES-128 or SM4. */
 export const KEY_BYTES = 16;
 
 /** Usages of the working keys that lines exchange; no other kind is made or imported there. */
-export const LINE_KEY_USAGES: readonly KeyUsage[] = ['P0', 'M1'];
+export const LINE_KEY_USAGES: readonly KeyUsage[] = ['P0', 'M1', 'M3', '10'];

@@ -8,7 +8,11 @@ import type { KeyBlock } from '@tapnpay/protocol/wire';
 type KeyNames = {
   readonly gateway: 'zmk' | 'bdk';
   readonly switch: 'zmkGateway' | 'zmkIssuer';
-  readonly issuer: 'zmk' | 'imkAc' | 'imkMac' | 'imkEnc' | 'pvk';
+  readonly issuer:
+    | 'zmk'
+    | ('imkAc' | 'imkMac' | 'imkEnc')
+    | ('imkAcSm4' | 'imkMacSm4' | 'imkEncSm4')
+    | 'pvk';
 };
 /** The parties that have an HSM of their own. */
 export type HsmParty = keyof KeyNames;
@@ -21,7 +25,10 @@ export const HSM_PARTIES: readonly HsmParty[] = ['gateway', 'switch', 'issuer'];
 export const PARTY_KEY_NAMES: { readonly [P in HsmParty]: readonly KeyNames[P][] } = {
   gateway: ['zmk', 'bdk'],
   switch: ['zmkGateway', 'zmkIssuer'],
-  issuer: ['zmk', 'imkAc', 'imkMac', 'imkEnc', 'pvk'],
+  issuer: [
+    ...(['zmk', 'imkAc', 'imkMac', 'imkEnc'] as const),
+    ...(['imkAcSm4', 'imkMacSm4', 'imkEncSm4', 'pvk'] as const),
+  ],
 };
 
 /** A key under the local master key of the party's HSM, and what people compare. */

@@ -2,6 +2,7 @@
 import { KeyCheckValue, toHex } from '../bytes/index.ts';
 import { aesCmac } from './cmac.ts';
 import { desEncrypt, tdesEncrypt } from './des.ts';
+import { assertKeyLength } from './errors.ts';
 import type { CipherProvider } from './provider.ts';
 
 /**
@@ -21,4 +22,16 @@ export function kcvTdes(key: Uint8Array): KeyCheckValue {
  */
 export function kcvAes(ciphers: CipherProvider, key: Uint8Array): KeyCheckValue {
   return KeyCheckValue(toHex(aesCmac(ciphers, key, new Uint8Array(16)).subarray(0, 5)));
+}
+
+/**
+ * First 4 bytes of sixteen zero bytes enciphered under an SM4 key, as lines carry it for DES keys.
+ * @throws CryptoError `ERR_CRYPTO_KEY_LENGTH`.
+ */
+export function kcvSm4(
+  ciphers: Pick<CipherProvider, 'sm4EcbEncrypt'>,
+  key: Uint8Array,
+): KeyCheckValue {
+  assertKeyLength(key, [16]);
+  return KeyCheckValue(toHex(ciphers.sm4EcbEncrypt(key, new Uint8Array(16)).subarray(0, 4)));
 }

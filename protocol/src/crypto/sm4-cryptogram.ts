@@ -6,7 +6,7 @@
 import { concatBytes, fromHex, xorBytes } from '../bytes/index.ts';
 import { APPLICATION_CRYPTOGRAM_BYTES } from './derivation.ts';
 import { assertDataLength, assertKeyLength, assertPan, CryptoError } from './errors.ts';
-import { padIso9797Method2 } from './mac.ts';
+import { padIso9797Method1, padIso9797Method2 } from './mac.ts';
 import type { CipherProvider } from './provider.ts';
 
 /** Bytes of an SM4 key and of an SM4 block. */
@@ -14,6 +14,7 @@ export const SM4_KEY_BYTES = 16;
 export const SM4_BLOCK_BYTES = 16;
 /** Bytes of a script command's MAC, whichever the cipher. */
 const SCRIPT_MAC_BYTES = 4;
+const LINE_MAC_BYTES = 8;
 
 type Sm4 = Pick<CipherProvider, 'sm4EcbEncrypt'>;
 
@@ -59,8 +60,21 @@ export function deriveSm4SessionKey(
  * @throws CryptoError `ERR_CRYPTO_KEY_LENGTH`.
  */
 export function sm4CbcMac(ciphers: Sm4, key: Uint8Array, data: Uint8Array): Uint8Array {
+  return sm4Chain(ciphers, key, padIso9797Method2(data, SM4_BLOCK_BYTES));
+}
+
+/**
+ * MAC of a line (field 128 of CUPS under SM4): CBC-MAC with zero padding as under 3DES, left 8
+ * bytes. DEVIATION: public texts name the algorithm and the cut only; the padding is that of X9.9.
+ * @see Q/CUP 006.4, ISO 9797-1 §7.2, §6.3.2
+ * @throws CryptoError `ERR_CRYPTO_KEY_LENGTH`.
+ */
+export function sm4LineMac(ciphers: Sm4, key: Uint8Array, data: Uint8Array): Uint8Array {
+  return sm4Chain(ciphers, key, padIso9797Method1(data, SM4_BLOCK_BYTES)).slice(0, LINE_MAC_BYTES);
+}
+
+function sm4Chain(ciphers: Sm4, key: Uint8Array, padded: Uint8Array): Uint8Array {
   assertKeyLength(key, [SM4_KEY_BYTES]);
-  const padded = padIso9797Method2(data, SM4_BLOCK_BYTES);
   let chain: Uint8Array = new Uint8Array(SM4_BLOCK_BYTES);
   for (let offset = 0; offset < padded.length; offset += SM4_BLOCK_BYTES) {
     const block = padded.subarray(offset, offset + SM4_BLOCK_BYTES);

@@ -7,7 +7,8 @@ export const KeyUsage = {
   zoneMaster: 'K0', // key encryption, zone master key
   pinEncryption: 'P0',
   macX9: 'M1', // ISO 9797-1 algorithm 1, the CUPS MAC
-  macX919: 'M3',
+  macX919: 'M3', // ISO 9797-1 algorithm 3
+  macUnionPayPos: '10', // field 64 of the POS dialect; X9.143 leaves numbers to private use
   issuerMasterAc: 'E0', // EMV issuer master key, application cryptograms
   issuerMasterMac: 'E2', // secure messaging for integrity
   issuerMasterEnc: 'E1', // secure messaging for confidentiality
@@ -15,6 +16,20 @@ export const KeyUsage = {
   baseDerivation: 'B0', // DUKPT base derivation key
 } as const;
 export type KeyUsage = (typeof KeyUsage)[keyof typeof KeyUsage];
+
+/**
+ * What a key is for, as the header of its block says. X9.143 table 3 has no letter for SM4 and
+ * leaves the digits to private use: `4` is SM4, as the algorithm byte of a PBOC card says it.
+ */
+export const KeyAlgorithm = { tdes: 'T', aes: 'A', sm4: '4' } as const;
+export type KeyAlgorithm = (typeof KeyAlgorithm)[keyof typeof KeyAlgorithm];
+/** The cipher of a card's cryptograms and scripts; 3DES when left out. */
+export type CardKeyAlgorithm = 'T' | '4';
+/** Cipher by the algorithm byte of issuer application data (9F10). @see PBOC3 P5 (9F10) */
+export const CARD_KEY_ALGORITHMS: ReadonlyMap<number, CardKeyAlgorithm> = new Map([
+  [0x01, 'T'],
+  [0x04, '4'],
+]);
 
 /** Who talks to an HSM; each caller has a whitelist of commands. */
 export type HsmCaller = 'gateway' | 'switch' | 'issuer' | 'bureau' | 'ceremony';
@@ -35,20 +50,22 @@ export type HsmRequest =
   | {
       readonly command: 'formKey';
       readonly usage: KeyUsage;
-      readonly algorithm: 'T' | 'A';
+      readonly algorithm: KeyAlgorithm;
       readonly components: readonly string[];
     }
-  /** A new double-length 3DES (T) or AES-128 (A) key, enciphered under a zone key if asked. */
+  /** A new key of 16 bytes, enciphered if asked under a zone key of its algorithm. */
   | {
       readonly command: 'generateKey';
       readonly usage: KeyUsage;
-      readonly algorithm: 'T' | 'A';
+      readonly algorithm: KeyAlgorithm;
       readonly exportUnder?: KeyBlock;
     }
-  /** A working key received enciphered (3DES-ECB) under a zone key; wrong KCV -> `ERR_HSM_KCV`. */
+  /** A working key received enciphered (ECB) under a zone key; wrong KCV -> `ERR_HSM_KCV`. */
   | {
       readonly command: 'importKey';
       readonly usage: KeyUsage;
+      /** 3DES when left out. */
+      readonly algorithm?: KeyAlgorithm;
       readonly under: KeyBlock;
       readonly enciphered: string;
       readonly kcv: string;
@@ -77,9 +94,10 @@ export type HsmRequest =
       readonly pvki: string;
       readonly pvv: string;
     }
-  /** CVN 01 or 17 over already assembled AC input. */
+  /** CVN 01 or 17 over already assembled AC input; a TC or AAC is checked the same way. */
   | {
       readonly command: 'verifyArqc';
+      readonly algorithm?: CardKeyAlgorithm;
       readonly imkAc: KeyBlock;
       readonly card: CardId;
       readonly atc: string;
@@ -88,6 +106,7 @@ export type HsmRequest =
     }
   | {
       readonly command: 'generateArpc';
+      readonly algorithm?: CardKeyAlgorithm;
       readonly imkAc: KeyBlock;
       readonly card: CardId;
       readonly atc: string;
@@ -97,6 +116,7 @@ export type HsmRequest =
   /** MAC of one issuer script command. `header` is CLA INS P1 P2 Lc. */
   | {
       readonly command: 'generateScriptMac';
+      readonly algorithm?: CardKeyAlgorithm;
       readonly imkMac: KeyBlock;
       readonly card: CardId;
       readonly atc: string;

@@ -89,10 +89,10 @@ export const personaliseCardCommand: Command<'personaliseCard'> = command<
     model: optionalShape(textShape(MODEL_CHARACTERS_MAX)),
   },
   keys: ({ imkAc, imkMac, imkEnc, pvk }) => ({
-    imkAc: [imkAc, KeyUsage.issuerMasterAc],
-    imkMac: [imkMac, KeyUsage.issuerMasterMac],
-    imkEnc: [imkEnc, KeyUsage.issuerMasterEnc],
-    pvk: [pvk, KeyUsage.pinVerification],
+    imkAc: { block: imkAc, usages: [KeyUsage.issuerMasterAc], algorithm: 'T' },
+    imkMac: { block: imkMac, usages: [KeyUsage.issuerMasterMac], algorithm: 'T' },
+    imkEnc: { block: imkEnc, usages: [KeyUsage.issuerMasterEnc], algorithm: 'T' },
+    pvk: { block: pvk, usages: [KeyUsage.pinVerification] },
   }),
   run: ({ context: { ciphers, random, rsa }, request, keys }) => {
     const { pvki, pin } = request;

@@ -1,24 +1,45 @@
 /**
- * The issuer's half of EMV: cryptograms are compared, never given out, and card keys are derived
- * inside. @see EMV 4.3 B2 §8, PBOC3 P5
+ * The issuer's half of EMV under 3DES and SM4: cryptograms are compared, never given out, and card
+ * keys are derived inside. @see EMV 4.3 B2 §8, PBOC3 P5, PBOC3 P17
  */
 import { equalBytes, toHex } from '@tapnpay/protocol/bytes';
 import {
   APPLICATION_CRYPTOGRAM_BYTES,
   applicationCryptogram,
   arpcMethod1,
-  deriveIccMasterKey,
-  deriveSessionKey,
   scriptMac4,
+  sm4ApplicationCryptogram,
+  sm4Arpc,
+  sm4ScriptMac4,
 } from '@tapnpay/protocol/crypto';
-import { type CardId, hexShape, KeyUsage } from '@tapnpay/protocol/wire';
-import { bytesOf, type Command, cardShape, command, exactHex, keyBlockShape } from './rule.ts';
+import {
+  type CardKeyAlgorithm,
+  hexShape,
+  type KeyBlock,
+  KeyUsage,
+  oneOfShape,
+  type Shape,
+} from '@tapnpay/protocol/wire';
+import type { KeyNeed } from '../keys.ts';
+import { sessionKeyOf } from './card-session.ts';
+import {
+  bytesOf,
+  type Command,
+  cardShape,
+  command,
+  exactHex,
+  keyBlockShape,
+  optionalShape,
+} from './rule.ts';
 
 /** Longest input of a cryptogram. */
 const AC_INPUT_BYTES_MAX = 256;
 /** Longest data of a script command in front of its MAC. */
 const SCRIPT_DATA_BYTES_MAX = 251;
 
+export const cardAlgorithm: Shape<CardKeyAlgorithm | undefined> = optionalShape(
+  oneOfShape<CardKeyAlgorithm>('T', '4'),
+);
 const atc = exactHex(2);
 const cryptogram = exactHex(APPLICATION_CRYPTOGRAM_BYTES);
 
@@ -26,32 +47,53 @@ const cryptogram = exactHex(APPLICATION_CRYPTOGRAM_BYTES);
 export const verifyArqcCommand: Command<'verifyArqc'> = command<'verifyArqc', 'imk'>('verifyArqc', {
   callers: ['issuer'],
   fields: {
+    algorithm: cardAlgorithm,
     imkAc: keyBlockShape,
     card: cardShape,
     atc,
     data: hexShape({ min: 1, max: AC_INPUT_BYTES_MAX }),
     arqc: cryptogram,
   },
-  keys: ({ imkAc }) => ({ imk: [imkAc, KeyUsage.issuerMasterAc] }),
-  run: ({ request, keys }) => {
-    const expected = applicationCryptogram(sessionKey(keys.imk, request), bytesOf(request.data));
+  keys: ({ imkAc, algorithm }) => ({ imk: cardKey(imkAc, KeyUsage.issuerMasterAc, algorithm) }),
+  run: ({ context, request, keys }) => {
+    const key = sessionKeyOf(context, keys.imk, request);
+    const data = bytesOf(request.data);
+    const expected =
+      request.algorithm === '4'
+        ? sm4ApplicationCryptogram(context.ciphers, key, data)
+        : applicationCryptogram(key, data);
     return { valid: equalBytes(expected, bytesOf(request.arqc)) };
   },
 });
 
 /**
- * The issuer's proof to the card, method 1. One 3DES block of the caller's choice: no way to an
- * ARQC, whose CBC chain runs under half of the key. @see EMV 4.3 B2 §8.2.1
+ * The issuer's proof to the card, method 1. One block of the caller's choice: no way to an ARQC,
+ * whose CBC chain runs under half of the 3DES key, and which under SM4 has the padding byte `80`
+ * where this block has zeros. @see EMV 4.3 B2 §8.2.1
  */
 export const generateArpcCommand: Command<'generateArpc'> = command<'generateArpc', 'imk'>(
   'generateArpc',
   {
     callers: ['issuer'],
-    fields: { imkAc: keyBlockShape, card: cardShape, atc, arqc: cryptogram, arc: exactHex(2) },
-    keys: ({ imkAc }) => ({ imk: [imkAc, KeyUsage.issuerMasterAc] }),
-    run: ({ request, keys }) => {
-      const key = sessionKey(keys.imk, request);
-      return { arpc: toHex(arpcMethod1(key, bytesOf(request.arqc), bytesOf(request.arc))) };
+    fields: {
+      algorithm: cardAlgorithm,
+      imkAc: keyBlockShape,
+      card: cardShape,
+      atc,
+      arqc: cryptogram,
+      arc: exactHex(2),
+    },
+    keys: ({ imkAc, algorithm }) => ({ imk: cardKey(imkAc, KeyUsage.issuerMasterAc, algorithm) }),
+    run: ({ context, request, keys }) => {
+      const key = sessionKeyOf(context, keys.imk, request);
+      const arqc = bytesOf(request.arqc);
+      const authorisationResponseCode = bytesOf(request.arc);
+      const parts = { cryptogram: arqc, authorisationResponseCode };
+      const arpc =
+        request.algorithm === '4'
+          ? sm4Arpc(context.ciphers, key, parts)
+          : arpcMethod1(key, arqc, authorisationResponseCode);
+      return { arpc: toHex(arpc) };
     },
   },
 );
@@ -63,6 +105,7 @@ export const generateScriptMacCommand: Command<'generateScriptMac'> = command<
 >('generateScriptMac', {
   callers: ['issuer'],
   fields: {
+    algorithm: cardAlgorithm,
     imkMac: keyBlockShape,
     card: cardShape,
     atc,
@@ -70,25 +113,27 @@ export const generateScriptMacCommand: Command<'generateScriptMac'> = command<
     header: exactHex(5),
     data: hexShape({ max: SCRIPT_DATA_BYTES_MAX }),
   },
-  keys: ({ imkMac }) => ({ imk: [imkMac, KeyUsage.issuerMasterMac] }),
-  run: ({ request, keys }) => {
-    const { header, arqc, data } = request;
-    const key = sessionKey(keys.imk, request);
-    const mac = scriptMac4(
-      key,
-      bytesOf(header),
-      bytesOf(request.atc),
-      bytesOf(arqc),
-      bytesOf(data),
-    );
+  keys: ({ imkMac, algorithm }) => ({ imk: cardKey(imkMac, KeyUsage.issuerMasterMac, algorithm) }),
+  run: ({ context, request, keys }) => {
+    const key = sessionKeyOf(context, keys.imk, request);
+    const [header, counter, arqc, data] = [
+      ...[bytesOf(request.header), bytesOf(request.atc)],
+      ...[bytesOf(request.arqc), bytesOf(request.data)],
+    ] as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+    const parts = { header, atc: counter, cryptogram: arqc, data };
+    const mac =
+      request.algorithm === '4'
+        ? sm4ScriptMac4(context.ciphers, key, parts)
+        : scriptMac4(key, header, counter, arqc, data);
     return { mac: toHex(mac) };
   },
 });
 
-function sessionKey(
-  imk: Uint8Array,
-  request: { readonly card: CardId; readonly atc: string },
-): Uint8Array {
-  const { pan, panSequenceNumber } = request.card;
-  return deriveSessionKey(deriveIccMasterKey(imk, pan, panSequenceNumber), bytesOf(request.atc));
+/** An issuer master key of one usage under the algorithm that the request names. */
+export function cardKey(
+  block: KeyBlock,
+  usage: KeyUsage,
+  algorithm: CardKeyAlgorithm = 'T',
+): KeyNeed {
+  return { block, usages: [usage], algorithm };
 }

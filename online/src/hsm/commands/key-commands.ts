@@ -1,12 +1,30 @@
 /** Making, forming, importing and handing over keys; none of these shows a clear key. */
 import { constants, createPublicKey, type KeyObject, publicEncrypt } from 'node:crypto';
 import { toHex, xorBytes } from '@tapnpay/protocol/bytes';
-import { aesDukptInitialKey, kcvAes, tdesDecrypt, tdesEncrypt } from '@tapnpay/protocol/crypto';
-import { hexShape, KeyUsage, listShape, oneOfShape, type Shape } from '@tapnpay/protocol/wire';
+import { aesDukptInitialKey, kcvAes } from '@tapnpay/protocol/crypto';
+import {
+  hexShape,
+  KeyAlgorithm,
+  type KeyBlock,
+  KeyUsage,
+  listShape,
+  oneOfShape,
+  type Shape,
+} from '@tapnpay/protocol/wire';
 import type { HsmContext } from '../context.ts';
 import { HsmError } from '../errors.ts';
-import { keyCheckValue, randomKey, withOddParity, wrapKey } from '../keys.ts';
-import { KEY_BYTES, KEY_RULES, LINE_KEY_USAGES } from '../profile.ts';
+import {
+  adjusted,
+  assertAlgorithm,
+  decipherEcb,
+  encipherEcb,
+  type KeyKind,
+  type KeyNeed,
+  keyCheckValue,
+  randomKey,
+  wrapKey,
+} from '../keys.ts';
+import { KEY_BYTES, LINE_KEY_USAGES } from '../profile.ts';
 import {
   bytesOf,
   type Command,
@@ -24,7 +42,7 @@ const TRANSPORT_KEY_BITS_MIN = 2048;
 const SPKI_BYTES_MAX = 1024;
 
 const anyUsage: Shape<KeyUsage> = oneOfShape(...Object.values(KeyUsage));
-const algorithm: Shape<'T' | 'A'> = oneOfShape('T', 'A');
+const algorithm: Shape<KeyAlgorithm> = oneOfShape(...Object.values(KeyAlgorithm));
 
 /** Who this HSM is. */
 export const statusCommand: Command<'status'> = command('status', {
@@ -44,12 +62,12 @@ export const formKeyCommand: Command<'formKey'> = command('formKey', {
   },
   keys: noKeys,
   run: ({ context, request }) => {
-    assertAlgorithm(request.usage, request.algorithm);
+    assertAlgorithm(request);
     if (request.components.length < COMPONENTS_MIN) {
       throw new HsmError('ERR_HSM_PARAMETER', `a key has at least ${COMPONENTS_MIN} components`);
     }
     const key = request.components.map(bytesOf).reduce(xorBytes);
-    return wrapKey(context, request.usage, adjusted(request.usage, key));
+    return wrapKey(context, request, adjusted(request.algorithm, key));
   },
 });
 
@@ -59,17 +77,19 @@ export const generateKeyCommand: Command<'generateKey'> = command<'generateKey',
   {
     callers: ['switch'],
     fields: { usage: anyUsage, algorithm, exportUnder: optionalShape(keyBlockShape) },
-    keys: ({ exportUnder }) =>
-      (exportUnder === undefined ? {} : { zone: [exportUnder, KeyUsage.zoneMaster] }) as {
-        zone: [string, KeyUsage];
-      },
-    run: ({ context, request: { usage, algorithm: wanted }, keys }) => {
-      assertLineKey(usage);
-      assertAlgorithm(usage, wanted);
-      const key = randomKey(context, usage);
+    keys: ({ exportUnder, ...kind }) => {
+      assertLineKey(kind);
+      return (exportUnder === undefined ? {} : { zone: zoneKey(exportUnder, kind) }) as {
+        zone: KeyNeed;
+      };
+    },
+    run: ({ context, request, keys }) => {
+      const key = randomKey(context, request.algorithm);
       const zone: Uint8Array | undefined = keys.zone;
-      const enciphered = zone === undefined ? null : toHex(tdesEncrypt(zone, key));
-      return { ...wrapKey(context, usage, key), enciphered };
+      const wrapped = wrapKey(context, request, key);
+      if (zone === undefined) return { ...wrapped, enciphered: null };
+      const enciphered = encipherEcb(context, request.algorithm, zone, key);
+      return { ...wrapped, enciphered: toHex(enciphered) };
     },
   },
 );
@@ -79,18 +99,22 @@ export const importKeyCommand: Command<'importKey'> = command('importKey', {
   callers: ['gateway', 'switch', 'issuer'],
   fields: {
     usage: anyUsage,
+    algorithm: optionalShape(algorithm),
     under: keyBlockShape,
     enciphered: exactHex(KEY_BYTES),
-    kcv: exactHex(4),
+    kcv: hexShape({ min: 4, max: 5 }),
   },
-  keys: ({ under }) => ({ zone: [under, KeyUsage.zoneMaster] }),
-  run: ({ context, request: { usage, enciphered, kcv }, keys }) => {
-    assertLineKey(usage);
-    const key = tdesDecrypt(keys.zone, bytesOf(enciphered));
-    if (keyCheckValue(context, usage, key) !== kcv) {
+  keys: ({ under, usage, algorithm: wanted = 'T' }) => ({
+    zone: zoneKey(under, { usage, algorithm: wanted }),
+  }),
+  run: ({ context, request, keys }) => {
+    const { usage, algorithm: wanted = 'T', kcv } = request;
+    const enciphered = bytesOf(request.enciphered);
+    const key = decipherEcb(context, wanted, keys.zone, enciphered);
+    if (keyCheckValue(context, wanted, key) !== kcv) {
       throw new HsmError('ERR_HSM_KCV', 'the check value does not belong to the key');
     }
-    return wrapKey(context, usage, adjusted(usage, key));
+    return wrapKey(context, { usage, algorithm: wanted }, adjusted(wanted, key));
   },
 });
 
@@ -105,7 +129,7 @@ export const exportInitialKeyCommand: Command<'exportInitialKey'> = command('exp
     initialKeyId: exactHex(8),
     publicKeySpki: hexShape({ min: 1, max: SPKI_BYTES_MAX }),
   },
-  keys: ({ baseKey }) => ({ base: [baseKey, KeyUsage.baseDerivation] }),
+  keys: ({ baseKey }) => ({ base: { block: baseKey, usages: [KeyUsage.baseDerivation] } }),
   run: ({ context, request: { initialKeyId, publicKeySpki }, keys }) => {
     const publicKey = transportKey(publicKeySpki);
     if (!context.initialKeys.claim(initialKeyId)) {
@@ -151,17 +175,17 @@ function transportKey(spkiHex: string): KeyObject {
   return key;
 }
 
-function assertLineKey(usage: KeyUsage): void {
-  if (LINE_KEY_USAGES.includes(usage)) return;
-  const text = `lines exchange keys of usage ${LINE_KEY_USAGES.join(' and ')} only`;
-  throw new HsmError('ERR_HSM_KEY_USAGE', text, { usage });
+function assertLineKey(kind: KeyKind): void {
+  const { usage } = kind;
+  if (!LINE_KEY_USAGES.includes(usage)) {
+    const text = `lines exchange keys of usage ${LINE_KEY_USAGES.join(', ')} only`;
+    throw new HsmError('ERR_HSM_KEY_USAGE', text, { usage });
+  }
+  assertAlgorithm(kind);
 }
 
-function assertAlgorithm(usage: KeyUsage, wanted: 'T' | 'A'): void {
-  if (KEY_RULES[usage].algorithm === wanted) return;
-  throw new HsmError('ERR_HSM_PARAMETER', `keys of usage ${usage} are not of algorithm ${wanted}`);
-}
-
-function adjusted(usage: KeyUsage, key: Uint8Array): Uint8Array {
-  return KEY_RULES[usage].algorithm === 'T' ? withOddParity(key) : key;
+/** A key travels under a zone key of its own algorithm, so under none that is weaker. */
+function zoneKey(block: KeyBlock, kind: KeyKind): KeyNeed {
+  assertLineKey(kind);
+  return { block, usages: [KeyUsage.zoneMaster], algorithm: kind.algorithm };
 }

@@ -1,8 +1,18 @@
-/** MACs of lines: CBC-MAC under 3DES (usage M1). @see Q/CUP 006 (field 128), ISO 9797-1 */
+/**
+ * MACs of lines. Which one is the key block's to say: M1 is CBC-MAC (field 128 of CUPS, X9.9) under
+ * 3DES or SM4, M3 is X9.19, 10 is field 64 of the POS dialect. @see ISO 9797-1, Q/CUP 006
+ */
 import { equalBytes, toHex } from '@tapnpay/protocol/bytes';
-import { x99Mac } from '@tapnpay/protocol/crypto';
+import {
+  type CipherProvider,
+  retailMac,
+  sm4LineMac,
+  unionPayPosMac,
+  x99Mac,
+} from '@tapnpay/protocol/crypto';
 import { type HsmCaller, hexShape, type KeyBlock, KeyUsage } from '@tapnpay/protocol/wire';
-import { bytesOf, type Command, command, exactHex, type KeyUse, keyBlockShape } from './rule.ts';
+import type { KeyKind, KeyNeed } from '../keys.ts';
+import { bytesOf, type Command, command, exactHex, keyBlockShape } from './rule.ts';
 
 const MAC_BYTES = 8;
 /** Longest text under a MAC: a whole message. */
@@ -18,7 +28,9 @@ export const generateMacCommand: Command<'generateMac'> = command<'generateMac',
     callers,
     fields: { key: keyBlockShape, data },
     keys: ({ key }) => ({ mac: macKey(key) }),
-    run: ({ request, keys }) => ({ mac: toHex(macOf(keys.mac, request.data)) }),
+    run: ({ context: { ciphers }, request, keys, kinds }) => ({
+      mac: toHex(macOf(ciphers, kinds.mac, keys.mac, request.data)),
+    }),
   },
 );
 
@@ -27,15 +39,24 @@ export const verifyMacCommand: Command<'verifyMac'> = command<'verifyMac', 'mac'
   callers,
   fields: { key: keyBlockShape, data, mac: exactHex(MAC_BYTES) },
   keys: ({ key }) => ({ mac: macKey(key) }),
-  run: ({ request, keys }) => ({
-    valid: equalBytes(macOf(keys.mac, request.data), bytesOf(request.mac)),
+  run: ({ context: { ciphers }, request, keys, kinds }) => ({
+    valid: equalBytes(macOf(ciphers, kinds.mac, keys.mac, request.data), bytesOf(request.mac)),
   }),
 });
 
-function macKey(block: KeyBlock): KeyUse {
-  return [block, KeyUsage.macX9];
+function macKey(block: KeyBlock): KeyNeed {
+  return { block, usages: [KeyUsage.macX9, KeyUsage.macX919, KeyUsage.macUnionPayPos] };
 }
 
-function macOf(key: Uint8Array, dataHex: string): Uint8Array {
-  return x99Mac(key, bytesOf(dataHex));
+function macOf(
+  ciphers: CipherProvider,
+  { usage, algorithm }: KeyKind,
+  key: Uint8Array,
+  dataHex: string,
+): Uint8Array {
+  const message = bytesOf(dataHex);
+  if (algorithm === '4') return sm4LineMac(ciphers, key, message);
+  if (usage === KeyUsage.macX919) return retailMac(key, message, { padding: 1 });
+  if (usage === KeyUsage.macUnionPayPos) return unionPayPosMac(key, message);
+  return x99Mac(key, message);
 }

@@ -65,7 +65,10 @@ export const translatePinCommand: Command<'translatePin'> = command<'translatePi
     keys: ({ from, toKey }, caller) => {
       assertFormat(from, caller);
       const usage = from.format === 4 ? KeyUsage.baseDerivation : KeyUsage.pinEncryption;
-      return { from: [from.key, usage], to: [toKey, KeyUsage.pinEncryption] };
+      return {
+        from: { block: from.key, usages: [usage], algorithm: from.format === 4 ? 'A' : 'T' },
+        to: { block: toKey, usages: [KeyUsage.pinEncryption], algorithm: 'T' },
+      };
     },
     run: ({ context, request, keys }) => {
       const { pan } = request;
@@ -94,8 +97,8 @@ export const verifyPinCommand: Command<'verifyPin'> = command<'verifyPin', 'pin'
       pvv: textShape(3 * PVV_DIGITS, /^(?:[0-9]{4}){1,3}$/),
     },
     keys: ({ pinKey, pvk }) => ({
-      pin: [pinKey, KeyUsage.pinEncryption],
-      pvk: [pvk, KeyUsage.pinVerification],
+      pin: { block: pinKey, usages: [KeyUsage.pinEncryption], algorithm: 'T' },
+      pvk: { block: pvk, usages: [KeyUsage.pinVerification] },
     }),
     run: ({ request, keys }) => {
       const { pan, pvki, pvv } = request;

@@ -8,7 +8,6 @@ import {
   type HsmRequest,
   hexShape,
   type KeyBlock,
-  type KeyUsage,
   objectShape,
   type Shape,
   textShape,
@@ -16,18 +15,16 @@ import {
 } from '@tapnpay/protocol/wire';
 import type { HsmContext } from '../context.ts';
 import { HsmError } from '../errors.ts';
-import { openKey } from '../keys.ts';
+import { type KeyKind, type KeyNeed, openKey } from '../keys.ts';
 
 /** The request of one command. */
 export type RequestOf<C extends HsmCommand> = Extract<HsmRequest, { readonly command: C }>;
-/** A key block of a request and the usages that its header may have. */
-export type KeyUse = readonly [block: KeyBlock, ...usages: KeyUsage[]];
-
 /** A row: who may call, what a request looks like, which keys it needs, what is done. */
 export type CommandRow<C extends HsmCommand, K extends string> = {
   readonly callers: readonly HsmCaller[];
   readonly fields: Fields<Omit<RequestOf<C>, 'command'>>;
-  readonly keys: (request: RequestOf<C>, caller: HsmCaller) => Readonly<Record<K, KeyUse>>;
+  /** Key blocks of a request and what their headers must say. */
+  readonly keys: (request: RequestOf<C>, caller: HsmCaller) => Readonly<Record<K, KeyNeed>>;
   readonly run: (call: CommandCall<C, K>) => HsmAnswers[C];
 };
 /** What `run` gets once caller, form and keys were found good. */
@@ -37,6 +34,8 @@ export type CommandCall<C extends HsmCommand, K extends string> = {
   readonly request: RequestOf<C>;
   /** Clear keys. */
   readonly keys: Readonly<Record<K, Uint8Array>>;
+  /** What their headers say. */
+  readonly kinds: Readonly<Record<K, KeyKind>>;
 };
 type Fields<T> = { readonly [F in keyof T]: Shape<T[F]> };
 
@@ -59,19 +58,20 @@ export function command<C extends HsmCommand, K extends string = never>(
       withHsmErrors(() => {
         const { command: _, ...fields } = value as { command: C };
         const request = { ...shape(fields, name), command: name } as RequestOf<C>;
-        const uses = Object.entries<KeyUse>(row.keys(request, caller));
-        const opened = uses.map(([slot, [block, ...usages]]) => [
-          slot,
-          openKey(context, block, usages),
-        ]);
-        const keys = Object.fromEntries(opened) as Record<K, Uint8Array>;
-        return row.run({ context, caller, request, keys });
+        const keys = {} as Record<K, Uint8Array>;
+        const kinds = {} as Record<K, KeyKind>;
+        for (const [slot, need] of Object.entries<KeyNeed>(row.keys(request, caller))) {
+          const open = openKey(context, need);
+          keys[slot as K] = open.key.expose();
+          kinds[slot as K] = open;
+        }
+        return row.run({ context, caller, request, keys, kinds });
       }),
   };
 }
 
 /** For rows without keys. */
-export function noKeys(): Readonly<Record<never, KeyUse>> {
+export function noKeys(): Readonly<Record<never, KeyNeed>> {
   return {};
 }
 
