@@ -129,8 +129,10 @@ test('proxmark3 #675: an IAD of 32 bytes, CDCVM in 9F6C and an unknown 9F6E are 
 
 test('NFC-EMV-Reader #2: GPO with all data and no AFL is a whole tap', () => {
   const gpo = tapAnswer({ '94': null });
-  const { outcome, wires } = tap({ card: { override: (index) => gpo(index) } });
+  const { outcome, wires, phases } = tap({ card: { override: (index) => gpo(index) } });
   assert.equal(wires.length, 3);
+  const read = phases.find(({ phase }) => phase === 'readApplicationData');
+  assert.deepEqual(read?.facts, { records: 0, type: 'ARQC' });
   assert.equal(outcome.arqc?.type, 'ARQC');
 });
 

@@ -191,6 +191,8 @@ test('EMV 4.3 B4 §6.3.2: CDA failed with an ARQC: an AAC at once, nothing goes 
     assert.match(`${factsOf(result, 'firstGenerateAc')['combined']}`, why);
     assert.deepEqual(result.word, ['declined', 'terminal:CDA'], `${why}`);
     assert.deepEqual(requests(result), ['90', '00']);
+    const second = { request: 'AAC', result: 'cryptogram' };
+    assert.deepEqual(factsOf(result, 'secondGenerateAc'), second);
     assert.equal(result.requests.length, 0);
     assert.equal(result.outcome.online, 'notSent');
     assert.deepEqual([result.tvr, result.tsi], ['0400008000', 'E800'], `${why}`);

@@ -4,6 +4,7 @@ import { flattenTlv, SW_9000_OK, type Tlv } from '../../iso7816/index.ts';
 import * as data from '../data/index.ts';
 import { type KernelContext, onlineCapability, selectedAid, transmit } from './context.ts';
 import { offerElectronicCash } from './electronic-cash.ts';
+import { KernelError } from './errors.ts';
 import type { ContactlessLimits, TerminalAid } from './profile.ts';
 import {
   addCandidate,
@@ -30,15 +31,14 @@ const KERNEL_ANY = 0;
 const KERNEL_TYPE_SHIFT = 6;
 const KERNEL_TYPE_INTERNATIONAL = 0;
 const KERNEL_SHORT_IDENTIFIER_MASK = 0x3f;
-/** Kernel of an entry that names none, by its RID; any other RID leaves it to the reader. */
-const DEFAULT_KERNELS: Readonly<Record<string, number>> = {
-  A000000003: 3,
-  A000000004: 2,
-  A000000025: 4,
-  A000000065: 5,
-  A000000152: 6,
-  A000000333: KERNEL_UNIONPAY,
-};
+/** RIDs of other systems' kernels: an entry that names no kernel is for its own system's. */
+const OTHER_KERNELS: ReadonlySet<string> = new Set([
+  'A000000003',
+  'A000000004',
+  'A000000025',
+  'A000000065',
+  'A000000152',
+]);
 
 /** Whether any application may be tapped for, and what forbids it. */
 export type PreProcessing =
@@ -132,6 +132,13 @@ export function preProcess(context: KernelContext): PreProcessing {
   return { result: 'notAllowed', reason: first?.reason ?? 'terminal:contactlessNotTaken' };
 }
 
+/** Limits of the selected application; `preProcess` left none without. */
+function selectedReaderLimits(context: KernelContext): ContactlessLimits {
+  const { contactless } = selectedAid(context);
+  if (contactless === null) throw new KernelError('ERR_KERNEL_INPUT', 'no reader limits');
+  return contactless;
+}
+
 /**
  * Terminal transaction qualifiers of the selected application. Data authentication of an online tap
  * costs a command for each certificate: beyond a reader that always asks for it, it is asked for
@@ -139,16 +146,15 @@ export function preProcess(context: KernelContext): PreProcessing {
  * @see EMV C-7 §3.1, table 3-1; EMV Book A table 5-4
  */
 function transactionQualifiers(context: KernelContext): Uint8Array {
-  const { contactless } = selectedAid(context);
   const { input } = context;
-  const limits = contactless && readerLimitsOf(input, contactless);
+  const limits = readerLimitsOf(input, selectedReaderLimits(context));
+  const { isCvmRequired, isOnlineCryptogramRequired } = limits;
   const configured = input.terminal.terminalTransactionQualifiers;
-  const isCvmRequired = limits?.isCvmRequired ?? true;
   const mayAskPin = isCvmRequired && data.hasBit(configured, data.TTQ_1_ONLINE_PIN_SUPPORTED);
   const authenticates = data.hasBit(configured, data.TTQ_1_DATA_AUTHENTICATION_FOR_ONLINE);
   const bits: readonly (readonly [bit: data.StatusBit, isSet: boolean])[] = [
     [data.TTQ_1_OFFLINE_ONLY, isOfflineOnlyReader(input)],
-    [data.TTQ_2_ONLINE_CRYPTOGRAM_REQUIRED, limits?.isOnlineCryptogramRequired ?? true],
+    [data.TTQ_2_ONLINE_CRYPTOGRAM_REQUIRED, isOnlineCryptogramRequired],
     [data.TTQ_2_CVM_REQUIRED, isCvmRequired],
     [data.TTQ_1_DATA_AUTHENTICATION_FOR_ONLINE, authenticates || mayAskPin],
   ];
@@ -183,10 +189,10 @@ export function* readProximityDirectory(
  * identifier asks for a kernel that is not here. @see EMV C-7 §3.2
  */
 function isForThisKernel(aid: Uint8Array, identifier: Uint8Array | undefined): boolean {
-  const asked =
-    identifier === undefined || identifier.length === 0
-      ? (DEFAULT_KERNELS[toHex(aid.subarray(0, 5))] ?? KERNEL_ANY)
-      : kernelOf(identifier);
+  if (identifier === undefined || identifier.length === 0) {
+    return !OTHER_KERNELS.has(toHex(aid.subarray(0, 5)));
+  }
+  const asked = kernelOf(identifier);
   return asked === KERNEL_UNIONPAY || asked === KERNEL_ANY;
 }
 
@@ -222,8 +228,8 @@ export function* selectContactless(
   const selection = yield* selectApplication(context, candidate);
   if (!selection.isSelected) return selection;
   const floorLimit = new Uint8Array(4);
-  const limit = selectedAid(context).contactless?.floorLimitMinor ?? 0n;
-  new DataView(floorLimit.buffer).setUint32(0, Number(limit));
+  const { floorLimitMinor } = selectedReaderLimits(context);
+  new DataView(floorLimit.buffer).setUint32(0, Number(floorLimitMinor));
   context.data.set(data.TAG_9F1B_TERMINAL_FLOOR_LIMIT, floorLimit);
   context.data.set(
     data.TAG_9F66_PBOC_TERMINAL_TRANSACTION_QUALIFIERS,

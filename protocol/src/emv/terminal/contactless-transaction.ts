@@ -20,6 +20,7 @@ import { preProcess, readProximityDirectory, selectContactless } from './contact
 import { verifyContactless } from './contactless-verification.ts';
 import {
   createContext,
+  firstCryptogram,
   type KernelContext,
   POS_ENTRY_MODE_CONTACTLESS,
   reportPhase,
@@ -36,7 +37,6 @@ import { checkExceptionFile } from './risk-management.ts';
 import type {
   ContactlessOutcome,
   ContactlessTransaction,
-  Cryptogram,
   Kernel,
   KernelAnswer,
   KernelRequest,
@@ -232,7 +232,7 @@ function* reportAnyway(context: KernelContext, phase: Phase, facts?: PhaseFacts)
 
 /** From here on money may have moved: whatever happens is an outcome, not an exception. */
 function* goOnline(context: KernelContext): Kernel<ContactlessOutcome> {
-  const arqc: Cryptogram = context.first ?? { type: 'ARQC', value: new Uint8Array(8) };
+  const arqc = firstCryptogram(context);
   const { answer, faultCode } = yield* authorise(context, arqc);
   if (answer.result === 'answered') setResponseCode(context, answer.responseCode);
   else setResponseCode(context, data.ARC_UNABLE_ONLINE_DECLINED);

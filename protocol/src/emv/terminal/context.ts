@@ -318,6 +318,12 @@ export function selectedAid(context: KernelContext): TerminalAid {
   return context.terminalAid;
 }
 
+/** The card's first cryptogram. @throws KernelError `ERR_KERNEL_INPUT` before it was given. */
+export function firstCryptogram(context: KernelContext): Cryptogram {
+  if (context.first === null) throw new KernelError('ERR_KERNEL_INPUT', 'no cryptogram yet');
+  return context.first;
+}
+
 /** Second digit of the terminal type: 1, 4 online only; 3, 6 offline only. @see EMV 4.3 B4 §A1 */
 export function onlineCapability(terminalType: number): 'onlineOnly' | 'both' | 'offlineOnly' {
   const digit = terminalType & 0x0f;

@@ -238,6 +238,8 @@ test('profile rules of one application', () => {
     { terminal: { revokedCertificates: [{ ...REVOKED, caIndex: 256 }] } },
     { terminal: { revokedCertificates: [{ ...REVOKED, caIndex: -1 }] } },
     { terminal: { revokedCertificates: new Array(1025).fill(REVOKED) } },
+    { aid: { contactless: { ...NO_CONTACTLESS, floorLimitMinor: 0x100000000n } } },
+    { aid: { contactless: { ...NO_CONTACTLESS, cvmLimitMinor: -1n } } },
     { terminal: { amountLog: {} as TransactionAmountLog } },
     { terminal: { isOnExceptionFile: true as unknown as () => boolean } },
     { terminal: { supportsSmAlgorithms: 1 as unknown as boolean } },
@@ -249,6 +251,14 @@ test('profile rules of one application', () => {
     const kernel = contactTransaction(testTransaction(nodeCiphers, KEYS, change));
     assert.throws(() => kernel.next(undefined), { code: 'ERR_KERNEL_PROFILE' });
   }
+});
+
+test('at its limits a profile is taken: 1024 revocations, a floor limit of four bytes', () => {
+  const revokedCertificates = new Array(1024).fill(REVOKED);
+  const contactless = { ...NO_CONTACTLESS, floorLimitMinor: 0xffffffffn };
+  const right = { terminal: { revokedCertificates }, aid: { contactless } };
+  const kernel = contactTransaction(testTransaction(nodeCiphers, KEYS, right));
+  assert.equal(kernel.next(undefined).done, false);
 });
 
 const LIMITS = { floorLimitMinor: '0', transactionLimitMinor: '500000', cvmLimitMinor: '30000' };

@@ -332,12 +332,6 @@ function assertContactless(profile: TerminalProfile): void {
   if (hasBit(ttq, TTQ_1_MSD_SUPPORTED)) throw profileError(`${member} (MSD is not built)`);
 }
 
-const NO_LIMITS: ContactlessLimits = {
-  floorLimitMinor: 0n,
-  transactionLimitMinor: 0n,
-  cvmLimitMinor: 0n,
-};
-
 function assertTerminalAid(entry: TerminalAid): void {
   if (entry.aid.length < 5 || entry.aid.length > 16) throw profileError('aid');
   if (entry.applicationVersion.length !== 2) throw profileError('applicationVersion');
@@ -347,16 +341,21 @@ function assertTerminalAid(entry: TerminalAid): void {
     throw profileError('floorLimitMinor');
   }
   assertRandomSelection(entry);
-  const { floorLimitMinor, transactionLimitMinor, cvmLimitMinor } = entry.contactless ?? NO_LIMITS;
-  const limits = [floorLimitMinor, transactionLimitMinor, cvmLimitMinor];
-  if (limits.some((limit) => limit < 0n)) throw profileError('contactless');
-  if ((entry.contactless?.floorLimitMinor ?? 0n) > 0xffffffffn) throw profileError('contactless');
-  const zeroAmount = entry.contactless?.zeroAmount ?? 'online';
-  if (zeroAmount !== 'online' && zeroAmount !== 'refused') throw profileError('contactless');
+  if (entry.contactless !== null) assertReaderLimits(entry.contactless);
   const cashLimit = entry.electronicCash?.transactionLimitMinor ?? 0n;
   if (cashLimit < 0n || cashLimit > AMOUNT_MINOR_MAX) throw profileError('electronicCash');
   assertDol('defaultDdol', entry.defaultDdol);
   assertDol('defaultTdol', entry.defaultTdol);
+}
+
+function assertReaderLimits(entry: ContactlessLimits): void {
+  const { floorLimitMinor, transactionLimitMinor, cvmLimitMinor, zeroAmount = 'online' } = entry;
+  const limits = [floorLimitMinor, transactionLimitMinor, cvmLimitMinor];
+  const isWrong =
+    limits.some((limit) => limit < 0n) ||
+    floorLimitMinor > 0xffffffffn ||
+    (zeroAmount !== 'online' && zeroAmount !== 'refused');
+  if (isWrong) throw profileError('contactless');
 }
 
 /** The threshold lies below the floor limit wherever there is something to select. */
