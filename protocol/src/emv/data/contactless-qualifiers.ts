@@ -32,7 +32,7 @@ export const TTQ_1_SIGNATURE_SUPPORTED: StatusBit = statusBit(
   'Signature supported',
   '支持签名',
 );
-/** @see EMV Book A table 5-4; kernel 7 leaves the bit free. */
+/** Kernel 7 leaves the bit free. @see EMV Book A table 5-4 */
 export const TTQ_1_DATA_AUTHENTICATION_FOR_ONLINE: StatusBit = statusBit(
   [1, 1],
   'Offline data authentication for online authorisations supported',
