@@ -1,10 +1,19 @@
 /** What every measurement of `tapnpay bench` is, and how a row of times is summed up. */
 
+/** What a measurement may be told beside its count; most take nothing. */
+export type BenchmarkOptions = {
+  /** Payments that stand in the tables before a second measurement; 0 for none. */
+  readonly rows: number;
+};
+
 /** One measurement; it stops by itself. */
 export type Benchmark = {
   readonly countDefault: number;
   readonly countMax: number;
-  run(count: number): Promise<{ readonly json: unknown; readonly text: string }>;
+  run(
+    count: number,
+    options?: BenchmarkOptions,
+  ): Promise<{ readonly json: unknown; readonly text: string }>;
 };
 
 /** Median and 99th percentile, in the unit of the values. */

@@ -1,6 +1,6 @@
 /** `tapnpay bench`: the measurements, one table. */
 import type { Benchmark } from '../bench/benchmark.ts';
-import { type Command, textOption, UsageError } from '../command.ts';
+import { type Command, type OptionValues, textOption, UsageError } from '../command.ts';
 
 type Row = { readonly what: string; readonly load: () => Promise<Benchmark> };
 
@@ -14,10 +14,19 @@ const BENCHMARKS: Readonly<Record<string, Row>> = {
     what: 'from the card to the result, hop by hop, over real processes, 100 payments each',
     load: async () => (await import('../bench/taps.ts')).benchTaps,
   },
+  payments: {
+    what:
+      'full payments a second with durable commits, and their latency; --rows 10000000 measures ' +
+      'again with so many payments in the tables',
+    load: async () => (await import('../bench/payments/index.ts')).benchPayments,
+  },
 };
 
+/** Most payments that tables are filled with. */
+const ROWS_MAX = 20_000_000;
+
 const NAMES = Object.keys(BENCHMARKS);
-const USAGE = `usage: tapnpay bench ${NAMES.join('|')} [--count N] [--json]
+const USAGE = `usage: tapnpay bench ${NAMES.join('|')} [--count N] [--rows N] [--json]
 ${Object.entries(BENCHMARKS)
   .map(([name, { what }]) => `${name.padEnd(8)} ${what}`)
   .join('\n')}`;
@@ -28,7 +37,7 @@ export const bench: Command = {
     zh: `性能测量（同一次运行给出对照或上限）：${NAMES.join('、')}`,
   },
   usage: USAGE,
-  options: { count: { type: 'string' } },
+  options: { count: { type: 'string' }, rows: { type: 'string' } },
   run: async (values, positionals) => {
     const [name = '', ...rest] = positionals;
     const row = Object.hasOwn(BENCHMARKS, name) ? BENCHMARKS[name] : undefined;
@@ -40,8 +49,14 @@ export const bench: Command = {
     if (!Number.isInteger(count) || count < 1 || count > countMax) {
       throw new UsageError(`--count takes 1 to ${countMax}`);
     }
-    const { json, text } = await run(count);
+    const { json, text } = await run(count, { rows: rowsOf(values) });
     process.stdout.write(values['json'] ? `${JSON.stringify(json)}\n` : `${text}\n`);
     return 0;
   },
 };
+
+function rowsOf(values: OptionValues): number {
+  const rows = Number(textOption(values, 'rows') ?? 0);
+  if (Number.isInteger(rows) && rows >= 0 && rows <= ROWS_MAX) return rows;
+  throw new UsageError(`--rows takes 0 to ${ROWS_MAX}`);
+}

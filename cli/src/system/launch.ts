@@ -17,7 +17,7 @@ import {
   urlOf,
   writeSystemConfig,
 } from './layout.ts';
-import { startRole } from './role-process.ts';
+import { type RoleProcess, startRole } from './role-process.ts';
 
 /** How long the gateway's line to the switch may take to be established. */
 const ESTABLISH_TIMEOUT_MS = 15_000;
@@ -38,6 +38,11 @@ export type LaunchOptions = {
   readonly basePort: number;
   /** PostgreSQL 15 or later; the embedded one when absent. */
   readonly databaseUrl?: string | undefined;
+  /**
+   * `lab` when absent. `service`: the parties of a payment alone and without the lab's looks
+   * inside, notifications to this machine; what a benchmark measures.
+   */
+  readonly kind?: 'lab' | 'service' | undefined;
   /** Told what is being started, for people who wait. */
   readonly onProgress?: (text: string) => void;
 };
@@ -45,11 +50,16 @@ export type LaunchOptions = {
 /** A system that can take payments. */
 export type RunningSystem = {
   readonly config: SystemConfig;
+  /** Process ids of the roles by name. */
+  readonly pids: () => ReadonlyMap<string, number>;
   readonly close: () => Promise<void>;
 };
 
 /** What is to be stopped, in the opposite order of its start. */
-type Closer = { readonly expectEnd?: () => void; readonly close: () => Promise<void> };
+type Closer = {
+  readonly expectEnd?: () => void;
+  readonly close: () => Promise<void>;
+} & Partial<Pick<RoleProcess, 'name' | 'pid'>>;
 
 /** Resolves when a payment can be taken. @throws TapError of the part that did not start. */
 export async function launchSystem(options: LaunchOptions): Promise<RunningSystem> {
@@ -61,23 +71,36 @@ export async function launchSystem(options: LaunchOptions): Promise<RunningSyste
   };
   try {
     const config = await launchParts(options, closers);
-    return { config, close };
+    return { config, pids: () => pidsOf(closers), close };
   } catch (fault) {
     await close();
     throw fault;
   }
 }
 
+function pidsOf(closers: readonly Closer[]): ReadonlyMap<string, number> {
+  const pids = new Map<string, number>();
+  for (const { name, pid } of closers) {
+    const id = pid?.();
+    if (name !== undefined && id !== undefined) pids.set(name, id);
+  }
+  return pids;
+}
+
 async function launchParts(options: LaunchOptions, closers: Closer[]): Promise<SystemConfig> {
   const { dataDir, onProgress = () => {} } = options;
   const ports = await choosePorts(options.basePort);
   await assertPortsFree(ports);
+  const isLab = options.kind !== 'service';
   onProgress('pages and database 页面与数据库');
-  const built = buildPages();
+  const built = isLab ? buildPages() : Promise.resolve();
   // A build that fails is told after the database is known to be closed again.
   built.catch(() => {});
   const databaseUrl = options.databaseUrl ?? (await embeddedDatabase(dataDir, closers));
-  const config: SystemConfig = { dataDir, ports, databaseUrl, lab: true };
+  const config: SystemConfig = {
+    ...{ dataDir, ports, databaseUrl, lab: isLab },
+    ...(isLab ? {} : { notifyPolicy: 'loopback' }),
+  };
   writeSystemConfig(config);
   const start = async (names: readonly string[]): Promise<void> => {
     const started = names.map((name) => startRole({ name, args: [name], dataDir, onRestart }));
@@ -94,9 +117,9 @@ async function launchParts(options: LaunchOptions, closers: Closer[]): Promise<S
   await prepareKeys(config);
   onProgress('switch, issuer, gateway 转接、发卡行、网关');
   await built;
-  await start(['switch', 'issuer', 'gateway', 'observer']);
+  await start(['switch', 'issuer', 'gateway', ...(isLab ? ['observer'] : [])]);
   onProgress('shop and payment helper 商城与支付助手');
-  await Promise.all([start(['shop', 'agent']), untilEstablished(config)]);
+  await Promise.all([start(isLab ? ['shop', 'agent'] : []), untilEstablished(config)]);
   return config;
 }
 

@@ -54,8 +54,10 @@ export type SystemConfig = {
   readonly dataDir: string;
   readonly ports: Ports;
   readonly databaseUrl: string;
-  /** Lab mode: faults may be asked for. */
+  /** Lab mode: faults may be asked for, and each party tells what it sees of a payment. */
   readonly lab: boolean;
+  /** Where notifications may go; by `lab` when absent. */
+  readonly notifyPolicy?: 'loopback' | 'public';
 };
 
 /** Ports from `base` on, or free ones when it is 0. */

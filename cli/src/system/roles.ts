@@ -56,6 +56,7 @@ export const ROLES: Readonly<Record<string, StartRole>> = {
       switchTimeoutMs: LAB_GATEWAY_TIMEOUT_MS,
       completionTimeoutMs: LAB_COMPLETION_TIMEOUT_MS,
       lab: system.lab,
+      notifyPolicy: system.notifyPolicy,
       publicUrl: urlOf(system, 'gatewayHttp'),
       agentUrl: urlOf(system, 'agent'),
       observerUrl: system.lab ? urlOf(system, 'observer') : null,

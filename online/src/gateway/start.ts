@@ -23,7 +23,7 @@ import { createVault, readOrMakeVaultKey } from '../runtime/vault.ts';
 import { ChannelBridge } from './channel/bridge.ts';
 import { listenForApplications } from './channel/tls-listener.ts';
 import { buildHttp } from './http/api.ts';
-import { createCourier } from './http/courier.ts';
+import { createCourier, type NotifyPolicy } from './http/courier.ts';
 import type { PayerSite } from './http/payer.ts';
 import { openMerchantKeys, webhookSecretBytes } from './merchant-keys.ts';
 import { openAuthority } from './pki/authority.ts';
@@ -57,6 +57,8 @@ export type GatewayConfig = CommonConfig & {
   readonly completionTimeoutMs?: number | undefined;
   /** Merchants may ask for faults. */
   readonly lab: boolean;
+  /** Where notifications may go; by `lab` when absent. */
+  readonly notifyPolicy?: NotifyPolicy | undefined;
   /** Origin of the gateway as browsers reach it; its own port on this machine when absent. */
   readonly publicUrl?: string | undefined;
   /** Origin of the helper on the payer's machine. */
@@ -78,6 +80,7 @@ const configSchema: z.ZodType<GatewayConfig> = z.object({
   switchTimeoutMs: z.number().int().positive().optional(),
   completionTimeoutMs: z.number().int().positive().optional(),
   lab: z.boolean(),
+  notifyPolicy: z.enum(['loopback', 'public']).optional(),
   publicUrl: originSchema.optional(),
   agentUrl: originSchema.optional(),
   observerUrl: originSchema.nullish(),
@@ -149,7 +152,7 @@ async function startParts(
       systemRandom,
     ),
     signatures: signaturesOf(authority.orderKey),
-    courier: createCourier(config.lab ? 'loopback' : 'public'),
+    courier: createCourier(config.notifyPolicy ?? (config.lab ? 'loopback' : 'public')),
     profile: {
       ...GATEWAY_DEFAULTS,
       merchant: LAB_MERCHANT,
