@@ -1,171 +1,163 @@
 /** Messages to bytes and back, driven by a dialect's table. @see ISO 8583:1987 §4, Q/CUP 006 */
-import { byteAt } from '../bytes/index.ts';
-import type { Dialect, FieldSpec } from './dialect.ts';
-import { putAscii, type Source, sourceOf } from './encodings.ts';
+import {
+  assertMti,
+  bitmapBytes,
+  mtiBytes,
+  readBitmap,
+  readBitmaps,
+  readMti,
+  setBit,
+  WORDS_MAX,
+  writeBitmap,
+  writeMti,
+} from './bitmaps.ts';
+import { asciiText, takeBytes } from './characters.ts';
+import { DIALECT_BYTES_MAX, type Dialect, FIELD_NUMBER_MAX, planOf } from './dialect.ts';
+import { assertRoom, readContent, readUnits, type TextRun, writeField } from './encodings.ts';
 import { fault } from './errors.ts';
-import { type CupsHeader, decodeHeader, encodeHeader } from './header.ts';
+import { type FieldSpec, wireBytes } from './field-spec.ts';
+import { FieldTable } from './field-table.ts';
+import type { CupsHeader } from './header.ts';
 import type { FieldValue, Iso8583Message } from './message.ts';
 
-/** Longest message of any dialect here, header included. */
+/** Longest message of the dialects of UnionPay, header included. */
 export const MESSAGE_BYTES_MAX = 4_096;
-const MTI_BYTES = 4;
-const BITMAP_BYTES = 8;
 
 /** A message as it came, with who sent it. */
-export type DecodedMessage = Iso8583Message & { readonly header: Required<CupsHeader> };
+export type DecodedMessage<Header = Required<CupsHeader>> = Iso8583Message & {
+  readonly header: Header;
+};
+
+/** Working memory of one message; nothing here outlives a call, and no call runs inside another. */
+const scratch = new Uint8Array(2 * DIALECT_BYTES_MAX);
+const words = new Int32Array(WORDS_MAX);
+const textRun: TextRun = { bytes: new Uint8Array(2 * DIALECT_BYTES_MAX), end: 0 };
+const textEnds = new Int32Array(FIELD_NUMBER_MAX);
 
 /**
- * The bytes of a message. The second bitmap is sent only when a field above 64 is present.
+ * The bytes of a message. Further bitmaps are sent only when a field above 64 or 128 is present.
  * @throws Iso8583Error for an unknown field or a value that the dialect does not allow.
  */
-export function encodeMessage(
-  dialect: Dialect,
-  header: CupsHeader,
+export function encodeMessage<Written>(
+  dialect: Dialect<Written>,
+  header: Written,
   message: Iso8583Message,
 ): Uint8Array {
   const { mti, fields } = message;
   const start = dialect.headerBytes;
-  assertMti(mti, start);
-  const numbers = [...fields.keys()].sort((left, right) => left - right);
-  const isLong = (numbers.at(-1) ?? 0) > 64;
-  const first = start + MTI_BYTES + (isLong ? 2 : 1) * BITMAP_BYTES;
-  const plan: FieldPlan[] = [];
-  let offset = first;
+  assertMti(dialect, mti, start);
+  const numbers = sortedNumbers(fields);
+  const highest = numbers.at(-1) ?? 0;
+  const bitmapStart = start + mtiBytes(dialect);
+  const size = bitmapBytes(dialect.bitmap);
+  const isThirdInOrder = highest > 128 && dialect.bitmaps === 'threeInOrder';
+  const together = highest <= 64 ? 1 : highest <= 128 || isThirdInOrder ? 2 : 3;
+  let thirdStart = isThirdInOrder ? -1 : bitmapStart + 2 * size;
+  let offset = bitmapStart + together * size;
+  words.fill(0);
   for (const number of numbers) {
-    const planned = planField(specOf(dialect, number, offset), fields.get(number) ?? '', offset);
-    plan.push(planned);
-    offset = planned.contentOffset + planned.contentBytes;
+    if (number > 64 && thirdStart < 0) {
+      thirdStart = offset;
+      offset += size;
+    }
+    const spec = specOf(dialect, number, offset);
+    offset = writeField(spec, fields.get(number) ?? '', scratch, offset);
+    setBit(words, number);
   }
-  assertMessageLength(offset);
-  const bytes = new Uint8Array(offset);
-  bytes.set(encodeHeader(header, offset));
-  putAscii(mti, bytes, start);
-  if (isLong) setBit(bytes, start + MTI_BYTES, 1);
-  for (const { spec, value, contentOffset, contentBytes } of plan) {
-    setBit(bytes, start + MTI_BYTES, spec.number);
-    spec.prefix.write(contentBytes, bytes, contentOffset - spec.prefix.lengthBytes);
-    spec.content.write(value, bytes, contentOffset);
-  }
+  assertMessageLength(dialect, offset);
+  if (highest > 64) setBit(words, 1);
+  if (highest > 128) setBit(words, 65);
+  writeBitmap(dialect.bitmap, words, 0, scratch, bitmapStart);
+  if (highest > 64) writeBitmap(dialect.bitmap, words, 2, scratch, bitmapStart + size);
+  if (highest > 128) writeBitmap(dialect.bitmap, words, 4, scratch, thirdStart);
+  writeMti(dialect, mti, scratch, start);
+  dialect.header.write(header, scratch, offset);
+  const bytes = takeBytes(offset);
+  bytes.set(scratch.subarray(0, offset));
   return bytes;
 }
 
-/** A field that may be written, and where. */
-type FieldPlan = {
-  readonly spec: FieldSpec;
-  readonly value: FieldValue;
-  readonly contentOffset: number;
-  readonly contentBytes: number;
-};
-
-function planField(spec: FieldSpec, value: FieldValue, offset: number): FieldPlan {
-  const contentOffset = offset + spec.prefix.lengthBytes;
-  const contentBytes = spec.content.measure(spec, value, contentOffset);
-  assertLength(spec, contentBytes, contentOffset);
-  return { spec, value, contentOffset, contentBytes };
+/** Numbers of the fields in order; most messages are made in order. */
+function sortedNumbers(fields: ReadonlyMap<number, FieldValue>): readonly number[] {
+  if (fields instanceof FieldTable) return fields.numbers;
+  const numbers: number[] = [];
+  let previous = 0;
+  let isSorted = true;
+  for (const number of fields.keys()) {
+    isSorted &&= number > previous;
+    previous = number;
+    numbers.push(number);
+  }
+  return isSorted ? numbers : numbers.sort((left, right) => left - right);
 }
 
 /**
  * The message in exactly these bytes.
  * @throws Iso8583Error naming the field and the byte; nothing else whatever the bytes are.
  */
-export function decodeMessage(dialect: Dialect, bytes: Uint8Array): DecodedMessage {
-  assertMessageLength(bytes.length);
-  const source = sourceOf(bytes);
-  const header = decodeHeader(source);
+export function decodeMessage<Read>(
+  dialect: Dialect<never, Read>,
+  bytes: Uint8Array,
+): DecodedMessage<Read> {
+  assertMessageLength(dialect, bytes.length);
+  const header = dialect.header.read(bytes);
   const start = dialect.headerBytes;
-  assertRoom(source, start, MTI_BYTES, 'MTI');
-  const mti = source.text.slice(start, start + MTI_BYTES);
-  assertMti(mti, start);
-  const numbers = presentFields(source, start + MTI_BYTES);
-  const isLong = (byteAt(bytes, start + MTI_BYTES) & 0x80) !== 0;
-  let offset = start + MTI_BYTES + (isLong ? 2 : 1) * BITMAP_BYTES;
-  const fields = new Map<number, FieldValue>();
-  for (const number of numbers) {
-    const spec = specOf(dialect, number, offset);
-    const contentOffset = offset + spec.prefix.lengthBytes;
-    const contentBytes = contentLength(spec, source, offset);
-    assertRoom(source, contentOffset, contentBytes, spec.fieldPath);
-    offset = contentOffset + contentBytes;
-    fields.set(number, spec.content.read(spec, source, contentOffset, offset));
-  }
-  if (offset !== bytes.length) {
-    const place = { fieldPath: 'message', offsetBytes: offset };
-    throw fault('ERR_ISO8583_TRAILING', place, `${bytes.length - offset} bytes follow it`);
-  }
-  return { mti, fields, header };
-}
-
-function assertMti(mti: string, offsetBytes: number): void {
-  if (/^0[1-8][0-9]{2}$/.test(mti)) return;
-  throw fault('ERR_ISO8583_MTI', { fieldPath: 'MTI', offsetBytes }, 'is no version 0 type');
-}
-
-/** Numbers of the present fields, in order. A third bitmap (bit 65) is refused. */
-function presentFields(source: Source, offset: number): readonly number[] {
-  assertRoom(source, offset, BITMAP_BYTES, 'bitmap');
-  const isLong = (byteAt(source.bytes, offset) & 0x80) !== 0;
-  const bitmapBytes = (isLong ? 2 : 1) * BITMAP_BYTES;
-  assertRoom(source, offset, bitmapBytes, 'bitmap');
-  const numbers: number[] = [];
-  for (let index = 0; index < bitmapBytes; index++) {
-    const byte = byteAt(source.bytes, offset + index);
-    for (let bit = 0; bit < 8; bit++) {
-      const isPresent = (byte & (0x80 >> bit)) !== 0;
-      // Bit 1 announces the second bitmap and is no field.
-      if (isPresent && (index > 0 || bit > 0)) numbers.push(8 * index + bit + 1);
+  const mti = readMti(dialect, bytes, start);
+  const count = readBitmaps(dialect, bytes, start + mtiBytes(dialect), words);
+  let plan = planOf(dialect, words, count);
+  let offset = start + mtiBytes(dialect) + (count / 2) * bitmapBytes(dialect.bitmap);
+  const values: (FieldValue | undefined)[] = new Array(plan.numbers.length);
+  textRun.end = 0;
+  for (let index = 0; ; index++) {
+    if (index === plan.thirdBitmapAt) {
+      readBitmap(dialect.bitmap, bytes, offset, words, 4);
+      offset += bitmapBytes(dialect.bitmap);
+      plan = planOf(dialect, words, WORDS_MAX);
     }
+    if (index >= plan.numbers.length) break;
+    const spec = plan.specs[index] ?? specOf(dialect, plan.numbers[index] ?? 0, offset);
+    const units = readUnits(spec, bytes, offset);
+    const contentBytes = wireBytes(spec.operation, units);
+    offset += spec.prefix.lengthBytes;
+    assertRoom(bytes, offset, contentBytes, spec.fieldPath);
+    values[index] = readContent(spec, bytes, offset, units, textRun);
+    textEnds[index] = textRun.end;
+    offset += contentBytes;
   }
-  if (numbers.includes(65)) {
-    const place = { fieldPath: 'bitmap', offsetBytes: offset + BITMAP_BYTES };
-    throw fault('ERR_ISO8583_BITMAP', place, 'announces a third bitmap');
-  }
-  return numbers;
+  assertNoTrailing(bytes, offset);
+  return { mti, fields: new FieldTable(plan, withTexts(values)), header };
 }
 
-function setBit(bytes: Uint8Array, bitmapOffset: number, number: number): void {
-  const index = bitmapOffset + ((number - 1) >> 3);
-  bytes[index] = byteAt(bytes, index) | (0x80 >> ((number - 1) % 8));
+/** Cuts the text of all fields, made at once, into theirs. */
+function withTexts(values: (FieldValue | undefined)[]): readonly FieldValue[] {
+  const text = asciiText(textRun.bytes.subarray(0, textRun.end));
+  let start = 0;
+  for (let index = 0; index < values.length; index++) {
+    const end = textEnds[index] ?? 0;
+    if (values[index] === undefined) values[index] = text.substring(start, end);
+    start = end;
+  }
+  return values as readonly FieldValue[];
 }
 
-function specOf(dialect: Dialect, number: number, offsetBytes: number): FieldSpec {
+/** @throws Iso8583Error `ERR_ISO8583_TRAILING` when the fields end before the message. */
+export function assertNoTrailing(bytes: Uint8Array, offset: number): void {
+  if (offset === bytes.length) return;
+  const place = { fieldPath: 'message', offsetBytes: offset };
+  throw fault('ERR_ISO8583_TRAILING', place, `${bytes.length - offset} bytes follow it`);
+}
+
+/** @throws Iso8583Error `ERR_ISO8583_FIELD` for a field that the dialect does not have. */
+export function specOf(dialect: Dialect, number: number, offsetBytes: number): FieldSpec {
   const spec = dialect.fields.get(number);
-  if (spec) return spec;
+  if (spec !== undefined) return spec;
   const place = { fieldPath: `F${number}`, offsetBytes };
   throw fault('ERR_ISO8583_FIELD', place, `is not defined in ${dialect.name}`);
 }
 
-function contentLength(spec: FieldSpec, source: Source, offset: number): number {
-  const { lengthBytes } = spec.prefix;
-  if (lengthBytes === 0) return spec.contentBytesMax;
-  assertRoom(source, offset, lengthBytes, spec.fieldPath);
-  const length = spec.prefix.read(source, offset);
-  if (length === null) {
-    const place = { fieldPath: spec.fieldPath, offsetBytes: offset };
-    throw fault('ERR_ISO8583_LENGTH', place, 'has a length that is no number');
-  }
-  assertLength(spec, length, offset);
-  return length;
-}
-
-function assertLength(spec: FieldSpec, length: number, offsetBytes: number): void {
-  const { contentBytesMin, contentBytesMax, fieldPath } = spec;
-  if (length >= contentBytesMin && length <= contentBytesMax) return;
-  const wanted =
-    contentBytesMin === contentBytesMax
-      ? String(contentBytesMax)
-      : `${contentBytesMin} to ${contentBytesMax}`;
-  const what = `has ${length} bytes, ${wanted} allowed`;
-  throw fault('ERR_ISO8583_LENGTH', { fieldPath, offsetBytes }, what);
-}
-
-function assertMessageLength(lengthBytes: number): void {
-  if (lengthBytes <= MESSAGE_BYTES_MAX) return;
-  const place = { fieldPath: 'message', offsetBytes: MESSAGE_BYTES_MAX };
-  throw fault('ERR_ISO8583_LENGTH', place, `is longer than ${MESSAGE_BYTES_MAX} bytes`);
-}
-
-function assertRoom(source: Source, offset: number, length: number, fieldPath: string): void {
-  if (offset + length <= source.bytes.length) return;
-  const place = { fieldPath, offsetBytes: source.bytes.length };
-  throw fault('ERR_ISO8583_TRUNCATED', place, `ends early, ${length} bytes wanted`);
+/** @throws Iso8583Error `ERR_ISO8583_LENGTH` for a message that is too long for its dialect. */
+export function assertMessageLength({ messageBytesMax }: Dialect, lengthBytes: number): void {
+  if (lengthBytes <= messageBytesMax) return;
+  const place = { fieldPath: 'message', offsetBytes: messageBytesMax };
+  throw fault('ERR_ISO8583_LENGTH', place, `is longer than ${messageBytesMax} bytes`);
 }

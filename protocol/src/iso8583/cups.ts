@@ -1,6 +1,8 @@
 /** The interbank dialect of CUPS: ASCII fields, binary bitmaps, a 46-byte header. @see Q/CUP 006 */
-import { type Dialect, type FieldRow, fieldTable } from './dialect.ts';
-import { CUPS_HEADER_BYTES } from './header.ts';
+import { CUPS_48, CUPS_60, CUPS_61, CUPS_62, CUPS_63, CUPS_121 } from './cups-inside.ts';
+import { type Dialect, defineDialect, type FieldRow, fieldTable } from './dialect.ts';
+import { CUPS_HEADER, type CupsHeader } from './header.ts';
+import { ICC_DATA, ORIGINAL_DATA } from './inside.ts';
 
 const ROWS: readonly FieldRow[] = [
   [2, 'n', 'LL', 19, 'pan'],
@@ -37,38 +39,43 @@ const ROWS: readonly FieldRow[] = [
   [43, 'ans', 'fixed', 40, 'clear'],
   [44, 'ans', 'LL', 25, 'clear'],
   [45, 'ans', 'LL', 79, 'hidden'],
-  [48, 'ans', 'LLL', 512, 'hidden'],
+  [48, 'ans', 'LLL', 512, 'hidden', { inside: CUPS_48 }],
   [49, 'an', 'fixed', 3, 'clear'],
   [50, 'an', 'fixed', 3, 'clear'],
   [51, 'an', 'fixed', 3, 'clear'],
   [52, 'b', 'fixed', 8, 'hidden'],
   [53, 'n', 'fixed', 16, 'clear'],
   [54, 'ans', 'LLL', 40, 'hidden'],
-  [55, 'b', 'LLL', 255, 'hidden'],
+  [55, 'b', 'LLL', 255, 'hidden', { inside: ICC_DATA }],
   [57, 'ans', 'LLL', 100, 'clear'],
   [58, 'ans', 'LLL', 100, 'hidden'],
   [59, 'ans', 'LLL', 600, 'hidden'],
-  [60, 'ans', 'LLL', 100, 'clear'],
-  [61, 'ans', 'LLL', 200, 'hidden'],
-  [62, 'ans', 'LLL', 200, 'hidden'],
-  [63, 'ans', 'LLL', 512, 'hidden'],
+  [60, 'ans', 'LLL', 100, 'clear', { inside: CUPS_60 }],
+  [61, 'ans', 'LLL', 200, 'hidden', { inside: CUPS_61 }],
+  [62, 'ans', 'LLL', 200, 'hidden', { inside: CUPS_62 }],
+  [63, 'ans', 'LLL', 512, 'hidden', { inside: CUPS_63 }],
   [70, 'n', 'fixed', 3, 'clear'],
-  [90, 'n', 'fixed', 42, 'clear'],
+  [90, 'n', 'fixed', 42, 'clear', { inside: ORIGINAL_DATA }],
   // DEVIATION: the published field is b64; a double-length key needs its 16 bytes.
   [96, 'b', 'fixed', 16, 'hidden'],
   [100, 'n', 'LL', 11, 'clear'],
   [102, 'ans', 'LL', 28, 'hidden'],
   [103, 'ans', 'LL', 28, 'hidden'],
   [104, 'ans', 'LLL', 100, 'hidden'],
-  [121, 'ans', 'LLL', 100, 'clear'],
+  [121, 'ans', 'LLL', 100, 'clear', { inside: CUPS_121 }],
   [122, 'ans', 'LLL', 100, 'clear'],
   [123, 'ans', 'LLL', 100, 'clear'],
   [128, 'b', 'fixed', 8, 'hidden'],
 ];
 
 /** Q/CUP 006: 0200/0210, 0420/0421/0430, 0800/0810, 0820/0830. */
-export const CUPS_DIALECT: Dialect = {
+export const CUPS_DIALECT: Dialect<CupsHeader, Required<CupsHeader>> = defineDialect({
   name: 'CUPS',
-  headerBytes: CUPS_HEADER_BYTES,
+  header: CUPS_HEADER,
+  mtiEncoding: 'ascii',
+  versions: '0',
+  bitmap: 'binary',
+  bitmaps: 'two',
+  messageBytesMax: 4_096,
   fields: fieldTable(ROWS),
-};
+});

@@ -1,129 +1,405 @@
 /**
- * How one field stands on the wire: a content encoding and a length prefix, chosen independently.
- * Both read from the whole message and write into it, so that no field costs an array of its own.
+ * How one field stands on the wire. Fields are read from the whole message and written into it, so
+ * that none costs an array of its own; the text of all fields becomes a string in one step.
  * @see ISO 8583:1987 §4.4
  */
-import { byteAt } from '../bytes/index.ts';
-import { fault } from './errors.ts';
+import {
+  CLASS_ASCII,
+  CLASSES,
+  copyBytes,
+  NIBBLE_CHARACTERS,
+  NIBBLES,
+  shortText,
+  takeBytes,
+} from './characters.ts';
+import { fault, type Iso8583Error } from './errors.ts';
+import { type FieldSpec, type LengthPrefix, wireBytes } from './field-spec.ts';
 import type { FieldValue } from './message.ts';
 
-/** A received message: its bytes, and the same as one character a byte. */
-export type Source = { readonly bytes: Uint8Array; readonly text: string };
+/** Characters of a message's text fields, one after another. */
+export type TextRun = { readonly bytes: Uint8Array; end: number };
 
-/** Where a field is, for its faults. */
-export type Field = { readonly fieldPath: string };
+const DIGIT_0 = 0x30;
 
-/** The bytes of a message in both forms. */
-export function sourceOf(bytes: Uint8Array): Source {
-  // Messages are short; one call is many times as fast as a character at a time.
-  const text = String.fromCharCode.apply(null, bytes as unknown as number[]);
-  return { bytes, text };
-}
-
-/** How the value itself is written. */
-export type ContentEncoding = {
-  /**
-   * Length of a value that may be written at `offset`.
-   * @throws Iso8583Error `ERR_ISO8583_FIELD` for a value of another type or alphabet.
-   */
-  readonly measure: (field: Field, value: FieldValue, offset: number) => number;
-  /** Writes a value that `measure` has allowed. */
-  readonly write: (value: FieldValue, target: Uint8Array, offset: number) => void;
-  /** The value between two offsets. @throws Iso8583Error `ERR_ISO8583_FIELD`. */
-  readonly read: (field: Field, source: Source, start: number, end: number) => FieldValue;
-};
-
-/** How many bytes say the content's length, and how. */
-export type LengthPrefix = {
-  readonly lengthBytes: number;
-  readonly write: (contentBytes: number, target: Uint8Array, offset: number) => void;
-  /** The length, or null when the prefix is malformed. */
-  readonly read: (source: Source, offset: number) => number | null;
-};
-
-/** Characters allowed in a character field. */
-export type Alphabet = 'n' | 'an' | 'ans' | 'x+n' | 'z';
-const PATTERNS: Readonly<Record<Alphabet, RegExp>> = {
-  n: /^[0-9]*$/,
-  // Fixed alphanumeric fields are padded with blanks on the right.
-  an: /^[0-9A-Za-z ]*$/,
-  ans: /^[\x20-\x7e]*$/,
-  'x+n': /^[CD][0-9]*$/,
-  // Track data: digits and the separator, `=` on the track, `D` where it was BCD.
-  z: /^[0-9=D]*$/,
-};
-
-/** One ASCII character a byte. */
-export function asciiContent(alphabet: Alphabet): ContentEncoding {
-  const pattern = PATTERNS[alphabet];
-  const check = ({ fieldPath }: Field, text: string, offsetBytes: number): void => {
-    if (pattern.test(text)) return;
-    throw fault('ERR_ISO8583_FIELD', { fieldPath, offsetBytes }, `is not of type ${alphabet}`);
-  };
-  return {
-    measure({ fieldPath }, value, offsetBytes) {
-      if (typeof value !== 'string') {
-        throw fault('ERR_ISO8583_FIELD', { fieldPath, offsetBytes }, 'wants text');
-      }
-      check({ fieldPath }, value, offsetBytes);
-      return value.length;
-    },
-    write(value, target, offset) {
-      if (typeof value === 'string') putAscii(value, target, offset);
-    },
-    read(field, source, start, end) {
-      const text = source.text.slice(start, end);
-      check(field, text, start);
-      return text;
-    },
-  };
-}
-
-/** Bytes as they are. */
-export const binaryContent: ContentEncoding = {
-  measure({ fieldPath }, value, offsetBytes) {
-    if (typeof value !== 'string') return value.length;
-    throw fault('ERR_ISO8583_FIELD', { fieldPath, offsetBytes }, 'wants bytes');
-  },
-  write(value, target, offset) {
-    if (typeof value !== 'string') target.set(value, offset);
-  },
-  read: (_field, source, start, end) => source.bytes.slice(start, end),
-};
-
-/** No prefix: the length is the field's fixed one. */
-export const fixedLength: LengthPrefix = {
-  lengthBytes: 0,
-  write: () => undefined,
-  read: () => null,
-};
-
-/** LLVAR (2) or LLLVAR (3): the length in ASCII digits. A sign or blank is malformed. */
-export function asciiPrefix(digits: number): LengthPrefix {
-  return {
-    lengthBytes: digits,
-    write(contentBytes, target, offset) {
-      let rest = contentBytes;
-      for (let index = digits - 1; index >= 0; index--) {
-        target[offset + index] = 0x30 + (rest % 10);
-        rest = Math.floor(rest / 10);
-      }
-    },
-    read(source, offset) {
-      let length = 0;
-      for (let index = 0; index < digits; index++) {
-        const byte = byteAt(source.bytes, offset + index);
-        if (byte < 0x30 || byte > 0x39) return null;
-        length = 10 * length + byte - 0x30;
-      }
-      return length;
-    },
-  };
-}
-
-/** Characters that are known to be ASCII. */
-export function putAscii(text: string, target: Uint8Array, offset: number): void {
-  for (let index = 0; index < text.length; index++) {
-    target[offset + index] = text.charCodeAt(index);
+/**
+ * Writes prefix and content at `offset`; answers where the next field begins.
+ * @throws Iso8583Error `ERR_ISO8583_FIELD` for another type or alphabet, `ERR_ISO8583_LENGTH`.
+ */
+export function writeField(
+  spec: FieldSpec,
+  given: FieldValue,
+  target: Uint8Array,
+  offset: number,
+): number {
+  const start = offset + spec.prefix.lengthBytes;
+  const value = spec.padding === null ? given : padded(spec, given);
+  const units = value.length;
+  if (units < spec.min || units > spec.max) throw lengthRefusal(spec, value, start);
+  if (typeof value === 'string') {
+    if (spec.operation === 'text') writeText(spec, value, target, start);
+    else if (spec.operation === 'bcd') writeBcd(spec, value, target, start);
+    else if (spec.operation === 'signedBcd') writeSigned(spec, value, target, start);
+    else throw refusal(spec, start, 'wants bytes');
+  } else if (spec.operation === 'bytes') writeBytes(value, target, start);
+  else if (spec.operation === 'hex') writeHex(spec, value, target, start);
+  else throw refusal(spec, start, 'wants text');
+  const end = start + wireBytes(spec.operation, units);
+  if (start > offset) {
+    writePrefix(spec.prefix, spec.prefix.counts === 'units' ? units : end - start, target, offset);
   }
+  return end;
+}
+
+function padded({ padding, max, prefix }: FieldSpec, value: FieldValue): FieldValue {
+  if (typeof value !== 'string' || padding === null || prefix.digits > 0) return value;
+  const { side, character } = padding;
+  return side === 'left' ? value.padStart(max, character) : value.padEnd(max, character);
+}
+
+/** A value of another type or alphabet is refused as such even when its length is wrong, too. */
+function lengthRefusal(spec: FieldSpec, value: FieldValue, start: number): Iso8583Error {
+  const wantsText = spec.alphabet !== 'b';
+  if (wantsText !== (typeof value === 'string')) {
+    return refusal(spec, start, wantsText ? 'wants text' : 'wants bytes');
+  }
+  if (typeof value === 'string' && !isOfAlphabet(spec, value)) return notOfType(spec, start);
+  return wrongUnits(spec, value.length, start);
+}
+
+function isOfAlphabet(spec: FieldSpec, text: string): boolean {
+  const isSigned = spec.alphabet === 'x+n';
+  if (isSigned && !isSign(text.charCodeAt(0))) return false;
+  for (let index = isSigned ? 1 : 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code > 0xff || ((CLASSES[code] ?? 0) & spec.classBit) === 0) return false;
+  }
+  return true;
+}
+
+function isSign(code: number): boolean {
+  return code === 0x43 || code === 0x44;
+}
+
+function writeText(spec: FieldSpec, text: string, target: Uint8Array, start: number): void {
+  const { toWire } = spec;
+  let classes = 0xff;
+  const first = spec.alphabet === 'x+n' ? 1 : 0;
+  if (first === 1) {
+    const sign = text.charCodeAt(0);
+    if (!isSign(sign)) throw notOfType(spec, start);
+    target[start] = toWire[sign] ?? 0;
+  }
+  for (let index = first; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    classes &= CLASSES[code] ?? 0;
+    target[start + index] = toWire[code] ?? 0;
+  }
+  if ((classes & spec.classBit) === 0) throw notOfType(spec, start);
+}
+
+function writeBcd(spec: FieldSpec, text: string, target: Uint8Array, start: number): void {
+  packDigits(spec, text, target, { start, first: 0, align: spec.align });
+}
+
+/** The sign is a character of its own. */
+function writeSigned(spec: FieldSpec, text: string, target: Uint8Array, start: number): void {
+  const sign = text.charCodeAt(0);
+  if (!isSign(sign)) throw notOfType(spec, start);
+  target[start] = sign;
+  packDigits(spec, text, target, { start: start + 1, first: 1, align: 'right' });
+}
+
+function packDigits(
+  spec: FieldSpec,
+  text: string,
+  target: Uint8Array,
+  at: { readonly start: number; readonly first: number; readonly align: 'left' | 'right' },
+): void {
+  const { length } = text;
+  const filler = spec.filler === 'F' ? 0x0f : 0;
+  let classes = 0xff;
+  let index = at.first;
+  let to = at.start;
+  const isOdd = (length - index) % 2 === 1;
+  if (isOdd && at.align === 'right') {
+    const code = text.charCodeAt(index++);
+    classes &= CLASSES[code] ?? 0;
+    target[to++] = (filler << 4) | (NIBBLES[code] ?? 0);
+  }
+  for (; index + 1 < length; index += 2) {
+    const high = text.charCodeAt(index);
+    const low = text.charCodeAt(index + 1);
+    classes &= (CLASSES[high] ?? 0) & (CLASSES[low] ?? 0);
+    target[to++] = ((NIBBLES[high] ?? 0) << 4) | (NIBBLES[low] ?? 0);
+  }
+  if (index < length) {
+    const code = text.charCodeAt(index);
+    classes &= CLASSES[code] ?? 0;
+    target[to] = ((NIBBLES[code] ?? 0) << 4) | filler;
+  }
+  if ((classes & spec.classBit) === 0) throw notOfType(spec, at.start);
+}
+
+function writeBytes(value: Uint8Array, target: Uint8Array, start: number): void {
+  for (let index = 0; index < value.length; index++) target[start + index] = value[index] ?? 0;
+}
+
+function writeHex(spec: FieldSpec, value: Uint8Array, target: Uint8Array, start: number): void {
+  let to = start;
+  for (const byte of value) {
+    target[to++] = spec.toWire[NIBBLE_CHARACTERS[byte >> 4] ?? 0] ?? 0;
+    target[to++] = spec.toWire[NIBBLE_CHARACTERS[byte & 0x0f] ?? 0] ?? 0;
+  }
+}
+
+/**
+ * Reads a content of `units` at `start`: bytes as a copy, Latin-1 text as a string; ASCII text is
+ * appended to `run`, and the answer is undefined.
+ * @throws Iso8583Error `ERR_ISO8583_FIELD`.
+ */
+export function readContent(
+  spec: FieldSpec,
+  bytes: Uint8Array,
+  at: number,
+  units: number,
+  run: TextRun,
+): FieldValue | undefined {
+  switch (spec.operation) {
+    case 'text':
+      return readText(spec, bytes, at, units, run);
+    case 'bcd':
+      return readBcd(spec, bytes, at, units, run);
+    case 'signedBcd':
+      return readSigned(spec, bytes, at, units, run);
+    case 'bytes':
+      return copyBytes(bytes, at, at + units);
+    case 'hex':
+      return readHex(spec, bytes, at, units);
+  }
+}
+
+function readText(
+  spec: FieldSpec,
+  bytes: Uint8Array,
+  start: number,
+  units: number,
+  run: TextRun,
+): string | undefined {
+  const { fromWire } = spec;
+  const to = run.bytes;
+  const { end } = run;
+  let classes = 0xff;
+  const first = spec.alphabet === 'x+n' ? 1 : 0;
+  if (first === 1) {
+    const sign = fromWire[bytes[start] ?? 0] ?? 0;
+    if (!isSign(sign)) throw notOfType(spec, start);
+    to[end] = sign;
+  }
+  for (let index = first; index < units; index++) {
+    const code = fromWire[bytes[start + index] ?? 0] ?? 0;
+    classes &= CLASSES[code] ?? 0;
+    to[end + index] = code;
+  }
+  if ((classes & spec.classBit) === 0) throw notOfType(spec, start);
+  if ((classes & CLASS_ASCII) === 0) return shortText(to, end, end + units);
+  run.end = end + units;
+  return undefined;
+}
+
+function readBcd(
+  spec: FieldSpec,
+  bytes: Uint8Array,
+  start: number,
+  units: number,
+  run: TextRun,
+): undefined {
+  unpackDigits(spec, bytes, { start, units, align: spec.align }, run);
+}
+
+function readSigned(
+  spec: FieldSpec,
+  bytes: Uint8Array,
+  start: number,
+  units: number,
+  run: TextRun,
+): undefined {
+  const sign = bytes[start] ?? 0;
+  if (!isSign(sign)) throw notOfType(spec, start);
+  run.bytes[run.end++] = sign;
+  unpackDigits(spec, bytes, { start: start + 1, units: units - 1, align: 'right' }, run);
+}
+
+function unpackDigits(
+  spec: FieldSpec,
+  bytes: Uint8Array,
+  at: { readonly start: number; readonly units: number; readonly align: 'left' | 'right' },
+  run: TextRun,
+): void {
+  const to = run.bytes;
+  let { end } = run;
+  let from = at.start;
+  let classes = 0xff;
+  let filler = 0;
+  const isOdd = at.units % 2 === 1;
+  if (isOdd && at.align === 'right') {
+    const byte = bytes[from++] ?? 0;
+    filler = byte >> 4;
+    const code = NIBBLE_CHARACTERS[byte & 0x0f] ?? 0;
+    classes &= CLASSES[code] ?? 0;
+    to[end++] = code;
+  }
+  for (const last = at.start + (at.units >> 1) + (end - run.end); from < last; from++) {
+    const byte = bytes[from] ?? 0;
+    const high = NIBBLE_CHARACTERS[byte >> 4] ?? 0;
+    const low = NIBBLE_CHARACTERS[byte & 0x0f] ?? 0;
+    classes &= (CLASSES[high] ?? 0) & (CLASSES[low] ?? 0);
+    to[end] = high;
+    to[end + 1] = low;
+    end += 2;
+  }
+  if (isOdd && at.align === 'left') {
+    const byte = bytes[from] ?? 0;
+    filler = byte & 0x0f;
+    const code = NIBBLE_CHARACTERS[byte >> 4] ?? 0;
+    classes &= CLASSES[code] ?? 0;
+    to[end++] = code;
+  }
+  if ((classes & spec.classBit) === 0) throw notOfType(spec, at.start);
+  if (filler !== 0 && filler !== 0x0f) throw refusal(spec, at.start, 'has a digit as its filler');
+  run.end = end;
+}
+
+function readHex(spec: FieldSpec, bytes: Uint8Array, start: number, units: number): Uint8Array {
+  const value = takeBytes(units);
+  let bad = 0;
+  for (let index = 0; index < units; index++) {
+    const high = spec.fromWire[bytes[start + 2 * index] ?? 0] ?? 0;
+    const low = spec.fromWire[bytes[start + 2 * index + 1] ?? 0] ?? 0;
+    const nibbles = ((NIBBLES[high] ?? 0) << 4) | (NIBBLES[low] ?? 0);
+    // `=` is a nibble of tracks only.
+    bad |= (nibbles & ~0xff) | (high === 0x3d || low === 0x3d || NIBBLES[low] === 0xff ? 0x100 : 0);
+    value[index] = nibbles;
+  }
+  if (bad !== 0) throw refusal(spec, start, 'is not hex');
+  return value;
+}
+
+/** Digits, characters or bytes of the value that begins behind the prefix at `offset`. */
+export function readUnits(spec: FieldSpec, bytes: Uint8Array, offset: number): number {
+  const { prefix } = spec;
+  if (prefix.lengthBytes === 0) return spec.max;
+  assertRoom(bytes, offset, prefix.lengthBytes, spec.fieldPath);
+  const length = readPrefix(prefix, bytes, offset);
+  if (length < 0) {
+    const place = { fieldPath: spec.fieldPath, offsetBytes: offset };
+    throw fault('ERR_ISO8583_LENGTH', place, 'has a length that is no number');
+  }
+  if (prefix.counts === 'bytes') return unitsOfBytes(spec, bytes, offset, length);
+  if (length < spec.min || length > spec.max) throw wrongUnits(spec, length, offset);
+  return length;
+}
+
+/**
+ * A length that counts bytes leaves open whether the last half byte counts: it does not when it is
+ * the filler F, or one digit more than the field can have.
+ */
+function unitsOfBytes(spec: FieldSpec, bytes: Uint8Array, offset: number, length: number): number {
+  const { operation, contentBytesMin, contentBytesMax, prefix } = spec;
+  const isHalf = operation === 'hex' && length % 2 === 1;
+  if (isHalf || length < contentBytesMin || length > contentBytesMax) {
+    throw wrongBytes(spec, length, offset);
+  }
+  if (operation === 'hex') return length / 2;
+  const start = offset + prefix.lengthBytes;
+  assertRoom(bytes, start, length, spec.fieldPath);
+  const isSigned = operation === 'signedBcd';
+  const nibbles = isSigned ? 2 * length - 1 : 2 * length;
+  const isRight = isSigned || spec.align === 'right';
+  const outer = isRight
+    ? (bytes[isSigned ? start + 1 : start] ?? 0) >> 4
+    : (bytes[start + length - 1] ?? 0) & 0x0f;
+  const isFilled = nibbles > spec.max || (spec.filler === 'F' && outer === 0x0f);
+  return isFilled ? nibbles - 1 : nibbles;
+}
+
+/** A length of digits or a binary one; -1 when it is malformed. A sign or blank is. */
+export function readPrefix(prefix: LengthPrefix, bytes: Uint8Array, offset: number): number {
+  const { encoding, lengthBytes } = prefix;
+  let length = 0;
+  for (let index = offset; index < offset + lengthBytes; index++) {
+    const byte = bytes[index] ?? 0;
+    if (encoding === 'binary') length = (length << 8) | byte;
+    else if (encoding === 'bcd') {
+      if (byte >> 4 > 9 || (byte & 0x0f) > 9) return -1;
+      length = 100 * length + 10 * (byte >> 4) + (byte & 0x0f);
+    } else {
+      const digit = byte - (encoding === 'ascii' ? DIGIT_0 : 0xf0);
+      if (digit < 0 || digit > 9) return -1;
+      length = 10 * length + digit;
+    }
+  }
+  return length;
+}
+
+function writePrefix(
+  { encoding, lengthBytes }: LengthPrefix,
+  length: number,
+  target: Uint8Array,
+  offset: number,
+): void {
+  let rest = length;
+  for (let index = offset + lengthBytes - 1; index >= offset; index--) {
+    if (encoding === 'binary') {
+      target[index] = rest & 0xff;
+      rest >>= 8;
+    } else if (encoding === 'bcd') {
+      target[index] = (Math.trunc((rest % 100) / 10) << 4) | (rest % 10);
+      rest = Math.trunc(rest / 100);
+    } else {
+      target[index] = (encoding === 'ascii' ? DIGIT_0 : 0xf0) + (rest % 10);
+      rest = Math.trunc(rest / 10);
+    }
+  }
+}
+
+/** @throws Iso8583Error `ERR_ISO8583_TRUNCATED` when `length` bytes are not there. */
+export function assertRoom(
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  fieldPath: string,
+): void {
+  if (offset + length <= bytes.length) return;
+  const place = { fieldPath, offsetBytes: bytes.length };
+  throw fault('ERR_ISO8583_TRUNCATED', place, `ends early, ${length} bytes wanted`);
+}
+
+/** A value of so many digits, characters or bytes, which the field cannot have. */
+export function wrongUnits(spec: FieldSpec, units: number, offsetBytes: number): Iso8583Error {
+  const { min, max, operation } = spec;
+  const what = `${units} ${operation === 'bcd' ? 'digits' : 'bytes'}`;
+  return wrongLength(spec, offsetBytes, { what, min, max });
+}
+
+function wrongBytes(spec: FieldSpec, length: number, offsetBytes: number): Iso8583Error {
+  const { contentBytesMin: min, contentBytesMax: max } = spec;
+  return wrongLength(spec, offsetBytes, { what: `${length} bytes`, min, max });
+}
+
+function wrongLength(
+  { fieldPath }: FieldSpec,
+  offsetBytes: number,
+  { what, min, max }: { readonly what: string; readonly min: number; readonly max: number },
+): Iso8583Error {
+  const wanted = min === max ? String(max) : `${min} to ${max}`;
+  const text = `has ${what}, ${wanted} allowed`;
+  return fault('ERR_ISO8583_LENGTH', { fieldPath, offsetBytes }, text);
+}
+
+function notOfType(spec: FieldSpec, offsetBytes: number): Iso8583Error {
+  return refusal(spec, offsetBytes, `is not of type ${spec.alphabet}`);
+}
+
+function refusal({ fieldPath }: FieldSpec, offsetBytes: number, what: string): Iso8583Error {
+  return fault('ERR_ISO8583_FIELD', { fieldPath, offsetBytes }, what);
 }

@@ -17,6 +17,18 @@ export class Iso8583Error extends TapError<Iso8583ErrorCode> {
   get fieldPath(): string {
     return String(this.data['fieldPath'] ?? '');
   }
+
+  /** The byte, from the beginning of what was read. */
+  get offsetBytes(): number {
+    return Number(this.data['offsetBytes'] ?? 0);
+  }
+
+  /** The same fault, counted from a place further in front. */
+  movedBy(bytes: number): Iso8583Error {
+    const { fieldPath, offsetBytes } = this;
+    const what = this.message.slice(`${fieldPath} at byte ${offsetBytes}: `.length);
+    return fault(this.code, { fieldPath, offsetBytes: offsetBytes + bytes }, what);
+  }
 }
 
 /** Where in a message a fault is. */

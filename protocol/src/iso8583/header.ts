@@ -1,13 +1,32 @@
-/** The 46-byte header in front of every CUPS message. @see Q/CUP 006, message header */
-import { byteAt } from '../bytes/index.ts';
-import { putAscii, type Source } from './encodings.ts';
-import { fault } from './errors.ts';
+/** What stands before the message type: nothing, unknown bytes, or the 46 bytes of CUPS. */
+import { putText, shortText } from './characters.ts';
+import { fault, type Iso8583Error } from './errors.ts';
 
-/** Length of the header; its first byte says so too. */
+/** A dialect's header. `Written` is what a sender gives, `Read` what a receiver gets. */
+export type HeaderCodec<Written, Read> = {
+  readonly lengthBytes: number;
+  /** Writes it into the first bytes of a message. @throws Iso8583Error `ERR_ISO8583_HEADER`. */
+  readonly write: (header: Written, target: Uint8Array, totalBytes: number) => void;
+  /** @throws Iso8583Error `ERR_ISO8583_HEADER`, `ERR_ISO8583_TRUNCATED`. */
+  readonly read: (bytes: Uint8Array) => Read;
+  /** The checks of `read` that a router needs. */
+  readonly check: (bytes: Uint8Array) => void;
+};
+
+/** A message that begins with its type. */
+export const NO_HEADER: HeaderCodec<null, null> = {
+  lengthBytes: 0,
+  write: () => undefined,
+  read: () => null,
+  check: () => undefined,
+};
+
+/** Length of the CUPS header; its first byte says so too. @see Q/CUP 006, message header */
 export const CUPS_HEADER_BYTES = 46;
 const VERSION = 0x01;
 /** Highest value of the four length digits. */
 const TOTAL_BYTES_MAX = 9_999;
+const INSTITUTION_CHARACTERS = 11;
 
 /** Who sends to whom. The rest of the header has fixed values unless given. */
 export type CupsHeader = {
@@ -22,65 +41,113 @@ export type CupsHeader = {
   readonly rejectCode?: string;
 };
 
-/** Header of a message whose total length is `totalBytes`. @throws Iso8583Error `_HEADER`. */
-export function encodeHeader(header: CupsHeader, totalBytes: number): Uint8Array {
-  if (totalBytes > TOTAL_BYTES_MAX) {
-    throw fault('ERR_ISO8583_HEADER', place('totalLength', 2), `${totalBytes} bytes are too long`);
-  }
-  const bytes = new Uint8Array(CUPS_HEADER_BYTES);
-  bytes[0] = CUPS_HEADER_BYTES;
-  bytes[1] = VERSION;
-  putAscii(String(totalBytes).padStart(4, '0'), bytes, 2);
-  putAscii(institution(header.destination, 'destination', 6), bytes, 6);
-  putAscii(institution(header.source, 'source', 17), bytes, 17);
-  bytes[31] = header.batchNumber ?? 0;
-  putAscii(textOf(header.transactionInfo ?? '00000000', 'transactionInfo', 32), bytes, 32);
-  bytes[40] = header.userInfo ?? 0;
-  putAscii(digitsOf(header.rejectCode ?? '00000', 'rejectCode', 41), bytes, 41);
-  return bytes;
-}
+/** The header of Q/CUP 006: length, version, total length, destination, source, and more. */
+export const CUPS_HEADER: HeaderCodec<CupsHeader, Required<CupsHeader>> = {
+  lengthBytes: CUPS_HEADER_BYTES,
+  write: writeCupsHeader,
+  read: readCupsHeader,
+  check: checkCupsHeader,
+};
 
-/** Reads and checks the header. @throws Iso8583Error `ERR_ISO8583_HEADER`, `_TRUNCATED`. */
-export function decodeHeader({ bytes, text }: Source): Required<CupsHeader> {
-  if (bytes.length < CUPS_HEADER_BYTES) {
-    throw fault('ERR_ISO8583_TRUNCATED', place('', bytes.length), 'the header ends early');
+function writeCupsHeader(header: CupsHeader, target: Uint8Array, totalBytes: number): void {
+  if (totalBytes > TOTAL_BYTES_MAX)
+    throw wrong('totalLength', 2, `${totalBytes} bytes are too long`);
+  target[0] = CUPS_HEADER_BYTES;
+  target[1] = VERSION;
+  let rest = totalBytes;
+  for (let index = 5; index >= 2; index--) {
+    target[index] = 0x30 + (rest % 10);
+    rest = Math.trunc(rest / 10);
   }
-  if (byteAt(bytes, 0) !== CUPS_HEADER_BYTES) {
-    throw fault('ERR_ISO8583_HEADER', place('length', 0), 'is not 46');
+  writeInstitution(header.destination, 'destination', target, 6);
+  writeInstitution(header.source, 'source', target, 17);
+  // Reserved.
+  target.fill(0, 28, 31);
+  target[31] = header.batchNumber ?? 0;
+  const { transactionInfo = '00000000', rejectCode = '00000' } = header;
+  putText(transactionInfo, target, 32);
+  if (transactionInfo.length !== 8 || !isWithin(target, 32, 40, 0x20, 0x7e)) {
+    throw wrong('transactionInfo', 32, 'is not 8 characters');
   }
-  // The highest bit of the version marks a test message.
-  if ((byteAt(bytes, 1) & 0x7f) !== VERSION) {
-    throw fault('ERR_ISO8583_HEADER', place('version', 1), 'is not known');
+  target[40] = header.userInfo ?? 0;
+  putText(rejectCode.slice(0, 5), target, 41);
+  if (rejectCode.length !== 5 || !isWithin(target, 41, 46, 0x30, 0x39)) {
+    throw wrong('rejectCode', 41, 'is not digits');
   }
-  if (digitsOf(text.slice(2, 6), 'totalLength', 2) !== String(bytes.length).padStart(4, '0')) {
-    throw fault('ERR_ISO8583_HEADER', place('totalLength', 2), 'is not the length of the message');
-  }
-  return {
-    destination: institution(text.slice(6, 17).trimEnd(), 'destination', 6).trimEnd(),
-    source: institution(text.slice(17, 28).trimEnd(), 'source', 17).trimEnd(),
-    batchNumber: byteAt(bytes, 31),
-    transactionInfo: textOf(text.slice(32, 40), 'transactionInfo', 32),
-    userInfo: byteAt(bytes, 40),
-    rejectCode: digitsOf(text.slice(41, 46), 'rejectCode', 41),
-  };
-}
-
-function place(part: string, offsetBytes: number): { fieldPath: string; offsetBytes: number } {
-  return { fieldPath: part === '' ? 'header' : `header.${part}`, offsetBytes };
 }
 
 /** Left-justified in 11 characters. */
-function institution(text: string, part: string, offset: number): string {
-  if (/^[0-9]{1,11}$/.test(text)) return text.padEnd(11);
-  throw fault('ERR_ISO8583_HEADER', place(part, offset), 'is not 1 to 11 digits');
+function writeInstitution(text: string, part: string, target: Uint8Array, offset: number): void {
+  const end = offset + INSTITUTION_CHARACTERS;
+  const { length } = text;
+  if (length < 1 || length > INSTITUTION_CHARACTERS) throw notInstitution(part, offset);
+  for (let index = 0; index < length; index++) {
+    const code = text.charCodeAt(index);
+    if (code < 0x30 || code > 0x39) throw notInstitution(part, offset);
+    target[offset + index] = code;
+  }
+  for (let index = offset + length; index < end; index++) target[index] = 0x20;
 }
 
-function digitsOf(text: string, part: string, offset: number): string {
-  if (/^(?:[0-9]{4}|[0-9]{5})$/.test(text)) return text;
-  throw fault('ERR_ISO8583_HEADER', place(part, offset), 'is not digits');
+function checkCupsHeader(bytes: Uint8Array): void {
+  if (bytes.length < CUPS_HEADER_BYTES) {
+    const place = { fieldPath: 'header', offsetBytes: bytes.length };
+    throw fault('ERR_ISO8583_TRUNCATED', place, 'the header ends early');
+  }
+  if (bytes[0] !== CUPS_HEADER_BYTES) throw wrong('length', 0, 'is not 46');
+  // The highest bit of the version marks a test message.
+  if (((bytes[1] ?? 0) & 0x7f) !== VERSION) throw wrong('version', 1, 'is not known');
+  if (!isWithin(bytes, 2, 6, 0x30, 0x39)) throw wrong('totalLength', 2, 'is not digits');
+  let total = 0;
+  for (let index = 2; index < 6; index++) total = 10 * total + (bytes[index] ?? 0) - 0x30;
+  if (total !== bytes.length) throw wrong('totalLength', 2, 'is not the length of the message');
 }
 
-function textOf(text: string, part: string, offset: number): string {
-  if (/^[\x20-\x7e]{8}$/.test(text)) return text;
-  throw fault('ERR_ISO8583_HEADER', place(part, offset), 'is not 8 characters');
+function readCupsHeader(bytes: Uint8Array): Required<CupsHeader> {
+  checkCupsHeader(bytes);
+  const destination = readInstitution(bytes, 'destination', 6);
+  const source = readInstitution(bytes, 'source', 17);
+  if (!isWithin(bytes, 32, 40, 0x20, 0x7e)) {
+    throw wrong('transactionInfo', 32, 'is not 8 characters');
+  }
+  if (!isWithin(bytes, 41, 46, 0x30, 0x39)) throw wrong('rejectCode', 41, 'is not digits');
+  return {
+    destination,
+    source,
+    batchNumber: bytes[31] ?? 0,
+    transactionInfo: shortText(bytes, 32, 40),
+    userInfo: bytes[40] ?? 0,
+    rejectCode: shortText(bytes, 41, 46),
+  };
+}
+
+function readInstitution(bytes: Uint8Array, part: string, offset: number): string {
+  let end = offset + INSTITUTION_CHARACTERS;
+  while (end > offset && bytes[end - 1] === 0x20) end--;
+  if (end === offset || !isWithin(bytes, offset, end, 0x30, 0x39)) {
+    throw notInstitution(part, offset);
+  }
+  return shortText(bytes, offset, end);
+}
+
+function isWithin(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  lowest: number,
+  highest: number,
+): boolean {
+  for (let index = start; index < end; index++) {
+    const byte = bytes[index] ?? 0;
+    if (byte < lowest || byte > highest) return false;
+  }
+  return true;
+}
+
+function notInstitution(part: string, offset: number): Iso8583Error {
+  return wrong(part, offset, 'is not 1 to 11 digits');
+}
+
+function wrong(part: string, offsetBytes: number, what: string): Iso8583Error {
+  return fault('ERR_ISO8583_HEADER', { fieldPath: `header.${part}`, offsetBytes }, what);
 }
