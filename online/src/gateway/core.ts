@@ -9,7 +9,17 @@ import { GatewayError } from './errors.ts';
 import { HOPS_BEFORE_SEAL, strike } from './lab.ts';
 import type { Order, Payment, Reversal } from './model.ts';
 import { runOutbox } from './notifications.ts';
-import { createOrder, type OrderRequest, payableOrder, refusalOf, signOrder } from './orders.ts';
+import { runExpiry } from './operations/expiry.ts';
+import type { Operation, PaymentBalance, PaymentWhole, WorkItem } from './operations/model.ts';
+import { type OperationRequest, operate, runOperations } from './operations/operate.ts';
+import {
+  createOrder,
+  type OrderOwner,
+  type OrderRequest,
+  payableOrder,
+  refusalOf,
+  signOrder,
+} from './orders.ts';
 import { pay } from './payment/pay.ts';
 import type { ChannelPeer } from './payment/peer.ts';
 import { runReversals } from './payment/reversals.ts';
@@ -19,10 +29,14 @@ import type { GatewayPorts } from './ports.ts';
 /** Payments a sweep or a start-up takes at once. */
 const SWEEP_BATCH = 64;
 
+/** Work items listed at once. */
+const WORK_ITEMS_MAX = 1_000;
+
 /** What became of due work in one `tick`. */
 export type TickReport = {
   readonly overdue: number;
   readonly expired: number;
+  readonly operations: number;
   readonly reversals: number;
   readonly notifications: number;
 };
@@ -39,8 +53,9 @@ export class GatewayCore {
   createOrder(
     idempotencyKey: string,
     request: OrderRequest,
+    owner?: OrderOwner,
   ): Promise<{ readonly order: Order; readonly replayed: boolean }> {
-    return createOrder(this.ports, idempotencyKey, request);
+    return createOrder(this.ports, idempotencyKey, request, owner);
   }
 
   /**
@@ -78,11 +93,43 @@ export class GatewayCore {
     return { payment, reversal: await store.findReversal(paymentId) };
   }
 
+  /**
+   * Captures, voids or refunds; a repeat finds the operation as it stands. @throws GatewayError as
+   * `operate` of operations/operate.ts.
+   */
+  operate(
+    request: OperationRequest,
+  ): Promise<{ readonly operation: Operation; readonly replayed: boolean }> {
+    return operate(this.ports, request);
+  }
+
+  /** @throws GatewayError `ERR_OPERATION_NOT_FOUND`. */
+  async operation(operationId: string): Promise<Operation> {
+    return found(await this.ports.store.findOperation(operationId), 'ERR_OPERATION_NOT_FOUND');
+  }
+
+  /** A payment with its sums and operations. @throws GatewayError `ERR_PAYMENT_NOT_FOUND`. */
+  async paymentWhole(paymentId: string): Promise<PaymentWhole> {
+    return found(await this.ports.store.findPaymentWhole(paymentId), 'ERR_PAYMENT_NOT_FOUND');
+  }
+
+  /** While a dispute is open nothing is refunded. @throws GatewayError `ERR_PAYMENT_STATE`. */
+  async markDispute(paymentId: string, dispute: 'open' | 'closed'): Promise<PaymentBalance> {
+    const balance = await this.ports.store.markDispute(paymentId, dispute);
+    if (balance) return balance;
+    throw new GatewayError('ERR_PAYMENT_STATE', 'only a captured payment can be disputed');
+  }
+
+  /** What a person must look at, oldest first. */
+  workItems(): Promise<readonly WorkItem[]> {
+    return this.ports.store.listWorkItems(WORK_ITEMS_MAX);
+  }
+
   /** Gives the application the order it may pay on this channel. @throws GatewayError. */
   async requestOrder(peer: ChannelPeer, orderId: string): Promise<GatewayMessage> {
     const payable = await payableOrder(this.ports, orderId);
     strike(this.ports, payable.fault, HOPS_BEFORE_SEAL);
-    const order = signOrder(this.ports, payable);
+    const order = await signOrder(this.ports, payable);
     peer.signedOrders.set(orderId, { order, atMs: this.ports.clock.nowMs() });
     return { type: 'signedOrder', order };
   }
@@ -117,13 +164,15 @@ export class GatewayCore {
   async lateReply(message: Iso8583Message): Promise<void> {
     const stan = textField(message, 11) ?? '';
     const transmission = textField(message, 7) ?? '';
-    const payment = await this.ports.store.findPaymentByTrace({ stan, transmission });
+    const { store } = this.ports;
+    const payment = await store.findPaymentByTrace({ stan, transmission });
+    const late = payment ?? (await store.findOperationByTrace({ stan, transmission }));
     this.ports.log({
       event: 'lateAnswerIgnored',
       mti: message.mti,
       responseCode: textField(message, 39) ?? null,
-      paymentId: payment?.paymentId ?? null,
-      state: payment?.state ?? null,
+      paymentId: late?.paymentId ?? null,
+      state: late?.state ?? null,
     });
   }
 
@@ -154,14 +203,21 @@ export class GatewayCore {
     });
     for (const payment of overdue) await abandonPayment(this.ports, payment, 'overdue');
     const expired = await store.expireOrders(nowMs);
+    await runExpiry(this.ports);
+    const operations = await runOperations(this.ports);
     const reversals = await runReversals(this.ports);
     const notifications = await runOutbox(this.ports);
-    return { overdue: overdue.length, expired, reversals, notifications };
+    return { overdue: overdue.length, expired, operations, reversals, notifications };
   }
 }
 
-function found<T>(value: T | null, code: 'ERR_ORDER_NOT_FOUND' | 'ERR_PAYMENT_NOT_FOUND'): T {
+const NOT_FOUND = {
+  ERR_ORDER_NOT_FOUND: 'there is no such order',
+  ERR_PAYMENT_NOT_FOUND: 'there is no such payment',
+  ERR_OPERATION_NOT_FOUND: 'there is no such operation',
+} as const;
+
+function found<T>(value: T | null, code: keyof typeof NOT_FOUND): T {
   if (value !== null) return value;
-  const what = code === 'ERR_ORDER_NOT_FOUND' ? 'order' : 'payment';
-  throw new GatewayError(code, `there is no such ${what}`);
+  throw new GatewayError(code, NOT_FOUND[code]);
 }

@@ -39,6 +39,7 @@ import { withMac } from './payment/messages.ts';
 import type { ChannelPeer } from './payment/peer.ts';
 import { signaturesOf } from './pki/signatures.ts';
 import { GATEWAY_DEFAULTS, type GatewayPorts, type SwitchLine } from './ports.ts';
+import { settlementDateAt } from './settlement-date.ts';
 import type { GatewayStore } from './store.ts';
 import { MemoryGatewayStore } from './store-memory.ts';
 
@@ -148,11 +149,12 @@ export async function reply(
   changes: readonly (readonly [number, FieldValue])[] = [],
 ): Promise<Iso8583Message> {
   const more: (readonly [number, FieldValue])[] = [];
-  if (request.mti === '0200') {
+  if (request.fields.has(55) && !request.mti.startsWith('04')) {
     const facts = { arqcVerified: responseCode !== '05', ledgerEntryId: 'issuer-entry-1' };
     more.push([57, encodeIssuerFacts(facts)]);
     more.push([55, encodeTlv('91', fromHex('11223344556677883030'))]);
     if (responseCode === '00') more.push([38, '123456']);
+    more.push([15, settlementDateAt(START_MS)]);
   }
   const answer = buildReply(request, responseCode, [...more, ...changes]);
   return withMac(new TestHsm(), TEST_LINE_KEYS.mac, answer);

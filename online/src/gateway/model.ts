@@ -5,14 +5,30 @@
 import type { IssuerFacts } from '@tapnpay/protocol/iso8583';
 import type { HopRecord, PaymentOutcome, Receipt } from '@tapnpay/protocol/wire';
 import type { LabFault } from './lab.ts';
+import type { Mode } from './merchants/model.ts';
 
-/** What the merchant sees. `unknown`: sent to the switch, no final answer yet. */
-export type OrderStatus = 'open' | 'processing' | 'paid' | 'unknown' | 'cancelled' | 'expired';
+/**
+ * What the merchant sees. `unknown`: sent to the switch, no final answer yet. `authorised`: an
+ * amount is held and waits for its capture. `voided`: hold or payment was taken back as a whole.
+ */
+export type OrderStatus =
+  | 'open'
+  | 'processing'
+  | 'authorised'
+  | 'paid'
+  | 'voided'
+  | 'unknown'
+  | 'cancelled'
+  | 'expired';
+
+/** `automatic`: a sale. `manual`: a pre-authorisation that the merchant captures later. */
+export type CaptureMode = 'automatic' | 'manual';
 
 /** A merchant's claim that one payment may settle. */
 export type Order = {
   readonly orderId: string;
   readonly merchantId: string;
+  readonly mode: Mode;
   readonly merchantOrderNumber: string;
   readonly amountMinor: bigint;
   readonly currency: string;
@@ -20,6 +36,7 @@ export type Order = {
   readonly notifyUrl: string | null;
   /** Where the payer's page leads back to. */
   readonly returnUrl: string | null;
+  readonly captureMode: CaptureMode;
   readonly status: OrderStatus;
   readonly createdAtMs: number;
   readonly expiresAtMs: number;
@@ -30,12 +47,15 @@ export type Order = {
 
 /**
  * States of one attempt. `sending` is the commit point; `unknown` and `reversing` have a durable
- * reversal; `captured`, `declined` and `reversed` are final.
+ * reversal; `held` waits for its capture; `declined`, `reversed` and `voided` are final, and
+ * `captured` is left by a void only.
  */
 export type PaymentState =
   | 'sending'
   | 'authorised'
+  | 'held'
   | 'captured'
+  | 'voided'
   | 'declined'
   | 'unknown'
   | 'reversing'
@@ -43,11 +63,13 @@ export type PaymentState =
 
 /** Legal moves of a payment; the database enforces the same table. */
 export const PAYMENT_MOVES: Readonly<Record<PaymentState, readonly PaymentState[]>> = {
-  sending: ['authorised', 'captured', 'declined', 'unknown'],
-  authorised: ['captured', 'reversing', 'unknown'],
+  sending: ['authorised', 'held', 'captured', 'declined', 'unknown'],
+  authorised: ['held', 'captured', 'reversing', 'unknown'],
+  held: ['captured', 'voided'],
+  captured: ['voided'],
   unknown: ['reversed'],
   reversing: ['reversed'],
-  captured: [],
+  voided: [],
   declined: [],
   reversed: [],
 };
@@ -61,9 +83,14 @@ export type PaymentFacts = {
   readonly secondType: 'TC' | 'AAC' | null;
   /** 9B of the completion; null until the card has ended. */
   readonly tsi: string | null;
+  /** Field 15 of the answer, MMDD: until that day turns it can be voided. */
+  readonly settlementDate: string | null;
   /** Why it did not end approved: `timeout`, `answerMac`, `card:AAC`, `completionMissing`, ... */
   readonly reason: string | null;
-  /** Without the next event (answer of the switch, completion of the card) by then: reversed. */
+  /**
+   * Without the next event (answer of the switch, completion of the card) by then: reversed. Of a
+   * held payment: without its capture by then it is voided.
+   */
   readonly deadlineMs: number | null;
 };
 
@@ -95,7 +122,7 @@ export type Payment = PaymentFacts & {
   readonly transmission: string;
   /** Fields of the 0200 that a reversal repeats, sealed by the vault. */
   readonly sealedOriginal: string;
-  /** Number of changes so far; notifications carry it. */
+  /** Number of events so far: changes that the merchant can see, each told once. */
   readonly sequence: number;
   readonly hops: readonly HopRecord[];
   readonly createdAtMs: number;
@@ -105,6 +132,8 @@ export type Payment = PaymentFacts & {
 /** A 0420 that is repeated as 0421 until the switch acknowledges it. */
 export type Reversal = {
   readonly paymentId: string;
+  /** The operation that is reversed; null: the payment itself. */
+  readonly operationId: string | null;
   /** Field 11 and 7 of the reversal itself; the same in each repeat. */
   readonly stan: string;
   readonly transmission: string;
@@ -124,13 +153,23 @@ export type Posting = {
 /** A posting as it stands in the book, for ever. */
 export type LedgerEntry = Posting & { readonly entryId: string; readonly paymentId: string };
 
-/** A notification waiting to be delivered to the merchant. `body` holds masked data only. */
-export type OutboxMessage = {
+/** A change to be told. It goes to the order's address, if any, and to the merchant's endpoints. */
+export type NewEvent = {
   readonly messageId: string;
   readonly paymentId: string;
-  readonly url: string;
+  readonly merchantId: string;
+  readonly mode: Mode;
+  /** The order's own address. */
+  readonly url: string | null;
   readonly body: string;
   readonly createdAtMs: number;
+};
+
+/** A notification waiting to be delivered to the merchant. `body` holds masked data only. */
+export type OutboxMessage = Omit<NewEvent, 'url'> & {
+  readonly url: string;
+  /** The merchant's endpoint; null for the order's own address. */
+  readonly endpointId: string | null;
   readonly attempts: number;
   readonly nextAtMs: number;
 };
@@ -158,10 +197,12 @@ export type PairingCode = {
 /** What payer and merchant are told about a state; null while nothing can be said. */
 export function outcomeOf(payment: Pick<Payment, 'state' | 'reason'>): PaymentOutcome | null {
   switch (payment.state) {
+    case 'held':
     case 'captured':
       return 'approved';
     case 'declined':
       return 'declined';
+    case 'voided':
     case 'reversed':
       return 'reversed';
     case 'unknown':

@@ -1,64 +1,105 @@
 /**
- * Notifications: written to the outbox in the payment's own transaction, then delivered in batches
- * until the merchant answers 2xx. Only masked data. @see Standard Webhooks 1.0
+ * Events: one for each change that a merchant can see, numbered without gaps per payment, written
+ * to the outbox in the change's own transaction. Then notifications: delivered in batches until the
+ * merchant answers 2xx. Only masked data. @see Standard Webhooks 1.0
  */
 import { createHmac } from 'node:crypto';
 import { uuidv7 } from '../runtime/index.ts';
-import { type Order, type OutboxMessage, outcomeOf, type Payment } from './model.ts';
+import { GatewayError } from './errors.ts';
+import { type NewEvent, type Order, type OutboxMessage, outcomeOf, type Payment } from './model.ts';
+import type { OperationAfter } from './operations/store.ts';
 import type { GatewayPorts } from './ports.ts';
+import { noteResult, secretsOf } from './webhooks/endpoints.ts';
+import type { TryResult } from './webhooks/model.ts';
 
 /** Notifications delivered at once. */
 export const OUTBOX_BATCH = 32;
 /** How long a batch is hidden from other workers. */
 const OUTBOX_LEASE_MS = 30_000;
 
+/** What an event says a payment is: the payer's outcome, with holds and voids apart. */
+function merchantOutcome(payment: Payment): string | null {
+  if (payment.state === 'held') return 'authorised';
+  return payment.state === 'voided' ? 'voided' : outcomeOf(payment);
+}
+
+/** The event of a payment's change. `payment` is as the change leaves it, its sequence included. */
+export function paymentEvent(ports: GatewayPorts, order: Order, payment: Payment): NewEvent {
+  const type = `payment.${merchantOutcome(payment)}`;
+  return eventOf(ports, { type, order, payment, more: {} });
+}
+
 /**
- * The notification of a payment's change, or none if the merchant asked for none.
- * `payment` is the payment as the change leaves it, its sequence number included.
+ * The event of an operation's change: named after the payment's new state when that changed with
+ * it, else after the operation, as in `refund.succeeded`.
  */
-export function notificationOf(
+export function operationEvent(
   ports: GatewayPorts,
-  order: Order,
-  payment: Payment,
-): Omit<OutboxMessage, 'attempts'> | undefined {
-  const outcome = outcomeOf(payment);
-  if (order.notifyUrl === null || outcome === null) return undefined;
-  const nowMs = ports.clock.nowMs();
+  after: OperationAfter,
+  moves: 'payment' | 'operation',
+): NewEvent {
+  const { order, payment, balance, operation } = after;
+  const { operationId, kind, state, amountMinor, responseCode } = operation;
+  const type = moves === 'payment' ? `payment.${merchantOutcome(payment)}` : `${kind}.${state}`;
+  const more = {
+    capturedMinor: String(balance.capturedMinor),
+    refundedMinor: String(balance.refundedMinor),
+    operation: { operationId, kind, state, amountMinor: String(amountMinor), responseCode },
+  };
+  return eventOf(ports, { type, order, payment, more });
+}
+
+function eventOf(
+  ports: GatewayPorts,
+  facts: {
+    readonly type: string;
+    readonly order: Order;
+    readonly payment: Payment;
+    readonly more: Readonly<Record<string, unknown>>;
+  },
+): NewEvent {
+  const { type, order, payment, more } = facts;
+  const createdAtMs = ports.clock.nowMs();
   const body = JSON.stringify({
-    type: `payment.${outcome}`,
-    timestamp: new Date(nowMs).toISOString(),
+    type,
+    timestamp: new Date(createdAtMs).toISOString(),
     data: {
       orderId: order.orderId,
       merchantOrderNumber: order.merchantOrderNumber,
       paymentId: payment.paymentId,
       sequence: payment.sequence,
-      outcome,
+      outcome: merchantOutcome(payment),
       responseCode: payment.responseCode,
       amountMinor: String(payment.amountMinor),
       currency: payment.currency,
       panMasked: payment.panMasked,
+      ...more,
     },
   });
   const messageId = `msg_${uuidv7(ports.clock, ports.random)}`;
-  const { paymentId } = payment;
-  const createdAtMs = nowMs;
-  return { messageId, paymentId, url: order.notifyUrl, body, createdAtMs, nextAtMs: nowMs };
+  const { merchantId, mode, notifyUrl: url } = order;
+  return { messageId, paymentId: payment.paymentId, merchantId, mode, url, body, createdAtMs };
 }
 
-/** The three headers of Standard Webhooks: `v1,` and base64 of HMAC-SHA256(id.timestamp.body). */
+/**
+ * The headers of Standard Webhooks: for each secret `v1,` and base64 of
+ * HMAC-SHA256(id.timestamp.body). Two secrets sign while one follows the other.
+ */
 export function webhookHeaders(
-  secret: Uint8Array,
+  secrets: readonly Uint8Array[],
   message: { readonly messageId: string; readonly body: string },
   nowMs: number,
 ): Readonly<Record<string, string>> {
   const timestamp = String(Math.floor(nowMs / 1000));
   const signed = `${message.messageId}.${timestamp}.${message.body}`;
-  const signature = createHmac('sha256', secret).update(signed).digest('base64');
+  const signatures = secrets.map(
+    (secret) => `v1,${createHmac('sha256', secret).update(signed).digest('base64')}`,
+  );
   return {
     'content-type': 'application/json',
     'webhook-id': message.messageId,
     'webhook-timestamp': timestamp,
-    'webhook-signature': `v1,${signature}`,
+    'webhook-signature': signatures.join(' '),
   };
 }
 
@@ -73,17 +114,40 @@ export async function runOutbox(ports: GatewayPorts): Promise<number> {
 async function deliver(ports: GatewayPorts, message: OutboxMessage): Promise<void> {
   const { store, clock, profile, log } = ports;
   const { messageId, attempts } = message;
-  const headers = webhookHeaders(profile.webhookSecret, message, clock.nowMs());
-  const status = await ports.courier.post(message.url, headers, message.body).catch(() => 0);
+  const secrets = await secretsOf(ports, message);
+  if (secrets.length === 0) {
+    // Its endpoint was disabled meanwhile.
+    const tried = { atMs: clock.nowMs(), status: 0 };
+    return store.settleOutbox(messageId, { kind: 'dead' }, tried);
+  }
+  const tried = await post(ports, message, secrets);
+  const { status } = tried;
   if (status >= 200 && status < 300) {
-    await store.settleOutbox(messageId, { kind: 'delivered' });
+    await store.settleOutbox(messageId, { kind: 'delivered' }, tried);
+    await noteResult(ports, message, tried, 'delivered');
     log({ event: 'notificationDelivered', messageId, paymentId: message.paymentId, attempts });
     return;
   }
   const pauseMs = profile.notificationPausesMs[attempts - 1];
   log({ event: 'notificationFailed', messageId, status, attempts, givenUp: pauseMs === undefined });
-  await store.settleOutbox(
-    messageId,
-    pauseMs === undefined ? { kind: 'dead' } : { nextAtMs: clock.nowMs() + pauseMs },
-  );
+  const result =
+    pauseMs === undefined ? ({ kind: 'dead' } as const) : { nextAtMs: clock.nowMs() + pauseMs };
+  await store.settleOutbox(messageId, result, tried);
+  await noteResult(ports, message, tried, 'failed');
+}
+
+async function post(
+  ports: GatewayPorts,
+  message: OutboxMessage,
+  secrets: readonly Uint8Array[],
+): Promise<TryResult> {
+  const { clock, courier } = ports;
+  const headers = webhookHeaders(secrets, message, clock.nowMs());
+  try {
+    const status = await courier.post(message.url, headers, message.body);
+    return { atMs: clock.nowMs(), status, fault: null };
+  } catch (thrown) {
+    const isRefused = thrown instanceof GatewayError && thrown.code === 'ERR_NOTIFY_URL';
+    return { atMs: clock.nowMs(), status: 0, fault: isRefused ? 'refusedAddress' : 'network' };
+  }
 }

@@ -11,7 +11,9 @@ import { uuidv7 } from '../runtime/index.ts';
 import { GatewayError } from './errors.ts';
 import { type LabFault, strike } from './lab.ts';
 import { localTime } from './local-time.ts';
-import type { Order, OrderStatus } from './model.ts';
+import { merchantOf } from './merchants/directory.ts';
+import type { Mode } from './merchants/model.ts';
+import type { CaptureMode, Order, OrderStatus } from './model.ts';
 import { type GatewayPorts, reachHop } from './ports.ts';
 
 /** What a merchant asks for; `amount` is decimal text in the currency's own digits. */
@@ -23,14 +25,20 @@ export type OrderRequest = {
   readonly notifyUrl?: string | undefined;
   /** Where the payer's page leads back to. */
   readonly returnUrl?: string | undefined;
+  /** `manual`: the amount is held until the merchant captures it. Absent: `automatic`. */
+  readonly captureMode?: CaptureMode | undefined;
   readonly lab?: { readonly fault: LabFault } | undefined;
 };
+
+/** Whose order it is. */
+export type OrderOwner = { readonly merchantId: string; readonly mode: Mode };
 
 /** Longest idempotency key, in characters. */
 export const IDEMPOTENCY_KEY_CHARACTERS_MAX = 255;
 
 /**
- * Makes an order, or hands back the one this key made before with the same body.
+ * Makes an order, or hands back the one this key of the same merchant and mode made before with
+ * the same body: the order's own row is the record, so that a payment needs no second commit.
  * @throws GatewayError `ERR_AMOUNT`, `ERR_CURRENCY`, `ERR_IDEMPOTENCY_KEY`,
  * `ERR_IDEMPOTENCY_MISMATCH`, `ERR_LAB_ONLY`, `ERR_NOTIFY_URL`, `ERR_RETURN_URL`.
  */
@@ -38,6 +46,7 @@ export async function createOrder(
   ports: GatewayPorts,
   idempotencyKey: string,
   request: OrderRequest,
+  owner: OrderOwner = { merchantId: ports.profile.merchant.merchantId, mode: 'test' },
 ): Promise<{ readonly order: Order; readonly replayed: boolean }> {
   const { profile, clock, random } = ports;
   if (!/^[\x21-\x7e]+$/.test(idempotencyKey) || idempotencyKey.length > 255) {
@@ -50,13 +59,14 @@ export async function createOrder(
   const createdAtMs = clock.nowMs();
   const order: Order = {
     orderId: uuidv7(clock, random),
-    merchantId: profile.merchant.merchantId,
+    ...owner,
     merchantOrderNumber: request.merchantOrderNumber,
-    amountMinor: orderAmount(request.amount, request.currency),
+    amountMinor: minorAmount(request.amount, request.currency),
     currency: request.currency,
     origin: request.origin,
     notifyUrl: webUrl(request.notifyUrl, 'notifyUrl', 'ERR_NOTIFY_URL'),
     returnUrl: webUrl(request.returnUrl, 'returnUrl', 'ERR_RETURN_URL'),
+    captureMode: request.captureMode ?? 'automatic',
     status: 'open',
     createdAtMs,
     expiresAtMs: createdAtMs + profile.orderLifetimeMs,
@@ -78,7 +88,7 @@ export async function createOrder(
 }
 
 /** Positive integer minor units of at most 12 digits, never rounded. */
-function orderAmount(amount: string, currency: string): AmountMinor {
+export function minorAmount(amount: string, currency: string): AmountMinor {
   try {
     currencyExponent(currency);
   } catch (cause) {
@@ -94,9 +104,9 @@ function orderAmount(amount: string, currency: string): AmountMinor {
 }
 
 /** An http or https URL without credentials, or null when none was given. */
-function webUrl(
+export function webUrl(
   text: string | undefined,
-  name: 'notifyUrl' | 'returnUrl',
+  name: 'notifyUrl' | 'returnUrl' | 'url',
   code: 'ERR_NOTIFY_URL' | 'ERR_RETURN_URL',
 ): string | null {
   if (text === undefined) return null;
@@ -115,6 +125,7 @@ function fingerprintOf(request: OrderRequest): string {
     request.origin,
     request.notifyUrl ?? null,
     request.returnUrl ?? null,
+    request.captureMode ?? 'automatic',
     request.lab?.fault ?? null,
   ];
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex');
@@ -127,6 +138,7 @@ export function refusalOf(status: OrderStatus | null): GatewayError | null {
       return null;
     case null:
       return new GatewayError('ERR_ORDER_NOT_FOUND', 'there is no such order');
+    case 'authorised':
     case 'paid':
       return new GatewayError('ERR_ORDER_PAID', 'the order is already paid');
     case 'processing':
@@ -136,6 +148,7 @@ export function refusalOf(status: OrderStatus | null): GatewayError | null {
         'ERR_ORDER_UNKNOWN',
         'the last payment of the order has no final answer yet',
       );
+    case 'voided':
     case 'cancelled':
       return new GatewayError('ERR_ORDER_CANCELLED', 'the order was cancelled');
     case 'expired':
@@ -153,8 +166,8 @@ export async function payableOrder(ports: GatewayPorts, orderId: string): Promis
 }
 
 /** What the element may trust: amount, merchant, origin and time under the gateway's key. */
-export function signOrder(ports: GatewayPorts, order: Order): SignedOrder {
-  const { merchant } = ports.profile;
+export async function signOrder(ports: GatewayPorts, order: Order): Promise<SignedOrder> {
+  const merchant = await merchantOf(ports, order.merchantId);
   const { dateYymmdd, timeHhmmss } = localTime(ports.clock.nowMs());
   const unsigned = {
     orderId: order.orderId,

@@ -26,6 +26,8 @@ export interface Signatures {
 /** Hands one signed notification to the merchant; resolves with the HTTP status. */
 export interface Courier {
   post(url: string, headers: Readonly<Record<string, string>>, body: string): Promise<number>;
+  /** Whether an address may be told at all. @throws GatewayError `ERR_NOTIFY_URL`. */
+  check?(url: string): Promise<void>;
 }
 
 /** A record for the log: no secrets, no card data. */
@@ -58,9 +60,11 @@ export type GatewayProfile = {
   /** How long an approved contact payment waits for its completion. */
   readonly completionTimeoutMs: number;
   readonly orderLifetimeMs: number;
+  /** After which a held amount that was not captured is released. */
+  readonly holdLifetimeMs: number;
   /** How long a signed order may be paid on its channel. */
   readonly signedOrderLifetimeMs: number;
-  /** Pauses between repeats of a reversal; the last one repeats. */
+  /** Pauses between repeats of a reversal or an advice; the last one repeats. */
   readonly reversalPausesMs: readonly number[];
   /** Pauses between deliveries of a notification; after the last one it is given up. */
   readonly notificationPausesMs: readonly number[];
@@ -80,6 +84,8 @@ export type GatewayPorts = {
   readonly signatures: Signatures;
   readonly courier: Courier;
   readonly profile: GatewayProfile;
+  /** Merchants beside the profile's own; absent: there are none. */
+  readonly merchants?: { find(merchantId: string): Promise<MerchantProfile | null> };
   readonly log: GatewayLog;
   /** Sees each hop at the moment it is reached. */
   readonly onHop: (record: HopRecord) => void;
@@ -98,6 +104,7 @@ export const GATEWAY_DEFAULTS: Pick<
   | 'switchTimeoutMs'
   | 'completionTimeoutMs'
   | 'orderLifetimeMs'
+  | 'holdLifetimeMs'
   | 'signedOrderLifetimeMs'
   | 'reversalPausesMs'
   | 'notificationPausesMs'
@@ -106,10 +113,14 @@ export const GATEWAY_DEFAULTS: Pick<
   switchTimeoutMs: 20_000,
   completionTimeoutMs: 30_000,
   orderLifetimeMs: 15 * 60_000,
+  // A pre-authorisation lasts 30 days; the margin is for the cancellation's own repeats.
+  holdLifetimeMs: 29 * 86_400_000,
   signedOrderLifetimeMs: 5 * 60_000,
   reversalPausesMs: [1_000, 2_000, 5_000, 10_000, 30_000, 60_000],
   notificationPausesMs: [
     5_000, 30_000, 120_000, 600_000, 1_800_000, 3_600_000, 10_800_000, 21_600_000, 43_200_000,
+    // In all 72 hours.
+    43_200_000, 43_200_000, 43_200_000, 43_200_000, 4_645_000,
   ],
 };
 

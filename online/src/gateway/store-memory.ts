@@ -10,8 +10,15 @@ import {
   PAYMENT_MOVES,
   type PairingCode,
   type Payment,
+  type PaymentState,
   type Reversal,
 } from './model.ts';
+import {
+  assertBalanced,
+  MemoryOperations,
+  newReversal,
+  reversalKey,
+} from './operations/store-memory.ts';
 import type {
   BeginResult,
   Claim,
@@ -20,27 +27,29 @@ import type {
   PaymentChange,
   PaymentQuery,
 } from './store.ts';
+import type { TryResult } from './webhooks/model.ts';
 
-type OutboxRow = OutboxMessage & { readonly state: 'waiting' | 'delivered' | 'dead' };
+/** Moves that need the order to be this attempt's. */
+const TAKING: readonly PaymentState[] = ['captured', 'held'];
 
 /** The tables as maps; survives a simulated crash as long as the object is kept. */
-export class MemoryGatewayStore implements GatewayStore {
-  readonly #orders = new Map<string, Order>();
+export class MemoryGatewayStore extends MemoryOperations implements GatewayStore {
+  readonly #orders = this.orders;
   readonly #idempotency = new Map<string, { fingerprint: string; orderId: string }>();
-  readonly #payments = new Map<string, Payment>();
+  readonly #payments = this.payments;
   readonly #traces = new Map<string, string>();
-  readonly #reversals = new Map<string, Reversal>();
-  readonly #outbox = new Map<string, OutboxRow>();
+  readonly #reversals = this.reversals;
+  readonly #outbox = this.outbox;
   readonly #codes = new Map<string, PairingCode>();
   readonly #elements = new Map<string, ElementRecord>();
-  readonly #entries: LedgerEntry[] = [];
+  readonly #entries = this.entries;
   #stan = 0;
 
   async createOrder(
     order: Order,
     idempotency: { readonly key: string; readonly fingerprint: string },
   ): Promise<CreateOrderResult> {
-    const key = JSON.stringify([order.merchantId, idempotency.key]);
+    const key = JSON.stringify([order.merchantId, order.mode, idempotency.key]);
     const earlier = this.#idempotency.get(key);
     if (earlier) {
       const stored = this.#orders.get(earlier.orderId);
@@ -111,13 +120,14 @@ export class MemoryGatewayStore implements GatewayStore {
     const payment = this.#payments.get(change.paymentId);
     if (!payment || !change.from.includes(payment.state)) return null;
     if (!PAYMENT_MOVES[payment.state].includes(change.to)) throw illegal(payment.state, change.to);
+    if (TAKING.includes(change.to) && this.#isTakenByAnother(payment)) return null;
     const postings = change.postings ?? [];
     assertBalanced(postings);
     const changed: Payment = {
       ...payment,
       ...change.facts,
       state: change.to,
-      sequence: payment.sequence + 1,
+      sequence: payment.sequence + (change.event ? 1 : 0),
       hops: [...payment.hops, ...(change.hops ?? [])],
       updatedAtMs: change.atMs,
     };
@@ -127,34 +137,29 @@ export class MemoryGatewayStore implements GatewayStore {
     for (const posting of postings) {
       this.#entries.push({ ...posting, paymentId: payment.paymentId });
     }
-    if (change.notification) {
-      const { notification } = change;
-      this.#outbox.set(notification.messageId, { ...notification, attempts: 0, state: 'waiting' });
-    }
+    if (change.event) this.tell(change.event);
     return changed;
+  }
+
+  #isTakenByAnother(payment: Payment): boolean {
+    return this.#orders.get(payment.orderId)?.paymentId !== payment.paymentId;
   }
 
   #moveOrder(payment: Payment, change: PaymentChange): void {
     const order = this.#orders.get(payment.orderId);
-    if (!order || change.orderStatus === null || order.status === 'paid') return;
+    if (!order || change.orderStatus === null || order.paymentId !== payment.paymentId) return;
+    if (order.status === 'paid' || order.status === 'voided') return;
     this.#orders.set(order.orderId, { ...order, status: change.orderStatus });
   }
 
   #keepReversal(change: PaymentChange): void {
     const { paymentId } = change;
-    if (change.reversal) {
-      this.#reversals.set(paymentId, {
-        ...change.reversal,
-        paymentId,
-        attempts: 0,
-        acknowledgedAtMs: null,
-        responseCode: null,
-      });
-    }
-    const reversal = this.#reversals.get(paymentId);
+    const key = reversalKey(paymentId, null);
+    if (change.reversal) this.#reversals.set(key, newReversal(change.reversal, paymentId, null));
+    const reversal = this.#reversals.get(key);
     if (reversal && change.acknowledged !== undefined) {
       const responseCode = change.acknowledged;
-      this.#reversals.set(paymentId, { ...reversal, responseCode, acknowledgedAtMs: change.atMs });
+      this.#reversals.set(key, { ...reversal, responseCode, acknowledgedAtMs: change.atMs });
     }
   }
 
@@ -197,17 +202,21 @@ export class MemoryGatewayStore implements GatewayStore {
         attempts: row.attempts + 1,
         nextAtMs: claim.nowMs + claim.leaseMs,
       }));
-    for (const row of due) this.#reversals.set(row.paymentId, row);
+    for (const row of due) this.#reversals.set(reversalKey(row.paymentId, row.operationId), row);
     return due;
   }
 
-  async postponeReversal(paymentId: string, nextAtMs: number): Promise<void> {
-    const row = this.#reversals.get(paymentId);
-    if (row && row.acknowledgedAtMs === null) this.#reversals.set(paymentId, { ...row, nextAtMs });
+  async postponeReversal(
+    { paymentId, operationId }: Pick<Reversal, 'paymentId' | 'operationId'>,
+    nextAtMs: number,
+  ): Promise<void> {
+    const key = reversalKey(paymentId, operationId);
+    const row = this.#reversals.get(key);
+    if (row && row.acknowledgedAtMs === null) this.#reversals.set(key, { ...row, nextAtMs });
   }
 
   async findReversal(paymentId: string): Promise<Reversal | null> {
-    return this.#reversals.get(paymentId) ?? null;
+    return this.#reversals.get(reversalKey(paymentId, null)) ?? null;
   }
 
   async claimOutbox(claim: Claim): Promise<readonly OutboxMessage[]> {
@@ -220,18 +229,18 @@ export class MemoryGatewayStore implements GatewayStore {
         nextAtMs: claim.nowMs + claim.leaseMs,
       }));
     for (const row of due) this.#outbox.set(row.messageId, row);
-    return due.map(({ state: _, ...message }) => message);
+    return due.map(({ state: _state, lastStatus: _status, lastAtMs: _at, ...message }) => message);
   }
 
   async settleOutbox(
     messageId: string,
     result: { readonly kind: 'delivered' | 'dead' } | { readonly nextAtMs: number },
+    { atMs: lastAtMs, status: lastStatus }: Pick<TryResult, 'atMs' | 'status'>,
   ): Promise<void> {
     const row = this.#outbox.get(messageId);
     if (row?.state !== 'waiting') return;
-    const changed =
-      'kind' in result ? { ...row, state: result.kind } : { ...row, nextAtMs: result.nextAtMs };
-    this.#outbox.set(messageId, changed);
+    const change = 'kind' in result ? { state: result.kind } : { nextAtMs: result.nextAtMs };
+    this.#outbox.set(messageId, { ...row, ...change, lastAtMs, lastStatus });
   }
 
   async addPairingCode(code: PairingCode): Promise<void> {
@@ -281,18 +290,6 @@ export class MemoryGatewayStore implements GatewayStore {
 
 function traceKey(trace: { readonly stan: string; readonly transmission: string }): string {
   return `${trace.transmission}/${trace.stan}`;
-}
-
-/** The rule the database keeps by a deferred trigger: each currency of a transaction sums to 0. */
-function assertBalanced(postings: NonNullable<PaymentChange['postings']>): void {
-  const sums = new Map<string, bigint>();
-  for (const { currency, amountMinor } of postings) {
-    sums.set(currency, (sums.get(currency) ?? 0n) + amountMinor);
-  }
-  for (const [currency, sum] of sums) {
-    if (sum === 0n) continue;
-    throw new GatewayError('ERR_INTERNAL', 'ledger transaction does not balance', { currency });
-  }
 }
 
 function illegal(from: string, to: string): GatewayError {

@@ -12,6 +12,7 @@ import type {
   Payment,
   Reversal,
 } from './model.ts';
+import { PostgresOperations } from './operations/store-postgres.ts';
 import type {
   BeginRefusal,
   BeginResult,
@@ -22,6 +23,8 @@ import type {
   PaymentQuery,
 } from './store.ts';
 import * as rows from './store-rows.ts';
+import type { TryResult } from './webhooks/model.ts';
+import { insertEvents } from './webhooks/store-postgres.ts';
 
 /** Trace numbers a process takes at once. */
 const STAN_BLOCK = 100;
@@ -40,12 +43,13 @@ export async function openGatewayStore(options: {
 }
 
 /** The gateway's books in its own schema. */
-export class PostgresGatewayStore implements GatewayStore {
+export class PostgresGatewayStore extends PostgresOperations implements GatewayStore {
   readonly #database: Database;
   #stans: string[] = [];
   #stanBlock: Promise<void> | null = null;
 
   constructor(database: Database) {
+    super(database);
     this.#database = database;
   }
 
@@ -56,9 +60,9 @@ export class PostgresGatewayStore implements GatewayStore {
     const inserted = await this.#rows<rows.OrderRow>(
       `INSERT INTO orders (order_id, merchant_id, merchant_order_number, amount_minor, currency,
          origin, notify_url, return_url, status, created_at_ms, expires_at_ms, fault,
-         idempotency_key, fingerprint)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-       ON CONFLICT (merchant_id, idempotency_key) DO NOTHING RETURNING *`,
+         idempotency_key, fingerprint, mode, capture_mode)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+       ON CONFLICT (merchant_id, mode, idempotency_key) DO NOTHING RETURNING *`,
       [
         order.orderId,
         order.merchantId,
@@ -74,12 +78,14 @@ export class PostgresGatewayStore implements GatewayStore {
         order.fault,
         idempotency.key,
         idempotency.fingerprint,
+        order.mode,
+        order.captureMode,
       ],
     );
     if (inserted[0]) return { kind: 'created', order: rows.orderOf(inserted[0]) };
     const [earlier] = await this.#rows<rows.OrderRow>(
-      'SELECT * FROM orders WHERE merchant_id = $1 AND idempotency_key = $2',
-      [order.merchantId, idempotency.key],
+      `SELECT * FROM orders WHERE merchant_id = $1 AND mode = $2 AND idempotency_key = $3`,
+      [order.merchantId, order.mode, idempotency.key],
     );
     if (earlier?.fingerprint !== idempotency.fingerprint) return { kind: 'conflict' };
     return { kind: 'replayed', order: rows.orderOf(earlier) };
@@ -154,7 +160,7 @@ export class PostgresGatewayStore implements GatewayStore {
       JSON.stringify(change.reversal ? [change.reversal] : []),
       change.acknowledged ?? null,
       JSON.stringify((change.postings ?? []).map(postingJson)),
-      JSON.stringify(change.notification ? [change.notification] : []),
+      JSON.stringify(change.event ? [change.event] : []),
     ]);
     return row ? rows.paymentOf(row) : null;
   }
@@ -201,8 +207,9 @@ export class PostgresGatewayStore implements GatewayStore {
 
   async claimReversals(claim: Claim): Promise<readonly Reversal[]> {
     const claimed = await this.#rows<rows.ReversalRow>(
-      `UPDATE reversals SET attempts = attempts + 1, next_at_ms = $2 WHERE payment_id IN (
-         SELECT payment_id FROM reversals WHERE acknowledged_at_ms IS NULL AND next_at_ms <= $1
+      `UPDATE reversals SET attempts = attempts + 1, next_at_ms = $2
+       WHERE (payment_id, operation_id) IN (
+         SELECT payment_id, operation_id FROM reversals WHERE acknowledged_at_ms IS NULL AND next_at_ms <= $1
          ORDER BY next_at_ms LIMIT $3 FOR UPDATE SKIP LOCKED)
        RETURNING *`,
       [claim.nowMs, claim.nowMs + claim.leaseMs, claim.limit],
@@ -210,17 +217,20 @@ export class PostgresGatewayStore implements GatewayStore {
     return claimed.map(rows.reversalOf);
   }
 
-  async postponeReversal(paymentId: string, nextAtMs: number): Promise<void> {
+  async postponeReversal(
+    { paymentId, operationId }: Pick<Reversal, 'paymentId' | 'operationId'>,
+    nextAtMs: number,
+  ): Promise<void> {
     await this.#rows(
-      `UPDATE reversals SET next_at_ms = $2
-       WHERE payment_id = $1 AND acknowledged_at_ms IS NULL`,
-      [paymentId, nextAtMs],
+      `UPDATE reversals SET next_at_ms = $3
+       WHERE payment_id = $1 AND operation_id = $2 AND acknowledged_at_ms IS NULL`,
+      [paymentId, operationId ?? '', nextAtMs],
     );
   }
 
   async findReversal(paymentId: string): Promise<Reversal | null> {
     const [row] = await this.#rows<rows.ReversalRow>(
-      'SELECT * FROM reversals WHERE payment_id = $1',
+      `SELECT * FROM reversals WHERE payment_id = $1 AND operation_id = ''`,
       [paymentId],
     );
     return row ? rows.reversalOf(row) : null;
@@ -240,14 +250,16 @@ export class PostgresGatewayStore implements GatewayStore {
   async settleOutbox(
     messageId: string,
     result: { readonly kind: 'delivered' | 'dead' } | { readonly nextAtMs: number },
+    tried: Pick<TryResult, 'atMs' | 'status'>,
   ): Promise<void> {
     const settled =
       'kind' in result
         ? (['state', result.kind] as const)
         : (['next_at_ms', result.nextAtMs] as const);
     await this.#rows(
-      `UPDATE outbox SET ${settled[0]} = $2 WHERE message_id = $1 AND state = 'waiting'`,
-      [messageId, settled[1]],
+      `UPDATE outbox SET ${settled[0]} = $2, last_status = $3, last_at_ms = $4
+       WHERE message_id = $1 AND state = 'waiting'`,
+      [messageId, settled[1], tried.status, tried.atMs],
     );
   }
 
@@ -424,7 +436,7 @@ WITH moved AS (
   UPDATE payments SET
     state = $3,
     updated_at_ms = $4,
-    sequence = sequence + 1,
+    sequence = sequence + jsonb_array_length($11::jsonb),
     hops = hops || $6::jsonb,
     response_code = ${factText('responseCode', 'response_code')},
     approval_code = ${factText('approvalCode', 'approval_code')},
@@ -433,14 +445,18 @@ WITH moved AS (
     second = ${factText('second', 'second')},
     second_type = ${factText('secondType', 'second_type')},
     tsi = ${factText('tsi', 'tsi')},
+    settlement_date = ${factText('settlementDate', 'settlement_date')},
     reason = ${factText('reason', 'reason')},
     deadline_ms = CASE WHEN $5::jsonb ? 'deadlineMs'
       THEN ($5::jsonb ->> 'deadlineMs')::bigint ELSE deadline_ms END
-  WHERE payment_id = $1 AND state = ANY ($2)
+  WHERE payment_id = $1 AND state = ANY ($2) AND ($3 NOT IN ('captured', 'held') OR EXISTS (
+    SELECT 1 FROM orders
+    WHERE orders.order_id = payments.order_id AND orders.payment_id = payments.payment_id))
   RETURNING *
 ), ordered AS (
   UPDATE orders SET status = $7 FROM moved
-  WHERE orders.order_id = moved.order_id AND $7::text IS NOT NULL AND orders.status <> 'paid'
+  WHERE orders.order_id = moved.order_id AND $7::text IS NOT NULL
+    AND orders.payment_id = moved.payment_id AND orders.status NOT IN ('paid', 'voided')
 ), reversed AS (
   INSERT INTO reversals (payment_id, stan, transmission, reason, next_at_ms)
   SELECT moved.payment_id, new.stan, new.transmission, new.reason, new."nextAtMs"
@@ -448,17 +464,13 @@ WITH moved AS (
     AS new(stan text, transmission text, reason text, "nextAtMs" bigint)
 ), acknowledged AS (
   UPDATE reversals SET acknowledged_at_ms = $4, response_code = $9 FROM moved
-  WHERE reversals.payment_id = moved.payment_id AND $9::text IS NOT NULL
+  WHERE reversals.payment_id = moved.payment_id AND operation_id = '' AND $9::text IS NOT NULL
 ), booked AS (
   INSERT INTO ledger_entries (entry_id, payment_id, account, currency, amount_minor)
   SELECT new."entryId", moved.payment_id, new.account, new.currency, new."amountMinor"
   FROM moved, jsonb_to_recordset($10::jsonb)
     AS new("entryId" text, account text, currency text, "amountMinor" bigint)
-), told AS (
-  INSERT INTO outbox (message_id, payment_id, url, body, created_at_ms, next_at_ms)
-  SELECT new."messageId", moved.payment_id, new.url, new.body, new."createdAtMs", new."nextAtMs"
-  FROM moved, jsonb_to_recordset($11::jsonb)
-    AS new("messageId" text, url text, body text, "createdAtMs" bigint, "nextAtMs" bigint)
+), told AS (${insertEvents('$11::jsonb', 'moved')}
 )
 SELECT * FROM moved`;
 

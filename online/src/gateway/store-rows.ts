@@ -19,12 +19,14 @@ import type {
 export type OrderRow = {
   readonly order_id: string;
   readonly merchant_id: string;
+  readonly mode: Order['mode'];
   readonly merchant_order_number: string;
   readonly amount_minor: bigint;
   readonly currency: string;
   readonly origin: string;
   readonly notify_url: string | null;
   readonly return_url: string | null;
+  readonly capture_mode: Order['captureMode'];
   readonly status: OrderStatus;
   readonly created_at_ms: bigint;
   readonly expires_at_ms: bigint;
@@ -37,12 +39,14 @@ export function orderOf(row: OrderRow): Order {
   return {
     orderId: row.order_id,
     merchantId: row.merchant_id,
+    mode: row.mode,
     merchantOrderNumber: row.merchant_order_number,
     amountMinor: row.amount_minor,
     currency: row.currency,
     origin: row.origin,
     notifyUrl: row.notify_url,
     returnUrl: row.return_url,
+    captureMode: row.capture_mode,
     status: row.status,
     createdAtMs: Number(row.created_at_ms),
     expiresAtMs: Number(row.expires_at_ms),
@@ -72,6 +76,7 @@ export type PaymentRow = {
   readonly second: string | null;
   readonly second_type: 'TC' | 'AAC' | null;
   readonly tsi: string | null;
+  readonly settlement_date: string | null;
   readonly reason: string | null;
   readonly deadline_ms: bigint | null;
   readonly sequence: number;
@@ -101,6 +106,7 @@ export function paymentOf(row: PaymentRow): Payment {
     second: row.second,
     secondType: row.second_type,
     tsi: row.tsi,
+    settlementDate: row.settlement_date,
     reason: row.reason,
     deadlineMs: numberOrNull(row.deadline_ms),
     sequence: row.sequence,
@@ -113,6 +119,8 @@ export function paymentOf(row: PaymentRow): Payment {
 /** A row of `reversals`. */
 export type ReversalRow = {
   readonly payment_id: string;
+  /** Empty: the payment itself. */
+  readonly operation_id: string;
   readonly stan: string;
   readonly transmission: string;
   readonly reason: string;
@@ -125,6 +133,7 @@ export type ReversalRow = {
 export function reversalOf(row: ReversalRow): Reversal {
   return {
     paymentId: row.payment_id,
+    operationId: row.operation_id || null,
     stan: row.stan,
     transmission: row.transmission,
     reason: row.reason,
@@ -139,7 +148,10 @@ export function reversalOf(row: ReversalRow): Reversal {
 export type OutboxRow = {
   readonly message_id: string;
   readonly payment_id: string;
+  readonly merchant_id: string;
+  readonly mode: OutboxMessage['mode'];
   readonly url: string;
+  readonly endpoint_id: string | null;
   readonly body: string;
   readonly created_at_ms: bigint;
   readonly attempts: number;
@@ -150,6 +162,9 @@ export function outboxOf(row: OutboxRow): OutboxMessage {
   return {
     messageId: row.message_id,
     paymentId: row.payment_id,
+    merchantId: row.merchant_id,
+    mode: row.mode,
+    endpointId: row.endpoint_id,
     url: row.url,
     body: row.body,
     createdAtMs: Number(row.created_at_ms),

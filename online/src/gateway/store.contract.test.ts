@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Database, openDatabase } from '../runtime/index.ts';
 import { startTestDatabase, type TestDatabase } from '../runtime/test-database.ts';
-import type { Order, Payment } from './model.ts';
+import type { NewEvent, Order, Payment } from './model.ts';
 import type { GatewayStore, PaymentChange } from './store.ts';
 import { MemoryGatewayStore } from './store-memory.ts';
 import { openGatewayStore } from './store-postgres.ts';
@@ -19,12 +19,14 @@ function anOrder(changes: Partial<Order> = {}): Order {
   return {
     orderId: `order-${++count}`,
     merchantId: 'M1',
+    mode: 'test',
     merchantOrderNumber: 'number',
     amountMinor: 999_999_999_999n,
     currency: '156',
     origin: 'https://shop.example',
     notifyUrl: 'http://127.0.0.1/',
     returnUrl: 'https://shop.example/back?a=1',
+    captureMode: 'automatic',
     status: 'open',
     createdAtMs: NOW,
     expiresAtMs: NOW + 1000,
@@ -63,9 +65,10 @@ function aPayment(order: Order, elementId: string, changes: Partial<Payment> = {
     second: null,
     secondType: null,
     tsi: null,
+    settlementDate: null,
     reason: null,
     deadlineMs: NOW + 30_000,
-    sequence: 1,
+    sequence: 0,
     hops: [{ n: 1, name: 'order', party: 'gateway', atMs: NOW, facts: { a: 'b' } }],
     createdAtMs: NOW,
     updatedAtMs: NOW,
@@ -83,6 +86,16 @@ function change(payment: Payment, changes: Partial<PaymentChange>): PaymentChang
     ...changes,
   };
 }
+
+const anEvent = (payment: Payment, messageId: string): NewEvent => ({
+  messageId,
+  paymentId: payment.paymentId,
+  merchantId: 'M1',
+  mode: 'test',
+  url: 'http://127.0.0.1/',
+  body: '{"masked":true}',
+  createdAtMs: NOW,
+});
 
 const postings = (amountMinor: bigint, other = -amountMinor) =>
   [
@@ -244,14 +257,7 @@ function changeRules(rule: Rule): void {
     };
     const hop = { n: 14, name: 'tell', party: 'gateway', atMs: NOW, facts: {} } as const;
     const messageId = `message-${++count}`;
-    const notification = {
-      messageId,
-      paymentId: payment.paymentId,
-      url: 'http://127.0.0.1/',
-      body: '{"masked":true}',
-      createdAtMs: NOW,
-      nextAtMs: NOW,
-    };
+    const event = anEvent(payment, messageId);
     const entries = postings(order.amountMinor);
     const changed = await store.changePayment(
       change(payment, {
@@ -260,14 +266,14 @@ function changeRules(rule: Rule): void {
         hops: [hop],
         orderStatus: 'paid',
         postings: entries,
-        notification,
+        event,
       }),
     );
     const expected = {
       ...payment,
       ...facts,
       state: 'captured',
-      sequence: 2,
+      sequence: 1,
       hops: [...payment.hops, hop],
       updatedAtMs: NOW + 1,
     };
@@ -283,8 +289,8 @@ function changeRules(rule: Rule): void {
     );
     const claimed = await store.claimOutbox({ nowMs: NOW, leaseMs: 5, limit: 100 });
     const told = claimed.find((message) => message.messageId === messageId);
-    assert.deepEqual(told, { ...notification, attempts: 1, nextAtMs: NOW + 5 });
-    await store.settleOutbox(messageId, { kind: 'delivered' });
+    assert.deepEqual(told, { ...event, endpointId: null, attempts: 1, nextAtMs: NOW + 5 });
+    await store.settleOutbox(messageId, { kind: 'delivered' }, { atMs: NOW, status: 200 });
   });
 
   rule('how the card ended is noted once, beside any state, and by a move', async (store) => {
@@ -378,10 +384,11 @@ function queueRules(rule: Rule): void {
       );
     assert.equal(await claimAt(NOW - 1), undefined);
     const rest = { acknowledgedAtMs: null, responseCode: null };
-    const wanted = { ...reversal, paymentId, attempts: 1, nextAtMs: NOW + 100, ...rest };
+    const own = { paymentId, operationId: null };
+    const wanted = { ...reversal, ...own, attempts: 1, nextAtMs: NOW + 100, ...rest };
     assert.deepEqual(await claimAt(NOW), wanted);
     assert.equal(await claimAt(NOW + 99), undefined, 'leased');
-    await store.postponeReversal(paymentId, NOW + 50);
+    await store.postponeReversal(own, NOW + 50);
     assert.equal((await claimAt(NOW + 50))?.attempts, 2);
     const close = change(payment, {
       from: ['unknown'],
@@ -392,7 +399,7 @@ function queueRules(rule: Rule): void {
     assert.equal((await store.changePayment(close))?.state, 'reversed');
     const closed = await store.findReversal(paymentId);
     assert.deepEqual([closed?.responseCode, closed?.acknowledgedAtMs], ['25', NOW + 1]);
-    await store.postponeReversal(paymentId, NOW);
+    await store.postponeReversal(own, NOW);
     assert.equal(await claimAt(NOW + 10_000), undefined);
     assert.equal((await store.findOrder(order.orderId))?.status, 'open');
   });
@@ -417,26 +424,21 @@ function queueRules(rule: Rule): void {
   rule('a notification is leased, retried, given up', async (store) => {
     const { payment } = await begun(store);
     const messageId = `message-${++count}`;
-    const { paymentId } = payment;
-    const notification = {
-      messageId,
-      paymentId,
-      url: 'http://127.0.0.1/',
-      body: '{}',
-      createdAtMs: NOW,
-      nextAtMs: NOW,
-    };
-    await store.changePayment(change(payment, { to: 'declined', notification }));
+    const event = anEvent(payment, messageId);
+    await store.changePayment(change(payment, { to: 'declined', event }));
     const attemptsAt = async (nowMs: number) =>
       (await store.claimOutbox({ nowMs, leaseMs: 100, limit: 100 })).find(
         (message) => message.messageId === messageId,
       )?.attempts;
     assert.equal(await attemptsAt(NOW), 1);
     assert.equal(await attemptsAt(NOW + 99), undefined);
-    await store.settleOutbox(messageId, { nextAtMs: NOW + 10 });
+    const tried = { atMs: NOW, status: 500 };
+    await store.settleOutbox(messageId, { nextAtMs: NOW + 10 }, tried);
     assert.equal(await attemptsAt(NOW + 10), 2);
-    await store.settleOutbox(messageId, { kind: 'dead' });
-    await store.settleOutbox(messageId, { nextAtMs: NOW });
+    await store.settleOutbox(messageId, { kind: 'dead' }, tried);
+    await store.settleOutbox(messageId, { nextAtMs: NOW }, tried);
+    const { delivery } = (await store.findDelivery(messageId)) ?? {};
+    assert.deepEqual([delivery?.state, delivery?.lastStatus], ['dead', 500]);
     assert.equal(await attemptsAt(NOW + 1_000_000), undefined);
   });
 }

@@ -7,6 +7,7 @@ import type {
   CardEnd,
   ElementRecord,
   LedgerEntry,
+  NewEvent,
   Order,
   OrderStatus,
   OutboxMessage,
@@ -17,6 +18,9 @@ import type {
   Posting,
   Reversal,
 } from './model.ts';
+import type { OperationStore } from './operations/store.ts';
+import type { TryResult } from './webhooks/model.ts';
+import type { WebhookStore } from './webhooks/store.ts';
 
 /** Outcome of `createOrder`. `conflict`: the key was used with another body. */
 export type CreateOrderResult =
@@ -35,19 +39,26 @@ export type NewReversal = Pick<Reversal, 'stan' | 'transmission' | 'reason' | 'n
 /** One move of one payment with everything that must happen together with it. */
 export type PaymentChange = {
   readonly paymentId: string;
-  /** The move happens only from these states. */
+  /**
+   * The move happens only from these states; to `captured` or `held` only while the order is this
+   * payment's.
+   */
   readonly from: readonly PaymentState[];
   readonly to: PaymentState;
   readonly atMs: number;
   readonly facts?: Partial<PaymentFacts>;
   readonly hops?: readonly HopRecord[];
-  /** New status of the order; null leaves it. A paid order never changes. */
+  /**
+   * New status of the order; null leaves it. A paid order never changes, and neither does one that
+   * another attempt has taken.
+   */
   readonly orderStatus: OrderStatus | null;
   readonly reversal?: NewReversal;
   /** Closes the payment's reversal with the acknowledgement's field 39. */
   readonly acknowledged?: string;
   readonly postings?: readonly (Posting & { readonly entryId: string })[];
-  readonly notification?: Omit<OutboxMessage, 'attempts'>;
+  /** What the merchant is told; it counts as one more in the payment's sequence. */
+  readonly event?: NewEvent;
 };
 
 /** Which payments to list. */
@@ -59,7 +70,7 @@ export type PaymentQuery = {
 };
 
 /** The gateway's durable memory: PostgreSQL in service, a map in simulation. */
-export interface GatewayStore {
+export interface GatewayStore extends OperationStore, WebhookStore {
   createOrder(
     order: Order,
     idempotency: { readonly key: string; readonly fingerprint: string },
@@ -96,14 +107,19 @@ export interface GatewayStore {
 
   /** Due reversals; each is counted as tried and leased until `nowMs + leaseMs`. */
   claimReversals(claim: Claim): Promise<readonly Reversal[]>;
-  postponeReversal(paymentId: string, nextAtMs: number): Promise<void>;
+  postponeReversal(
+    reversal: Pick<Reversal, 'paymentId' | 'operationId'>,
+    nextAtMs: number,
+  ): Promise<void>;
+  /** The reversal of a payment itself. */
   findReversal(paymentId: string): Promise<Reversal | null>;
 
   claimOutbox(claim: Claim): Promise<readonly OutboxMessage[]>;
-  /** Delivered, tried in vain until `nextAtMs`, or given up. */
+  /** Delivered, tried in vain until `nextAtMs`, or given up; and how the try ended. */
   settleOutbox(
     messageId: string,
     result: { readonly kind: 'delivered' | 'dead' } | { readonly nextAtMs: number },
+    tried: Pick<TryResult, 'atMs' | 'status'>,
   ): Promise<void>;
 
   addPairingCode(code: PairingCode): Promise<void>;

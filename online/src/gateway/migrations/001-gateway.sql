@@ -3,6 +3,7 @@
 CREATE TABLE orders (
   order_id text PRIMARY KEY,
   merchant_id text NOT NULL,
+  mode text NOT NULL CHECK (mode IN ('test', 'live')),
   merchant_order_number text NOT NULL,
   amount_minor bigint NOT NULL CHECK (amount_minor BETWEEN 1 AND 999999999999),
   currency text NOT NULL CHECK (currency ~ '^[0-9]{3}$'),
@@ -10,14 +11,16 @@ CREATE TABLE orders (
   notify_url text,
   return_url text,
   status text NOT NULL CHECK
-    (status IN ('open', 'processing', 'paid', 'unknown', 'cancelled', 'expired')),
+    (status IN ('open', 'processing', 'authorised', 'paid', 'voided', 'unknown', 'cancelled',
+                'expired')),
+  capture_mode text NOT NULL DEFAULT 'automatic' CHECK (capture_mode IN ('automatic', 'manual')),
   created_at_ms bigint NOT NULL,
   expires_at_ms bigint NOT NULL,
   payment_id text,
   fault text,
   idempotency_key text NOT NULL,
   fingerprint text NOT NULL,
-  UNIQUE (merchant_id, idempotency_key)
+  UNIQUE (merchant_id, mode, idempotency_key)
 );
 CREATE INDEX orders_open ON orders (expires_at_ms) WHERE status = 'open';
 
@@ -47,7 +50,8 @@ CREATE TABLE payments (
   element_id text NOT NULL REFERENCES elements,
   interface text NOT NULL CHECK (interface IN ('contact', 'contactless')),
   state text NOT NULL CHECK (state IN
-    ('sending', 'authorised', 'captured', 'declined', 'unknown', 'reversing', 'reversed')),
+    ('sending', 'authorised', 'held', 'captured', 'voided', 'declined', 'unknown', 'reversing',
+     'reversed')),
   amount_minor bigint NOT NULL CHECK (amount_minor > 0),
   currency text NOT NULL,
   pan_masked text NOT NULL,
@@ -62,6 +66,8 @@ CREATE TABLE payments (
   second text,
   second_type text,
   tsi text,
+  -- Field 15 of the answer, MMDD.
+  settlement_date text,
   reason text,
   deadline_ms bigint,
   sequence integer NOT NULL,
@@ -73,12 +79,15 @@ CREATE TABLE payments (
 );
 -- Never two attempts of one order that may both have moved money.
 CREATE UNIQUE INDEX payments_one_live ON payments (order_id)
-  WHERE state IN ('sending', 'authorised', 'captured', 'unknown', 'reversing');
+  WHERE state IN ('sending', 'authorised', 'held', 'captured', 'unknown', 'reversing');
 CREATE INDEX payments_unfinished ON payments (deadline_ms)
   WHERE state IN ('sending', 'authorised');
+CREATE INDEX payments_held ON payments (deadline_ms) WHERE state = 'held';
 
+-- Of a payment, or of one of its operations: then operation_id names it.
 CREATE TABLE reversals (
-  payment_id text PRIMARY KEY REFERENCES payments,
+  payment_id text NOT NULL REFERENCES payments,
+  operation_id text NOT NULL DEFAULT '',
   stan text NOT NULL,
   transmission text NOT NULL,
   reason text NOT NULL,
@@ -86,6 +95,7 @@ CREATE TABLE reversals (
   next_at_ms bigint NOT NULL,
   acknowledged_at_ms bigint,
   response_code text,
+  PRIMARY KEY (payment_id, operation_id),
   UNIQUE (stan, transmission)
 );
 CREATE INDEX reversals_due ON reversals (next_at_ms) WHERE acknowledged_at_ms IS NULL;
@@ -102,12 +112,19 @@ CREATE INDEX ledger_entries_payment ON ledger_entries (payment_id);
 CREATE TABLE outbox (
   message_id text PRIMARY KEY,
   payment_id text NOT NULL REFERENCES payments,
+  merchant_id text NOT NULL,
+  mode text NOT NULL,
   url text NOT NULL,
   body text NOT NULL,
   created_at_ms bigint NOT NULL,
   attempts integer NOT NULL DEFAULT 0,
   next_at_ms bigint NOT NULL,
-  state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'delivered', 'dead'))
+  state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'delivered', 'dead')),
+  -- The merchant's endpoint it goes to; null for the order's own address.
+  endpoint_id text,
+  -- Of the last try; 0 for no answer.
+  last_status integer,
+  last_at_ms bigint
 );
 CREATE INDEX outbox_due ON outbox (next_at_ms) WHERE state = 'waiting';
 
@@ -115,8 +132,9 @@ CREATE INDEX outbox_due ON outbox (next_at_ms) WHERE state = 'waiting';
 CREATE FUNCTION check_payment_move() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF OLD.state <> NEW.state AND (OLD.state || '>' || NEW.state) NOT IN (
-    'sending>authorised', 'sending>captured', 'sending>declined', 'sending>unknown',
-    'authorised>captured', 'authorised>reversing', 'authorised>unknown',
+    'sending>authorised', 'sending>held', 'sending>captured', 'sending>declined',
+    'sending>unknown', 'authorised>held', 'authorised>captured', 'authorised>reversing',
+    'authorised>unknown', 'held>captured', 'held>voided', 'captured>voided',
     'unknown>reversed', 'reversing>reversed'
   ) THEN
     RAISE EXCEPTION 'a payment cannot go from % to %', OLD.state, NEW.state
@@ -127,11 +145,13 @@ END $$;
 CREATE TRIGGER payment_move BEFORE UPDATE OF state ON payments
   FOR EACH ROW EXECUTE FUNCTION check_payment_move();
 
--- A paid order stays paid, whatever arrives late.
+-- A paid order stays paid, whatever arrives late; only its own void ends it.
 CREATE FUNCTION check_order_move() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF OLD.status = 'paid' AND NEW.status <> 'paid' THEN
-    RAISE EXCEPTION 'a paid order cannot become %', NEW.status USING ERRCODE = 'check_violation';
+  IF OLD.status = 'voided' AND NEW.status <> 'voided'
+    OR OLD.status = 'paid' AND NEW.status NOT IN ('paid', 'voided') THEN
+    RAISE EXCEPTION 'a % order cannot become %', OLD.status, NEW.status
+      USING ERRCODE = 'check_violation';
   END IF;
   RETURN NEW;
 END $$;

@@ -1,4 +1,7 @@
-/** The gateway's financial messages: 0200 request, 0420/0421 reversal, and their MAC. */
+/**
+ * The gateway's financial messages: sale and pre-authorisation, what follows them (void, capture,
+ * refund), reversal, and their MAC.
+ */
 import { fromHex, toHex } from '@tapnpay/protocol/bytes';
 import {
   bytesField,
@@ -7,15 +10,16 @@ import {
   type Iso8583Message,
   macBlock,
   makeMessage,
+  type OriginalDataElements,
+  type TransactionKind,
+  transactionSpec,
   withFields,
 } from '@tapnpay/protocol/iso8583';
 import type { Hsm, KeyBlock } from '@tapnpay/protocol/wire';
 import type { MerchantProfile } from '../ports.ts';
 
-/** Field 3: purchase from the default account. */
-const PROCESSING_CODE_PURCHASE = '000000';
-/** Field 25: normal presentment. A chip sale over the Internet is a sale at a terminal. */
-const CONDITION_NORMAL = '00';
+/** Field 22 of what follows a payment: the number was kept, no card is there, no PIN. */
+export const ENTRY_MODE_KEPT = '012';
 /** Field 53: a PIN block with the PAN (2) under a double-length key (6). */
 const SECURITY_CONTROL_PIN = '2600000000000000';
 /**
@@ -24,8 +28,10 @@ const SECURITY_CONTROL_PIN = '2600000000000000';
  */
 const ADDITIONAL_60 = `0000${'050007'}${'00'}${'00'}${'0'}${'00'}${'0'}${'000'}${'0000000'}`;
 
-/** What a reversal must repeat of its original; strings, so that the vault can keep it. */
+/** What a repeat or reversal is made of; strings, so that the vault can keep it. */
 export type OriginalRequest = {
+  /** Message type and fields 3 and 25 follow from it. */
+  readonly kind: TransactionKind;
   readonly pan: string;
   readonly panSequenceNumber: string;
   readonly amount: string;
@@ -36,7 +42,18 @@ export type OriginalRequest = {
   readonly entryMode: string;
   readonly retrievalReference: string;
   readonly currency: string;
+  /** Empty without a card. */
   readonly field55: string;
+};
+
+/** Which message a follow-up speaks of: type, fields 11 and 7. */
+export type OriginalMessage = Pick<OriginalDataElements, 'mti' | 'stan' | 'transmission'>;
+
+/** A follow-up as the vault keeps it, with what it follows. */
+export type FollowUpRequest = OriginalRequest & {
+  readonly original: OriginalMessage;
+  /** Field 38 of the original. */
+  readonly approvalCode: string | null;
 };
 
 /** What only the request itself carries. */
@@ -59,14 +76,14 @@ export function entryModeOf(facts: {
   return (facts.interface === 'contact' ? '05' : '07') + (facts.withPin ? '1' : '2');
 }
 
-/** The 0200 without its MAC. @see Q/CUP 006 */
+/** The 0200 of a sale or 0100 of a pre-authorisation, without its MAC. @see Q/CUP 006 */
 export function buildRequest(
   acceptor: AcceptorFacts,
   original: OriginalRequest,
   extras: RequestExtras,
 ): Iso8583Message {
   const { expiryYymm, track2, field55, pinBlock } = extras;
-  return makeMessage('0200', [
+  return makeMessage(transactionSpec(original.kind).mti, [
     ...commonFields(acceptor, original),
     [14, expiryYymm],
     [35, track2],
@@ -74,6 +91,31 @@ export function buildRequest(
     [53, pinBlock === null ? undefined : SECURITY_CONTROL_PIN],
     [55, fromHex(field55)],
   ]);
+}
+
+/**
+ * The void (0200, 0100), capture or refund (0220, 0221 when repeated) without its MAC: the card is
+ * not there, so neither track nor field 55 nor PIN. @see Q/CUP 006
+ */
+export function buildFollowUp(
+  acceptor: AcceptorFacts,
+  request: FollowUpRequest,
+  repeated: 'first' | 'repeated',
+): Iso8583Message {
+  const { mti } = transactionSpec(request.kind);
+  return makeMessage(repeated === 'first' ? mti : `${mti.slice(0, 3)}1`, [
+    ...commonFields(acceptor, request),
+    [38, request.approvalCode ?? undefined],
+    [90, originalData(acceptor, request.original)],
+  ]);
+}
+
+function originalData({ acquirerId }: AcceptorFacts, original: OriginalMessage): string {
+  return encodeOriginalDataElements({
+    ...original,
+    acquirer: acquirerId,
+    forwarder: acquirerId,
+  });
 }
 
 /** The 0420 (0421 when repeated) of an original, without its MAC. */
@@ -87,20 +129,15 @@ export function buildReversal(
     readonly repeated: boolean;
   },
 ): Iso8583Message {
-  const originalData = encodeOriginalDataElements({
-    mti: '0200',
-    stan: original.stan,
-    transmission: original.transmission,
-    acquirer: acceptor.acquirerId,
-    forwarder: acceptor.acquirerId,
-  });
+  const { kind, stan, transmission, field55 } = original;
+  const { mti } = transactionSpec(kind);
   return makeMessage(reversal.repeated ? '0421' : '0420', [
     ...commonFields(acceptor, original),
     [7, reversal.transmission],
     [11, reversal.stan],
     [38, reversal.approvalCode ?? undefined],
-    [55, fromHex(original.field55)],
-    [90, originalData],
+    [55, field55 === '' ? undefined : fromHex(field55)],
+    [90, originalData(acceptor, { mti, stan, transmission })],
   ]);
 }
 
@@ -109,9 +146,10 @@ function commonFields(
   original: OriginalRequest,
 ): readonly (readonly [number, FieldValue])[] {
   const { acquirerId, merchant } = acceptor;
+  const { processingCode, conditionCode } = transactionSpec(original.kind);
   return [
     [2, original.pan],
-    [3, PROCESSING_CODE_PURCHASE],
+    [3, processingCode],
     [4, original.amount],
     [7, original.transmission],
     [11, original.stan],
@@ -120,7 +158,7 @@ function commonFields(
     [18, merchant.categoryCode],
     [22, original.entryMode],
     [23, original.panSequenceNumber.padStart(3, '0')],
-    [25, CONDITION_NORMAL],
+    [25, conditionCode],
     [32, acquirerId],
     [33, acquirerId],
     [37, original.retrievalReference],

@@ -17,6 +17,7 @@ import { uuidv7 } from '../../runtime/index.ts';
 import { GatewayError } from '../errors.ts';
 import { HOPS_BEFORE_RETURN, LEAVE_MS, strike } from '../lab.ts';
 import { localTime } from '../local-time.ts';
+import { acceptorOf } from '../merchants/directory.ts';
 import type { Order, Payment } from '../model.ts';
 import { payableOrder, refusalOf } from '../orders.ts';
 import { type GatewayPorts, type LineKeys, reachHop } from '../ports.ts';
@@ -201,18 +202,19 @@ async function translatePin(
   return { pin: { block: translated.pinBlock, counter } };
 }
 
-/** The complete 0200 with its trace numbers and MAC. */
+/** The complete 0200 or 0100 with its trace numbers and MAC. */
 async function enrich(
   ports: GatewayPorts,
   context: PaymentContext,
 ): Promise<Partial<PaymentContext>> {
-  const { hsm, clock, profile, store } = ports;
+  const { hsm, clock, store } = ports;
   const payment = context.sealed.expose();
   const signedOrder = known(context.signedOrder);
   const stan = await store.nextStan();
   const now = localTime(clock.nowMs());
   const pin = context.pin ?? null;
   const original: OriginalRequest = {
+    kind: known(context.order).captureMode === 'manual' ? 'preAuthorisation' : 'sale',
     pan: payment.pan,
     panSequenceNumber: payment.panSequenceNumber,
     amount: signedOrder.amountMinor.padStart(12, '0'),
@@ -227,7 +229,8 @@ async function enrich(
   };
   const { expiryYymm, track2, field55 } = payment;
   const extras = { expiryYymm, track2, field55, pinBlock: pin?.block ?? null };
-  const request = buildRequest(profile, original, extras);
+  const acceptor = await acceptorOf(ports, signedOrder.merchantId);
+  const request = buildRequest(acceptor, original, extras);
   const sealed = await withMac(hsm, known(context.keys).mac, request).catch((cause: unknown) => {
     throw new GatewayError('ERR_HSM_UNAVAILABLE', 'the request got no MAC', {}, cause);
   });
@@ -268,9 +271,10 @@ async function commit(
     second: null,
     secondType: null,
     tsi: null,
+    settlementDate: null,
     reason: null,
     deadlineMs: nowMs + profile.switchTimeoutMs + SENDING_GRACE_MS,
-    sequence: 1,
+    sequence: 0,
     hops: context.hops,
     createdAtMs: nowMs,
     updatedAtMs: nowMs,
@@ -306,7 +310,7 @@ async function send(
   const request = reachHop(ports, {
     n: Hop.request,
     name: 'request',
-    facts: { paymentId, mti: '0200', stan, retrievalReference },
+    facts: { paymentId, mti: known(context.message).mti, stan, retrievalReference },
   });
   const hops = [...context.hops, request];
   const { fault } = known(context.order);

@@ -8,21 +8,20 @@ import {
   type HopRecord,
   type SealedCompletion,
 } from '@tapnpay/protocol/wire';
-import { uuidv7 } from '../../runtime/index.ts';
 import { GatewayError } from '../errors.ts';
 import { strike } from '../lab.ts';
 import { localTime } from '../local-time.ts';
 import {
-  LEDGER_PAYER_CLEARING,
-  merchantPayable,
   type Order,
   outcomeOf,
   type Payment,
   type PaymentFacts,
   type PaymentState,
 } from '../model.ts';
-import { notificationOf } from '../notifications.ts';
+import { paymentEvent } from '../notifications.ts';
+import { capturePostings } from '../operations/postings.ts';
 import { type GatewayPorts, hopRecord, reachHop } from '../ports.ts';
+import { settlementDateAt } from '../settlement-date.ts';
 import type { NewReversal, PaymentChange } from '../store.ts';
 import type { ChannelPeer } from './peer.ts';
 import type { Verdict } from './verdict.ts';
@@ -44,15 +43,16 @@ async function move(
   const { order, payment } = subject;
   const { to, facts } = wanted;
   const tell = tellOf(ports, order, { ...payment, ...facts, state: to });
+  // The move happens from this very row or not at all: what is told is what is committed.
   const after = { ...payment, ...facts, state: to, sequence: payment.sequence + 1 };
-  const notification = notificationOf(ports, order, after);
+  const event = outcomeOf(after) === null ? undefined : paymentEvent(ports, order, after);
   const changed = await ports.store.changePayment({
     ...wanted,
     hops: [...(wanted.hops ?? []), ...tell],
     paymentId: payment.paymentId,
     from: [payment.state],
     atMs: ports.clock.nowMs(),
-    ...(notification && { notification }),
+    ...(event && { event }),
   });
   const { paymentId } = payment;
   const { reason } = after;
@@ -60,7 +60,7 @@ async function move(
   ports.log({ event: 'paymentMoved', paymentId, from: payment.state, to, moved, reason });
   if (!changed) return null;
   for (const hop of tell) ports.onHop(hop);
-  if (wanted.reversal || notification) ports.wake();
+  if (wanted.reversal || event) ports.wake();
   return changed;
 }
 
@@ -84,7 +84,8 @@ export async function settlePayment(
 ): Promise<Verdict> {
   const { payment, verdict } = facts;
   const changed = await settleVerdict(ports, facts);
-  if (changed || verdict.kind === 'unknown') return verdict;
+  const isReversed = changed?.state === 'unknown' || changed?.state === 'reversing';
+  if (verdict.kind === 'unknown' || (changed && !isReversed)) return verdict;
   ports.log({ event: 'answerTooLate', paymentId: payment.paymentId, verdict: verdict.kind });
   return { kind: 'unknown', reason: 'answerTooLate', responseCode: null };
 }
@@ -99,7 +100,8 @@ async function settleVerdict(
     return reverse(ports, { order, payment, to: 'unknown', reason, responseCode, hops });
   }
   const { responseCode, approvalCode, issuer } = verdict;
-  const answered = { responseCode, approvalCode, issuer };
+  const settlementDate = verdict.settlementDate ?? settlementDateAt(ports.clock.nowMs());
+  const answered = { responseCode, approvalCode, issuer, settlementDate };
   if (verdict.kind === 'declined') {
     // The issuer always tells its facts; a refusal without them came from the switch.
     const reason = `${issuer ? 'issuer' : 'switch'}:${responseCode}`;
@@ -108,15 +110,17 @@ async function settleVerdict(
   }
   // A contactless order is paid at the 0210, a contact one at its completion.
   if (payment.interface === 'contactless') {
-    return capture(ports, { order, payment, facts: answered, hops });
+    const paid = await succeed(ports, { order, payment, facts: answered, hops });
+    // Null: a sweep was faster, or the order is another attempt's; then this one is given back.
+    return paid ?? reverse(ports, { order, payment, to: 'unknown', reason: 'orderTaken', hops });
   }
   const deadlineMs = ports.clock.nowMs() + ports.profile.completionTimeoutMs;
   const waiting = { ...answered, deadlineMs };
   return move(ports, facts, { to: 'authorised', orderStatus: null, facts: waiting, hops });
 }
 
-/** Paid: book, order, and notification in one transaction. */
-async function capture(
+/** Paid, or held for its capture: book, order, and notification in one transaction. */
+async function succeed(
   ports: GatewayPorts,
   wanted: {
     readonly order: Order;
@@ -125,26 +129,27 @@ async function capture(
     readonly hops: readonly HopRecord[];
   },
 ): Promise<Payment | null> {
-  const { order, payment } = wanted;
+  const { order, payment, hops } = wanted;
   const { currency, amountMinor } = payment;
-  const posting = (account: string, amount: bigint) => ({
-    entryId: uuidv7(ports.clock, ports.random),
-    account,
-    currency,
-    amountMinor: amount,
-  });
-  const captured = await move(ports, wanted, {
-    to: 'captured',
-    orderStatus: 'paid',
-    facts: { ...wanted.facts, deadlineMs: null },
-    hops: wanted.hops,
-    postings: [
-      posting(LEDGER_PAYER_CLEARING, amountMinor),
-      posting(merchantPayable(order.merchantId), -amountMinor),
-    ],
-  });
-  if (captured) strike(ports, order.fault, ['tell']);
-  return captured;
+  const { clock, profile } = ports;
+  const deadlineMs = order.captureMode === 'manual' ? clock.nowMs() + profile.holdLifetimeMs : null;
+  const facts = { ...wanted.facts, deadlineMs };
+  const { merchantId } = order;
+  const succeeded = await move(
+    ports,
+    wanted,
+    order.captureMode === 'manual'
+      ? { to: 'held', orderStatus: 'authorised', facts, hops }
+      : {
+          to: 'captured',
+          orderStatus: 'paid',
+          facts,
+          hops,
+          postings: capturePostings(ports, { merchantId, currency, amountMinor }),
+        },
+  );
+  if (succeeded) strike(ports, order.fault, ['tell']);
+  return succeeded;
 }
 
 /** Starts the durable reversal of a payment that may have moved money. */
@@ -239,16 +244,18 @@ async function settleCompletion(
   const order = await orderOf(ports, payment);
   strike(ports, order.fault, ['confirm']);
   const isPaid = secondType === 'TC' && second !== null && completion.outcome === 'approved';
-  const changed = isPaid
-    ? await capture(ports, { order, payment, facts: ended, hops })
-    : await reverse(ports, {
-        order,
-        payment,
-        to: 'reversing',
-        reason: secondType === 'TC' ? 'terminal:declined' : `card:${secondType ?? 'none'}`,
-        facts: ended,
-        hops,
-      });
+  const paid = isPaid ? await succeed(ports, { order, payment, facts: ended, hops }) : null;
+  if (paid) return paid;
+  // Not paid by the card, or the order is another attempt's. A sweep that was faster wins again.
+  const why = secondType === 'TC' ? 'terminal:declined' : `card:${secondType ?? 'none'}`;
+  const changed = await reverse(ports, {
+    order,
+    payment,
+    to: 'reversing',
+    reason: isPaid ? 'orderTaken' : why,
+    facts: ended,
+    hops,
+  });
   if (changed) return changed;
   return (await ports.store.findPayment(payment.paymentId)) ?? payment;
 }

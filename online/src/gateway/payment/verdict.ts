@@ -5,6 +5,7 @@ import {
   decodeIssuerFacts,
   type Iso8583Message,
   type IssuerFacts,
+  responseMti,
   textField,
 } from '@tapnpay/protocol/iso8583';
 import type { Hsm, KeyBlock } from '@tapnpay/protocol/wire';
@@ -31,6 +32,8 @@ export type Verdict =
       readonly kind: 'approved' | 'declined';
       readonly responseCode: string;
       readonly approvalCode: string | null;
+      /** Field 15, MMDD. */
+      readonly settlementDate: string | null;
       readonly issuer: IssuerFacts | null;
       /** Value of tag 91, hex. */
       readonly issuerAuthenticationData: string | null;
@@ -52,7 +55,7 @@ export async function judgeAnswer(facts: {
 }): Promise<Verdict> {
   const { hsm, macKey, request, answer } = facts;
   if (answer === 'timeout') return unknown('timeout', null);
-  if (answer.mti !== '0210') return unknown('answerType', null);
+  if (answer.mti !== responseMti(request.mti)) return unknown('answerType', null);
   const valid = await macIsValid(hsm, macKey, answer);
   if (!valid) return unknown('answerMac', null);
   for (const field of ECHOED_FIELDS) {
@@ -62,12 +65,16 @@ export async function judgeAnswer(facts: {
     }
   }
   const responseCode = textField(answer, 39);
-  if (responseCode === undefined) return unknown('answerField:39', null);
+  // Nothing else than a code may reach a merchant.
+  if (responseCode === undefined || !/^[0-9A-Z]{2}$/.test(responseCode)) {
+    return unknown('answerField:39', null);
+  }
   if (AMBIGUOUS_CODES.has(responseCode)) return unknown(`code:${responseCode}`, responseCode);
   return {
     kind: responseCode === RESPONSE_00_APPROVED ? 'approved' : 'declined',
     responseCode,
     approvalCode: textField(answer, 38) ?? null,
+    settlementDate: settlementDateOf(answer),
     issuer: issuerFactsOf(answer),
     ...iccDataOf(answer),
   };
@@ -75,6 +82,11 @@ export async function judgeAnswer(facts: {
 
 function unknown(reason: string, responseCode: string | null): Verdict {
   return { kind: 'unknown', reason, responseCode };
+}
+
+function settlementDateOf(answer: Iso8583Message): string | null {
+  const text = textField(answer, 15);
+  return text !== undefined && /^[0-9]{4}$/.test(text) ? text : null;
 }
 
 function issuerFactsOf(answer: Iso8583Message): IssuerFacts | null {

@@ -1,0 +1,163 @@
+/** Webhook endpoints of merchants: made, rotated, disabled; their deliveries looked at, replayed. */
+import { uuidv7 } from '../../runtime/index.ts';
+import { GatewayError } from '../errors.ts';
+import type { Mode } from '../merchants/model.ts';
+import type { OutboxMessage } from '../model.ts';
+import { webUrl } from '../orders.ts';
+import type { GatewayPorts } from '../ports.ts';
+import type { Delivery, DeliveryTry, EndpointSecret, TryResult, WebhookEndpoint } from './model.ts';
+
+/** Endpoints of one merchant in one mode that are not disabled. */
+export const ENDPOINTS_MAX = 10;
+const SECRET_BYTES = 24;
+/** How long a former secret signs beside the new one, at most. */
+export const ROTATION_OVERLAP_MS_MAX: number = 7 * 86_400_000;
+/** After so long without one success an endpoint is taken out of use. */
+export const ENDPOINT_FAILING_MS_MAX: number = 5 * 86_400_000;
+
+/** Whose endpoints. */
+export type EndpointOwner = { readonly merchantId: string; readonly mode: Mode };
+/** An endpoint with the secret that is shown this once, as `whsec_` and base64. */
+export type NewEndpoint = { readonly endpoint: WebhookEndpoint; readonly secret: string };
+
+/** @throws GatewayError `ERR_NOTIFY_URL`, `ERR_ENDPOINT_LIMIT`. */
+export async function addEndpoint(
+  ports: GatewayPorts,
+  owner: EndpointOwner,
+  url: string,
+): Promise<NewEndpoint> {
+  const { store, clock, random } = ports;
+  const checked = webUrl(url, 'url', 'ERR_NOTIFY_URL');
+  if (checked === null) throw new GatewayError('ERR_NOTIFY_URL', 'url is missing');
+  await ports.courier.check?.(checked);
+  const listed = await store.listEndpoints(owner);
+  if (listed.filter(({ state }) => state !== 'disabled').length >= ENDPOINTS_MAX) {
+    throw new GatewayError('ERR_ENDPOINT_LIMIT', `at most ${ENDPOINTS_MAX} endpoints are in use`);
+  }
+  const { text, sealed } = newSecret(ports);
+  const endpoint: WebhookEndpoint = {
+    endpointId: `we_${uuidv7(clock, random)}`,
+    ...owner,
+    url: checked,
+    secrets: [{ sealed, endsAtMs: null }],
+    state: 'enabled',
+    failingSinceMs: null,
+    createdAtMs: clock.nowMs(),
+  };
+  await store.addEndpoint(endpoint);
+  return { endpoint, secret: text };
+}
+
+/**
+ * A new secret; the former one signs beside it for `overlapMs`, so that a receiver can change over
+ * without missing anything. @throws GatewayError `ERR_ENDPOINT_NOT_FOUND`.
+ */
+export async function rotateSecret(
+  ports: GatewayPorts,
+  owner: EndpointOwner,
+  facts: { readonly endpointId: string; readonly overlapMs: number },
+): Promise<NewEndpoint> {
+  const found = await ownEndpoint(ports, owner, facts.endpointId);
+  const nowMs = ports.clock.nowMs();
+  const overlapMs = Math.min(Math.max(facts.overlapMs, 0), ROTATION_OVERLAP_MS_MAX);
+  const { text, sealed } = newSecret(ports);
+  const [current] = found.secrets;
+  // One former secret at most: the one before it ends with this rotation.
+  const former = current ? [{ ...current, endsAtMs: nowMs + overlapMs }] : [];
+  const secrets: readonly EndpointSecret[] = [{ sealed, endsAtMs: null }, ...former];
+  const endpoint = await ports.store.changeEndpoint(found.endpointId, { secrets });
+  return { endpoint: endpoint ?? found, secret: text };
+}
+
+/** Takes an endpoint out of use, or back into it. @throws GatewayError `ERR_ENDPOINT_NOT_FOUND`. */
+export async function switchEndpoint(
+  ports: GatewayPorts,
+  owner: EndpointOwner,
+  facts: { readonly endpointId: string; readonly state: 'enabled' | 'disabled' },
+): Promise<WebhookEndpoint> {
+  const found = await ownEndpoint(ports, owner, facts.endpointId);
+  const { state } = facts;
+  return (await ports.store.changeEndpoint(found.endpointId, { state })) ?? found;
+}
+
+/** An endpoint of this owner. @throws GatewayError `ERR_ENDPOINT_NOT_FOUND`. */
+export async function ownEndpoint(
+  ports: GatewayPorts,
+  owner: EndpointOwner,
+  endpointId: string,
+): Promise<WebhookEndpoint> {
+  const endpoint = await ports.store.findEndpoint(endpointId);
+  if (endpoint && isOwn(endpoint, owner)) return endpoint;
+  throw new GatewayError('ERR_ENDPOINT_NOT_FOUND', 'there is no such endpoint');
+}
+
+/** A delivery of this owner with its failed tries. @throws GatewayError `ERR_DELIVERY_NOT_FOUND`. */
+export async function ownDelivery(
+  ports: GatewayPorts,
+  owner: EndpointOwner,
+  messageId: string,
+): Promise<{ readonly delivery: Delivery; readonly tries: readonly DeliveryTry[] }> {
+  const found = await ports.store.findDelivery(messageId);
+  if (found && isOwn(found.delivery, owner)) return found;
+  throw new GatewayError('ERR_DELIVERY_NOT_FOUND', 'there is no such notification');
+}
+
+/**
+ * Delivers a notification again, whatever became of it: same id, same body, a new time.
+ * @throws GatewayError `ERR_DELIVERY_NOT_FOUND`.
+ */
+export async function replayDelivery(
+  ports: GatewayPorts,
+  owner: EndpointOwner,
+  messageId: string,
+): Promise<Delivery> {
+  const { delivery } = await ownDelivery(ports, owner, messageId);
+  const again = await ports.store.replayDelivery(messageId, ports.clock.nowMs());
+  ports.wake();
+  return again ?? delivery;
+}
+
+function isOwn(row: EndpointOwner, { merchantId, mode }: EndpointOwner): boolean {
+  return row.merchantId === merchantId && row.mode === mode;
+}
+
+function newSecret({ random, vault }: GatewayPorts): { text: string; sealed: string } {
+  const bytes = random.bytes(SECRET_BYTES);
+  const text = `whsec_${Buffer.from(bytes).toString('base64')}`;
+  return { text, sealed: vault.seal(text) };
+}
+
+/** Secrets that sign a message now; none when its endpoint is out of use. */
+export async function secretsOf(
+  { store, profile, vault, clock }: GatewayPorts,
+  { endpointId }: Pick<OutboxMessage, 'endpointId'>,
+): Promise<readonly Uint8Array[]> {
+  if (endpointId === null) return [profile.webhookSecret];
+  const endpoint = await store.findEndpoint(endpointId);
+  if (endpoint?.state !== 'enabled') return [];
+  const nowMs = clock.nowMs();
+  return endpoint.secrets
+    .filter(({ endsAtMs }) => endsAtMs === null || endsAtMs > nowMs)
+    .map(({ sealed }) => secretBytes(vault.open(sealed)));
+}
+
+/** The bytes of a `whsec_` secret. */
+export function secretBytes(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text.slice('whsec_'.length), 'base64'));
+}
+
+/** The log of a failed try; an endpoint that failed for days is taken out of use. */
+export async function noteResult(
+  { store, log }: GatewayPorts,
+  { messageId, endpointId, attempts }: OutboxMessage,
+  tried: TryResult,
+  result: 'delivered' | 'failed',
+): Promise<void> {
+  if (result === 'failed') await store.addTry(messageId, attempts, tried);
+  if (endpointId === null) return;
+  const failingSinceMs = await store.noteEndpoint(endpointId, result, tried.atMs);
+  const failingMs = failingSinceMs === null ? 0 : tried.atMs - failingSinceMs;
+  if (failingMs < ENDPOINT_FAILING_MS_MAX) return;
+  await store.changeEndpoint(endpointId, { state: 'failing' });
+  log({ event: 'webhookEndpointDisabled', endpointId, failingMs });
+}
