@@ -66,18 +66,18 @@ function noIdempotency(): Bug {
     return decorate<IssuerStore>(store, {
       async findRequest(traceKey) {
         const found = await store.findRequest(traceKey);
-        const isPurchase = traceKey.startsWith('purchase/');
+        const isPurchase = traceKey.startsWith('0200/');
         if (!isPurchase && !found) reversing.add(traceKey);
         return isPurchase && reversing.size === 0 ? null : found;
       },
       async findCard(query) {
         const card = await store.findCard(query);
-        return card && { ...card, isAtcUsed: false, atcHighest: 0 };
+        return card && { ...card, atcUse: null, atcHighest: 0 };
       },
       async commit(wanted: IssuerChange) {
         const { record, card } = wanted;
         reversing.delete(record.traceKey);
-        if (record.kind !== 'purchase') return store.commit(wanted);
+        if (record.kind !== 'sale') return store.commit(wanted);
         const known = await store.findRequest(record.traceKey);
         const traceKey = known ? `${record.traceKey}/${++copies}` : record.traceKey;
         return store.commit({

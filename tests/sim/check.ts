@@ -93,7 +93,7 @@ export function checkBooks(books: ThreeBooks, told: Told): readonly Finding[] {
 function traceKey(payment: Payment): string {
   const { stan, transmission } = payment;
   const line = { acquirer: '49990000001', terminal: 'TAP00001' };
-  return traceKeyOf('purchase', { stan, transmission, ...line });
+  return traceKeyOf('0200', { stan, transmission, ...line });
 }
 
 function namesOf(payment: Payment): readonly string[] {
@@ -104,7 +104,7 @@ function namesOf(payment: Payment): readonly string[] {
 function standingDebits({ issuer }: ThreeBooks): ReadonlyMap<string, readonly RequestRecord[]> {
   const debits = new Map<string, RequestRecord[]>();
   for (const record of issuer.requests) {
-    if (record.kind !== 'purchase' || record.state !== 'approved') continue;
+    if (record.kind !== 'sale' || record.state !== 'approved') continue;
     const key = plainTraceKey(record);
     debits.set(key, [...(debits.get(key) ?? []), record]);
   }
@@ -276,7 +276,7 @@ function reversedSums({ issuer }: ThreeBooks): readonly Finding[] {
     for (const { accountId, amountMinor } of postings) {
       if (!accountId.startsWith('card-')) continue;
       const sum = sums.get(accountId) ?? { debited: 0n, reversed: 0n };
-      if (kind === 'purchase') sum.debited -= amountMinor;
+      if (kind === 'sale') sum.debited -= amountMinor;
       else sum.reversed += amountMinor;
       sums.set(accountId, sum);
     }

@@ -252,11 +252,11 @@ export class Parties {
   #runIssuer(life: Life): void {
     const { system } = this.#world;
     const own = this.#ownPorts(life);
-    const { imkAc, pvk, zmk } = system.keys.issuer.keys;
+    const { imkAc, imkAcSm4, pvk, zmk } = system.keys.issuer.keys;
     const core = new IssuerCore({
       ...own,
       store: this.#bind(life, this.issuerStore),
-      keys: { imkAc: imkAc.keyBlock, pvk: pvk.keyBlock },
+      keys: { imkAc: imkAc.keyBlock, imkAcSm4: imkAcSm4.keyBlock, pvk: pvk.keyBlock },
       limits: { ...ISSUER_LIMITS, noPinMinor: NO_PIN_MINOR },
       keyedDigest: this.#keyedDigest(),
       refreshCards: () => heardBy(life, Promise.resolve(false)),

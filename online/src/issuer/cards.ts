@@ -5,9 +5,21 @@ import { type Clock, maskPan, type RandomSource } from '@tapnpay/protocol/bytes'
 import { z } from 'zod';
 import { uuidv7 } from '../runtime/index.ts';
 import { IssuerError } from './errors.ts';
-import { type NewCard, PIN_FAILURES_MAX } from './model.ts';
+import { CARD_STATES, type CardLimits, type NewCard, PIN_FAILURES_MAX } from './model.ts';
 
 const CARDS_MAX = 10_000;
+
+const amountSchema = z.string().regex(/^[0-9]{1,12}$/);
+/** Limits that a card is issued with; the installation's count for those that are left out. */
+const limitsSchema = z
+  .object({
+    singleAmountMinor: amountSchema,
+    dayAmountMinor: amountSchema,
+    dayCount: z.number().int().min(0),
+    noPinMinor: amountSchema,
+    noPinDayMinor: amountSchema,
+  })
+  .partial();
 
 const cardSchema = z.object({
   name: z.string().min(1).max(64),
@@ -16,9 +28,12 @@ const cardSchema = z.object({
   expiryYymm: z.string().regex(/^[0-9]{2}(0[1-9]|1[0-2])$/),
   pvki: z.string().regex(/^[0-9]$/),
   pvv: z.string().regex(/^(?:[0-9]{4}){1,3}$/),
-  balanceMinor: z.string().regex(/^[0-9]{1,12}$/),
+  balanceMinor: amountSchema,
+  creditLineMinor: amountSchema.default('0'),
+  electronicCashMinor: amountSchema.default('0'),
+  limits: limitsSchema.default({}),
   currency: z.string().regex(/^[0-9]{3}$/),
-  state: z.enum(['active', 'blocked', 'refused']),
+  state: z.enum(CARD_STATES),
   pinFailures: z.number().int().min(0).max(PIN_FAILURES_MAX).default(0),
 });
 const listSchema = z.array(cardSchema).max(CARDS_MAX);
@@ -50,17 +65,30 @@ export function parseCardFile(text: string, making: CardMaking): readonly NewCar
 
 function newCard(record: z.infer<typeof cardSchema>, making: CardMaking): NewCard {
   const { clock, random, keyedDigest } = making;
-  const { pan, balanceMinor, ...rest } = record;
+  const id = (): string => uuidv7(clock, random);
+  const { pan, balanceMinor, creditLineMinor, electronicCashMinor, limits, ...rest } = record;
   return {
     ...rest,
-    cardId: uuidv7(clock, random),
+    cardId: id(),
     panLookup: keyedDigest(pan),
     panMasked: maskPan(pan),
     balanceMinor: BigInt(balanceMinor),
-    opening: {
-      transactionId: uuidv7(clock, random),
-      entryIds: [uuidv7(clock, random), uuidv7(clock, random)],
-    },
+    creditLineMinor: BigInt(creditLineMinor),
+    electronicCashMinor: BigInt(electronicCashMinor),
+    limits: limitsOf(limits),
+    opening: { transactionId: id(), entryIds: [id(), id(), id(), id()] },
+  };
+}
+
+function limitsOf(limits: z.infer<typeof limitsSchema>): CardLimits {
+  const amount = (text: string | undefined): bigint | null =>
+    text === undefined ? null : BigInt(text);
+  return {
+    singleAmountMinor: amount(limits.singleAmountMinor),
+    dayAmountMinor: amount(limits.dayAmountMinor),
+    dayCount: limits.dayCount ?? null,
+    noPinMinor: amount(limits.noPinMinor),
+    noPinDayMinor: amount(limits.noPinDayMinor),
   };
 }
 

@@ -1,24 +1,16 @@
 /**
- * The issuer without sockets, files or timers of its own: it answers purchases and reversals over
- * ports, so that a seeded simulator can run it beside the other parties. All that a request does,
- * its answer included, is one durable step; no answer leaves before it.
+ * The issuer without sockets, files or timers of its own: it answers requests, advices and
+ * reversals over ports, so that a seeded simulator can run it beside the other parties. All that a
+ * message does, its answer included, is one durable step; no answer leaves before it.
  */
-import {
-  asciiToBytes,
-  bytesToUint,
-  concatBytes,
-  errorBody,
-  fromHex,
-  TapError,
-  toHex,
-} from '@tapnpay/protocol/bytes';
-import { encodeTlv } from '@tapnpay/protocol/iso7816';
+import { errorBody, fromHex, TapError, toHex } from '@tapnpay/protocol/bytes';
 import {
   buildReply,
   bytesField,
   DE_11_STAN,
-  DE_37_RETRIEVAL_REFERENCE,
+  DE_15_SETTLEMENT_DATE,
   DE_38_APPROVAL_CODE,
+  DE_54_ADDITIONAL_AMOUNTS,
   DE_55_ICC_DATA,
   DE_57_ADDITIONAL_TRANSACTION_DATA,
   DE_128_MAC,
@@ -29,27 +21,19 @@ import {
   withFields,
 } from '@tapnpay/protocol/iso8583';
 import { Hop } from '@tapnpay/protocol/wire';
-import { uuidv7 } from '../runtime/index.ts';
 import { IssuerError } from './errors.ts';
-import { type CardView, clearingAccountId, type RequestRecord } from './model.ts';
+import { type ReadRequest, readRequest } from './kinds.ts';
+import type { RequestRecord } from './model.ts';
 import type { IssuerPorts, LineKeys } from './ports.ts';
-import { arqcHex, atcHex, cardIdOf, type Decision, decidePurchase } from './purchase.ts';
-import {
-  isTapped,
-  type PurchaseRequest,
-  type ReversalRequest,
-  readPurchase,
-  readReversal,
-} from './request.ts';
-import { reversalChange } from './reversal.ts';
-import type { IssuerChange } from './store.ts';
+import type { RequestBase } from './request.ts';
 import { Turns } from './turns.ts';
 
-const TAG_91_ISSUER_AUTHENTICATION_DATA = '91';
 /** Times a decision is made anew because another process changed what it stood on. */
 const DECISIONS_MAX = 8;
+/** The month in a settlement date YYYYMMDD. */
+const MONTH_AT = 4;
 
-/** How a request ends before anything is decided. */
+/** How a message ends before anything is decided. */
 type Early = { readonly responseCode: string; readonly reason: string };
 
 /** The issuer's answers. */
@@ -62,8 +46,8 @@ export class IssuerCore {
   }
 
   /**
-   * The answer to a 0200, 0420 or 0421, or null when none may be sent: its effect is not certain,
-   * and the acquirer's reversal will end it.
+   * The answer to a message, or null when none may be sent: its effect is not certain, and the
+   * acquirer's reversal or repeat will end it.
    */
   async handle(message: Iso8583Message, keys: LineKeys): Promise<Iso8583Message | null> {
     try {
@@ -80,28 +64,26 @@ export class IssuerCore {
     if (!(await this.#isMacRight(message, keys))) {
       return this.#refuseEarly(message, keys, { responseCode: 'A0', reason: 'macWrong' });
     }
-    const request = this.#read(message);
-    if ('responseCode' in request) return this.#refuseEarly(message, keys, request);
-    const record = await this.#turns.take(request.panLookup, () =>
-      request.kind === 'purchase' ? this.#purchase(request, keys) : this.#reverse(request),
-    );
-    this.#logHop(message, request, record);
+    const read = this.#read(message);
+    if ('responseCode' in read) return this.#refuseEarly(message, keys, read);
+    const { request } = read;
+    const record = await this.#turns.take(request.panLookup, () => this.#decide(read, keys));
+    this.#logHop(request, record);
     if (record.fingerprint !== request.fingerprint && record.state !== 'refusedAhead') {
       return this.#refuseEarly(message, keys, { responseCode: '94', reason: 'traceUsed' });
     }
-    if (request.kind === 'purchase' && this.#ports.isReplyDropped()) {
+    if (request.kind !== 'reversal' && this.#ports.isReplyDropped()) {
       this.#ports.log({ event: 'labReplyDropped', stan: request.stan });
       return null;
     }
     return this.#sign(answerOf(message, record), keys);
   }
 
-  #read(message: Iso8583Message): PurchaseRequest | ReversalRequest | Early {
-    const { keyedDigest } = this.#ports;
+  #read(message: Iso8583Message): ReadRequest | Early {
+    const { keyedDigest: digest, clock } = this.#ports;
     try {
-      if (message.mti === '0200') return readPurchase(message, keyedDigest);
-      if (/^042[01]$/.test(message.mti)) return readReversal(message, keyedDigest);
-      return { responseCode: '12', reason: 'messageType' };
+      const read = readRequest(message, { digest, nowMs: clock.nowMs() });
+      return read ?? { responseCode: '12', reason: 'messageType' };
     } catch (thrown) {
       if (!(thrown instanceof TapError)) throw thrown;
       return { responseCode: '30', reason: 'format' };
@@ -109,112 +91,15 @@ export class IssuerCore {
   }
 
   /** A repeat gets the stored answer; a new one is decided and written, or decided again. */
-  async #purchase(request: PurchaseRequest, keys: LineKeys): Promise<RequestRecord> {
-    for (let tries = 0; tries < DECISIONS_MAX; tries++) {
-      const known = await this.#ports.store.findRequest(request.traceKey);
-      if (known) return known;
-      const card = await this.#findCard(request);
-      const facts = { arqcVerified: null, usedAtc: null, pinFailures: card?.pinFailures ?? 0 };
-      const ports = this.#ports;
-      const decision = await decidePurchase({ request, card, facts, lineKeys: keys, ports });
-      const proof = await this.#authenticate(request, decision);
-      const change = this.#purchaseChange(request, card, decision, proof);
-      if ((await this.#ports.store.commit(change)) === 'committed') return change.record;
-    }
-    throw new IssuerError('ERR_ISSUER_BUSY', 'the card changes faster than it can be decided on');
-  }
-
-  async #findCard(request: PurchaseRequest): Promise<CardView | null> {
-    const { store, refreshCards } = this.#ports;
-    const found = await store.findCard(request);
-    return found ?? ((await refreshCards()) ? store.findCard(request) : null);
-  }
-
-  /**
-   * Tag 91, also of a decline: the card may then trust that it was its issuer who said no. A card
-   * that was tapped is gone and hears nothing.
-   */
-  async #authenticate(request: PurchaseRequest, decision: Decision): Promise<string | null> {
-    if (!decision.facts.arqcVerified || request.atc === null || isTapped(request)) return null;
-    const arc = toHex(asciiToBytes(decision.refusal?.responseCode ?? '00'));
-    try {
-      const { arpc } = await this.#ports.hsm.call({
-        command: 'generateArpc',
-        imkAc: this.#ports.keys.imkAc,
-        card: cardIdOf(request),
-        atc: atcHex(request.atc),
-        arqc: arqcHex(request),
-        arc,
-      });
-      return arpc + arc;
-    } catch (thrown) {
-      // Without proof the card would refuse an approval; a decline stands without it.
-      if (decision.refusal) return null;
-      throw thrown;
-    }
-  }
-
-  #purchaseChange(
-    request: PurchaseRequest,
-    card: CardView | null,
-    decision: Decision,
-    authenticationData: string | null,
-  ): IssuerChange {
-    const { refusal, facts } = decision;
-    const { clock, random } = this.#ports;
-    const isApproved = refusal === null && card !== null;
-    const ledgerEntryId = isApproved ? uuidv7(clock, random) : null;
-    const record: RequestRecord = {
-      traceKey: request.traceKey,
-      kind: 'purchase',
-      fingerprint: request.fingerprint,
-      panLookup: request.panLookup,
-      cardId: card?.cardId ?? null,
-      amountMinor: request.amountMinor,
-      currency: request.currency,
-      state: isApproved ? 'approved' : 'declined',
-      responseCode: refusal?.responseCode ?? '00',
-      approvalCode: isApproved ? this.#approvalCode() : null,
-      reason: refusal?.reason ?? null,
-      arqcVerified: facts.arqcVerified,
-      ledgerEntryId,
-      authenticationData,
-      answeredAtMs: clock.nowMs(),
-    };
-    if (!card) return { record };
-    const { cardId, version } = card;
-    const { pinFailures, usedAtc } = facts;
-    const cardChange = { cardId, version, pinFailures, usedAtc };
-    if (ledgerEntryId === null) return { record, card: cardChange };
-    const { amountMinor, currency, traceKey } = request;
-    const customer = { accountId: card.accountId, currency, amountMinor: -amountMinor };
-    const clearing = { accountId: clearingAccountId(currency), currency, amountMinor };
-    return {
-      record,
-      card: cardChange,
-      transaction: {
-        transactionId: uuidv7(clock, random),
-        kind: 'purchase',
-        traceKey,
-        atMs: clock.nowMs(),
-        postings: [
-          { entryId: ledgerEntryId, ...customer },
-          { entryId: uuidv7(clock, random), ...clearing },
-        ],
-      },
-    };
-  }
-
-  async #reverse(request: ReversalRequest): Promise<RequestRecord> {
+  async #decide(read: ReadRequest, keys: LineKeys): Promise<RequestRecord> {
     const { store } = this.#ports;
     for (let tries = 0; tries < DECISIONS_MAX; tries++) {
-      const known = await store.findRequest(request.traceKey);
+      const known = await store.findRequest(read.request.traceKey);
       if (known) return known;
-      const original = await store.findRequest(request.originalTraceKey);
-      const change = reversalChange(request, original, this.#ports);
+      const change = await read.decide(keys, this.#ports);
       if ((await store.commit(change)) === 'committed') return change.record;
     }
-    throw new IssuerError('ERR_ISSUER_BUSY', 'the original changes while it is reversed');
+    throw new IssuerError('ERR_ISSUER_BUSY', 'the card changes faster than it can be decided on');
   }
 
   /** An answer that leaves no trace in the books. */
@@ -245,22 +130,13 @@ export class IssuerCore {
     return withFields(message, [[DE_128_MAC, fromHex(mac)]]);
   }
 
-  /** Field 38: six digits that say nothing. */
-  #approvalCode(): string {
-    return String(bytesToUint(this.#ports.random.bytes(4)) % 1_000_000).padStart(6, '0');
-  }
-
-  #logHop(
-    message: Iso8583Message,
-    request: PurchaseRequest | ReversalRequest,
-    record: RequestRecord,
-  ): void {
+  #logHop(request: RequestBase, record: RequestRecord): void {
     this.#ports.log({
       event: 'hop',
       n: Hop.decide,
       name: 'decide',
       atMs: this.#ports.clock.nowMs(),
-      retrievalReference: textField(message, DE_37_RETRIEVAL_REFERENCE) ?? null,
+      retrievalReference: request.retrievalReference,
       facts: {
         kind: request.kind,
         stan: request.stan,
@@ -277,12 +153,16 @@ export class IssuerCore {
 
 /** The answer that a record stands for, without its MAC: the same each time it is asked for. */
 function answerOf(message: Iso8583Message, record: RequestRecord): Iso8583Message {
-  if (record.kind === 'reversal') return buildReply(message, record.responseCode);
-  const { arqcVerified, ledgerEntryId, reason, authenticationData } = record;
-  const proof = authenticationData === null ? undefined : fromHex(authenticationData);
+  const settlementDate = record.settlementDate.slice(MONTH_AT);
+  if (record.kind === 'reversal') {
+    return buildReply(message, record.responseCode, [[DE_15_SETTLEMENT_DATE, settlementDate]]);
+  }
+  const { arqcVerified, ledgerEntryId, reason, iccData } = record;
   return buildReply(message, record.responseCode, [
+    [DE_15_SETTLEMENT_DATE, settlementDate],
     [DE_38_APPROVAL_CODE, record.approvalCode ?? undefined],
-    [DE_55_ICC_DATA, proof && concatBytes(encodeTlv(TAG_91_ISSUER_AUTHENTICATION_DATA, proof))],
+    [DE_54_ADDITIONAL_AMOUNTS, record.additionalAmounts ?? undefined],
+    [DE_55_ICC_DATA, iccData === null ? undefined : fromHex(iccData)],
     [DE_57_ADDITIONAL_TRANSACTION_DATA, encodeIssuerFacts({ arqcVerified, ledgerEntryId, reason })],
   ]);
 }

@@ -18,6 +18,7 @@ import {
   deriveSessionKey,
   kcvTdes,
   pinBlockFormat0,
+  pinVerificationValue,
   tdesEncrypt,
   x99Mac,
 } from '@tapnpay/protocol/crypto';
@@ -36,7 +37,6 @@ import {
 } from '@tapnpay/protocol/iso8583';
 import { nodeCiphers } from '@tapnpay/protocol/node';
 import { type Hsm, KeyUsage } from '@tapnpay/protocol/wire';
-import { pinVerificationValue } from '../hsm/commands/pin-commands.ts';
 import { createHsmContext, inProcessHsm } from '../hsm/index.ts';
 import { parseCardFile } from './cards.ts';
 import { IssuerCore } from './core.ts';
@@ -130,7 +130,11 @@ export class IssuerWorld {
       hsm,
       clock: this.clock,
       random: countingRandom(),
-      keys: { imkAc: blocks['imkAc'] ?? '', pvk: blocks['pvk'] ?? '' },
+      keys: {
+        imkAc: blocks['imkAc'] ?? '',
+        imkAcSm4: blocks['imkAcSm4'] ?? '',
+        pvk: blocks['pvk'] ?? '',
+      },
       limits: ISSUER_LIMITS,
       keyedDigest,
       refreshCards: async () => false,
@@ -231,8 +235,9 @@ export class IssuerWorld {
 
   async balance(account = 1): Promise<bigint> {
     const panLookup = keyedDigest(panOf(account));
-    const card = await this.store.findCard({ panLookup, panSequenceNumber: '01', atc: null });
-    return card?.balanceMinor ?? -1n;
+    const card = { panLookup, panSequenceNumber: '01' };
+    const found = await this.store.findCard({ card, atc: null, day: '20261125' });
+    return found?.balanceMinor ?? -1n;
   }
 }
 

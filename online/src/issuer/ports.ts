@@ -7,17 +7,33 @@ import type { IssuerStore } from './store.ts';
 export type LineKeys = { readonly pin: KeyBlock; readonly mac: KeyBlock };
 
 /** Keys of the issuer that live longer than a line. */
-export type IssuerKeys = { readonly imkAc: KeyBlock; readonly pvk: KeyBlock };
-
-/** Limits of an installation; minor units. */
-export type IssuerLimits = {
-  readonly singleAmountMinor: bigint;
-  /** A tap of more wants a PIN (小额免密免签). */
-  readonly noPinMinor: bigint;
+export type IssuerKeys = {
+  readonly imkAc: KeyBlock;
+  /** The same for cards that work under SM4. */
+  readonly imkAcSm4: KeyBlock;
+  readonly pvk: KeyBlock;
 };
 
-/** What an installation has that names none: 50,000.00 a purchase, 300.00 a tap without PIN. */
-export const ISSUER_LIMITS: IssuerLimits = { singleAmountMinor: 5_000_000n, noPinMinor: 30_000n };
+/** Limits of an installation, for cards that have none of their own; minor units. */
+export type IssuerLimits = {
+  readonly singleAmountMinor: bigint;
+  /** All payments of a card on one day of China. */
+  readonly dayAmountMinor: bigint;
+  readonly dayCount: number;
+  /** A tap of more wants a PIN (小额免密免签). */
+  readonly noPinMinor: bigint;
+  /** All taps without PIN of a card on one day. */
+  readonly noPinDayMinor: bigint;
+};
+
+/** What an installation has that names none. */
+export const ISSUER_LIMITS: IssuerLimits = {
+  singleAmountMinor: 5_000_000n,
+  dayAmountMinor: 50_000_000n,
+  dayCount: 10_000,
+  noPinMinor: 30_000n,
+  noPinDayMinor: 500_000n,
+};
 
 /** A record for the log: no secrets, no card data. */
 export type IssuerLog = (record: {

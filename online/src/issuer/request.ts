@@ -1,19 +1,21 @@
-/** What the issuer reads from a 0200 or 0420, and the identity under which it remembers it. */
+/** What the issuer reads from a message, and the identity under which it remembers it. */
 import { bytesToUint, Secret, TapError, toHex } from '@tapnpay/protocol/bytes';
 import { decodeTlv, flattenTlv } from '@tapnpay/protocol/iso7816';
 import {
   bytesField,
   DE_2_PRIMARY_ACCOUNT_NUMBER,
-  DE_3_PROCESSING_CODE,
   DE_4_AMOUNT,
   DE_7_TRANSMISSION_DATE_TIME,
   DE_11_STAN,
   DE_14_EXPIRY,
+  DE_15_SETTLEMENT_DATE,
   DE_22_ENTRY_MODE,
   DE_23_CARD_SEQUENCE_NUMBER,
   DE_32_ACQUIRING_INSTITUTION,
   DE_33_FORWARDING_INSTITUTION,
   DE_35_TRACK_2,
+  DE_37_RETRIEVAL_REFERENCE,
+  DE_38_APPROVAL_CODE,
   DE_41_TERMINAL,
   DE_49_CURRENCY,
   DE_52_PIN_BLOCK,
@@ -22,15 +24,20 @@ import {
   type Iso8583Message,
   macBlock,
   requireText,
+  type TransactionKind,
   textField,
+  transactionKindOf,
   withFields,
 } from '@tapnpay/protocol/iso8583';
 import { IssuerError } from './errors.ts';
+import type { RequestKind } from './model.ts';
+import { settlementDateAt, settlementDateOf } from './settlement.ts';
 
 const TAG_9F36_APPLICATION_TRANSACTION_COUNTER = '9F36';
 
-/** Fields that purchase and reversal share. */
+/** Fields that all requests share. */
 export type RequestBase = {
+  readonly kind: RequestKind;
   readonly traceKey: string;
   readonly fingerprint: string;
   readonly pan: Secret<string>;
@@ -42,12 +49,14 @@ export type RequestBase = {
   readonly amountMinor: bigint;
   readonly currency: string;
   readonly stan: string;
+  /** YYYYMMDD of field 15, or the issuer's own day. */
+  readonly settlementDate: string;
+  readonly retrievalReference: string | null;
 };
 
-/** A 0200. */
-export type PurchaseRequest = RequestBase & {
-  readonly kind: 'purchase';
-  readonly processingCode: string;
+/** A message that a card stands behind. */
+export type CardRequest = RequestBase & {
+  readonly kind: TransactionKind;
   readonly expiryYymm: string | null;
   readonly entryMode: string;
   readonly track2: Secret<string> | null;
@@ -58,33 +67,54 @@ export type PurchaseRequest = RequestBase & {
   readonly atc: number | null;
 };
 
+/** A message about an earlier one: void, refund, cancellation, completion. */
+export type FollowUpRequest = RequestBase & {
+  readonly kind: TransactionKind;
+  readonly originalTraceKey: string;
+  /** Field 38: the original's. */
+  readonly approvalCode: string | null;
+};
+
 /** A 0420 or its repeat 0421. */
 export type ReversalRequest = RequestBase & {
   readonly kind: 'reversal';
   readonly originalTraceKey: string;
+  /** What the original is, by the fields that the reversal repeats. */
+  readonly originalKind: TransactionKind;
 };
 
-type Digest = (text: string) => string;
+/** What reading stands on. */
+export type Reading = {
+  /** Keyed digest. */
+  readonly digest: (text: string) => string;
+  readonly nowMs: number;
+};
 
 /** Field 22 of chip data through a reader's field. @see Q/CUP 006 (F22) */
 const ENTRY_MODE_CONTACTLESS = '07';
 
 /** Whether the card was tapped: nothing can be said to it any more. */
-export function isTapped(request: Pick<PurchaseRequest, 'entryMode'>): boolean {
+export function isTapped(request: Pick<CardRequest, 'entryMode'>): boolean {
   return request.entryMode.startsWith(ENTRY_MODE_CONTACTLESS);
 }
 
-/** Reads a 0200. @throws Iso8583Error `ERR_ISO8583_MISSING` for a field that must be there. */
-export function readPurchase(message: Iso8583Message, digest: Digest): PurchaseRequest {
+/**
+ * Reads a message that a card stands behind.
+ * @throws Iso8583Error `ERR_ISO8583_MISSING` for a field that must be there.
+ */
+export function readCardRequest(
+  message: Iso8583Message,
+  kind: TransactionKind,
+  reading: Reading,
+): CardRequest {
   const iccData = bytesField(message, DE_55_ICC_DATA);
   const values = iccData ? readIccData(iccData) : null;
   const counter = values?.get(TAG_9F36_APPLICATION_TRANSACTION_COUNTER);
   const track2 = textField(message, DE_35_TRACK_2);
   const pinBlock = bytesField(message, DE_52_PIN_BLOCK);
   return {
-    ...readBase(message, digest),
-    kind: 'purchase',
-    processingCode: requireText(message, DE_3_PROCESSING_CODE),
+    ...readBase(message, reading),
+    kind,
     expiryYymm: textField(message, DE_14_EXPIRY) ?? null,
     entryMode: requireText(message, DE_22_ENTRY_MODE),
     track2: track2 === undefined ? null : new Secret(track2, '[track 2]'),
@@ -94,29 +124,53 @@ export function readPurchase(message: Iso8583Message, digest: Digest): PurchaseR
   };
 }
 
-/** Reads a 0420. @throws Iso8583Error for a field that is missing or a malformed field 90. */
-export function readReversal(message: Iso8583Message, digest: Digest): ReversalRequest {
-  const original = decodeOriginalDataElements(message);
-  const base = readBase(message, digest);
-  const originalTraceKey = traceKeyOf('purchase', {
-    stan: original.stan,
-    transmission: original.transmission,
-    acquirer: original.acquirer,
-    terminal: requireText(message, DE_41_TERMINAL),
-  });
-  // A repeat may know more of its original (field 38) than the first one did.
-  const asked = [originalTraceKey, base.pan.expose(), base.amount, base.currency];
-  return { ...base, kind: 'reversal', originalTraceKey, fingerprint: digest(asked.join('/')) };
+/** Reads a message about an earlier one. @throws Iso8583Error for a missing or malformed field. */
+export function readFollowUp(
+  message: Iso8583Message,
+  kind: TransactionKind,
+  reading: Reading,
+): FollowUpRequest {
+  return {
+    ...readBase(message, reading),
+    kind,
+    originalTraceKey: originalTraceKey(message),
+    approvalCode: textField(message, DE_38_APPROVAL_CODE) ?? null,
+  };
 }
 
-function readBase(message: Iso8583Message, digest: Digest): RequestBase {
-  const pan = requireText(message, DE_2_PRIMARY_ACCOUNT_NUMBER);
-  const amount = requireText(message, DE_4_AMOUNT);
-  if (!/^[0-9]{12}$/.test(amount)) {
-    throw new IssuerError('ERR_ISSUER_FORMAT', 'F4 is not twelve digits', { fieldPath: 'F4' });
+/**
+ * Reads a 0420. @throws Iso8583Error for a field that is missing or a malformed field 90;
+ * IssuerError `ERR_ISSUER_FORMAT` when no request can be its original.
+ */
+export function readReversal(message: Iso8583Message, reading: Reading): ReversalRequest {
+  const base = readBase(message, reading);
+  const { mti } = decodeOriginalDataElements(message);
+  const originalKind = transactionKindOf({ mti, fields: message.fields });
+  if (originalKind === null) {
+    throw new IssuerError('ERR_ISSUER_FORMAT', 'F90 names no request', { fieldPath: 'F90' });
   }
+  const key = originalTraceKey(message);
+  // A repeat may know more of its original (field 38) than the first one did.
+  const asked = [key, base.pan.expose(), base.amount, base.currency];
+  const fingerprint = reading.digest(asked.join('/'));
+  return { ...base, kind: 'reversal', originalTraceKey: key, originalKind, fingerprint };
+}
+
+function readBase(message: Iso8583Message, reading: Reading): Omit<RequestBase, 'kind'> {
+  const { digest, nowMs } = reading;
+  const pan = requireText(message, DE_2_PRIMARY_ACCOUNT_NUMBER);
+  // An inquiry may have no amount.
+  const isInquiry = transactionKindOf(message) === 'balanceInquiry';
+  const amount = isInquiry
+    ? (textField(message, DE_4_AMOUNT) ?? '0'.repeat(12))
+    : requireText(message, DE_4_AMOUNT);
+  if (!/^[0-9]{12}$/.test(amount)) throw malformed(DE_4_AMOUNT);
   const stan = requireText(message, DE_11_STAN);
-  const traceKey = traceKeyOf(message.mti.charAt(1) === '4' ? 'reversal' : 'purchase', {
+  const monthDay = textField(message, DE_15_SETTLEMENT_DATE);
+  const settlementDate =
+    monthDay === undefined ? settlementDateAt(nowMs) : settlementDateOf(monthDay, nowMs);
+  if (settlementDate === null) throw malformed(DE_15_SETTLEMENT_DATE);
+  const traceKey = traceKeyOf(message.mti, {
     stan,
     transmission: requireText(message, DE_7_TRANSMISSION_DATE_TIME),
     acquirer: requireText(message, DE_32_ACQUIRING_INSTITUTION),
@@ -132,15 +186,28 @@ function readBase(message: Iso8583Message, digest: Digest): RequestBase {
     amountMinor: BigInt(amount),
     currency: requireText(message, DE_49_CURRENCY),
     stan,
+    settlementDate,
+    retrievalReference: textField(message, DE_37_RETRIEVAL_REFERENCE) ?? null,
   };
 }
 
+function malformed(field: number): IssuerError {
+  const fieldPath = `F${field}`;
+  return new IssuerError('ERR_ISSUER_FORMAT', `${fieldPath} is malformed`, { fieldPath });
+}
+
+/** Field 90 names all but the terminal, which is that of the message itself. */
+function originalTraceKey(message: Iso8583Message): string {
+  const { mti, ...original } = decodeOriginalDataElements(message);
+  return traceKeyOf(mti, { ...original, terminal: requireText(message, DE_41_TERMINAL) });
+}
+
 /**
- * Under what a request is remembered: trace number, transmission time, acquirer and terminal.
- * The forwarder (field 33) changes on the way and is left out.
+ * Under what a request is remembered: type, transmission time, trace number, acquirer, terminal.
+ * The forwarder (field 33) changes on the way and is left out; a repeat has its first one's type.
  */
 export function traceKeyOf(
-  kind: 'purchase' | 'reversal',
+  mti: string,
   parts: {
     readonly stan: string;
     readonly transmission: string;
@@ -149,14 +216,21 @@ export function traceKeyOf(
   },
 ): string {
   const acquirer = parts.acquirer.replace(/^0+/, '');
-  return [kind, parts.transmission, parts.stan, acquirer, parts.terminal.trim()].join('/');
+  const key = [parts.transmission, parts.stan, acquirer, parts.terminal.trim()];
+  return [firstMti(mti), ...key].join('/');
 }
 
-/** What makes two purchases of one trace key the same. */
+/** The type of the message that a repeat repeats. */
+function firstMti(mti: string): string {
+  return `${mti.slice(0, 3)}0`;
+}
+
+/** What makes two requests of one trace key the same. */
 function fingerprintText(message: Iso8583Message): string {
   const iccData = bytesField(message, DE_55_ICC_DATA);
+  const first = { ...message, mti: firstMti(message.mti) };
   return [
-    toHex(macBlock(withFields(message, [[DE_33_FORWARDING_INSTITUTION, undefined]]))),
+    toHex(macBlock(withFields(first, [[DE_33_FORWARDING_INSTITUTION, undefined]]))),
     textField(message, DE_49_CURRENCY) ?? '',
     iccData ? toHex(iccData) : '',
   ].join('/');

@@ -20,13 +20,16 @@ import { CardFile } from './cards.ts';
 import type { IssuerCore } from './core.ts';
 import { type IssuerFaults, openDropReply } from './lab-faults.ts';
 import { openKeyedDigest } from './lookup-key.ts';
-import { ISSUER_LIMITS, type IssuerPorts } from './ports.ts';
+import { ISSUER_LIMITS, type IssuerLimits, type IssuerPorts } from './ports.ts';
 import { openIssuerStore } from './store-postgres.ts';
 import { issuerCore } from './tracing.ts';
 
 /** Institution numbers of an installation that asks for no others. */
 export const ISSUER_INSTITUTION = '62990000001';
 const SWITCH_INSTITUTION = '00010000000';
+/** How often holds are looked at, and how many of them at once. */
+const HOLD_CHECK_MS = 60_000;
+const HOLDS_AT_ONCE = 1_000;
 /** How long a start waits for the line before it counts as started without one. */
 const LINE_WAIT_MS = 5_000;
 
@@ -36,21 +39,30 @@ export type IssuerConfig = CommonConfig & {
   readonly switchPort: number;
   readonly institution?: string | undefined;
   readonly switchInstitution?: string | undefined;
-  /** Highest amount of one purchase, minor units. */
-  readonly singleAmountMinor?: string | undefined;
+  /** Limits of cards that have none of their own; amounts in minor units. */
+  readonly limits?: { readonly [Name in keyof IssuerLimits]?: string | undefined } | undefined;
   /** Present in lab mode only. */
   readonly lab?: { readonly faults?: IssuerFaults | undefined } | undefined;
 };
 
 const institutionSchema = z.string().regex(/^[0-9]{11}$/);
+const limitSchema = z
+  .string()
+  .regex(/^(?:0|[1-9][0-9]{0,8})$/)
+  .optional();
 const issuerConfigSchema: z.ZodType<IssuerConfig> = z.object({
   ...commonConfigShape,
   switchPort: portSchema,
   institution: institutionSchema.optional(),
   switchInstitution: institutionSchema.optional(),
-  singleAmountMinor: z
-    .string()
-    .regex(/^[1-9][0-9]{0,11}$/)
+  limits: z
+    .object({
+      singleAmountMinor: limitSchema,
+      dayAmountMinor: limitSchema,
+      dayCount: limitSchema,
+      noPinMinor: limitSchema,
+      noPinDayMinor: limitSchema,
+    })
     .optional(),
   lab: z
     .object({
@@ -95,14 +107,17 @@ export async function startIssuer(input: IssuerConfig): Promise<RunningIssuer> {
       ...system,
       store,
       hsm,
-      keys: { imkAc: partyKeys.imkAc.keyBlock, pvk: partyKeys.pvk.keyBlock },
-      limits: config.singleAmountMinor
-        ? { ...ISSUER_LIMITS, singleAmountMinor: BigInt(config.singleAmountMinor) }
-        : ISSUER_LIMITS,
+      keys: {
+        imkAc: partyKeys.imkAc.keyBlock,
+        imkAcSm4: partyKeys.imkAcSm4.keyBlock,
+        pvk: partyKeys.pvk.keyBlock,
+      },
+      limits: limitsOf(config),
       refreshCards: () => refreshCards().catch(cardFileFault(log)),
       isReplyDropped: openDropReply(dataDir, config.lab && (config.lab.faults ?? {})),
       log: log.info,
     };
+    closers.push(keepHoldsCurrent(store, log));
     const core = issuerCore(ports, tracer);
     const line = openLine({ config, core, hsm, zoneKey: partyKeys.zmk.keyBlock, log });
     closers.push(() => line.close());
@@ -115,6 +130,43 @@ export async function startIssuer(input: IssuerConfig): Promise<RunningIssuer> {
     await closeAll(closers);
     throw thrown;
   }
+}
+
+function limitsOf({ limits = {} }: IssuerConfig): IssuerLimits {
+  const amount = (name: Exclude<keyof IssuerLimits, 'dayCount'>): bigint =>
+    BigInt(limits[name] ?? ISSUER_LIMITS[name]);
+  return {
+    singleAmountMinor: amount('singleAmountMinor'),
+    dayAmountMinor: amount('dayAmountMinor'),
+    dayCount: Number(limits.dayCount ?? ISSUER_LIMITS.dayCount),
+    noPinMinor: amount('noPinMinor'),
+    noPinDayMinor: amount('noPinDayMinor'),
+  };
+}
+
+/** Frees holds whose time is over, again and again; a failure is told and tried again. */
+function keepHoldsCurrent(store: IssuerPorts['store'], log: PartyLog): () => Promise<void> {
+  let cancel: () => void = () => undefined;
+  let running: Promise<void> = Promise.resolve();
+  const run = async (): Promise<void> => {
+    try {
+      const expired = await store.expireHolds(systemClock.nowMs(), HOLDS_AT_ONCE);
+      if (expired > 0) log.info({ event: 'holdsExpired', expired });
+    } catch (thrown) {
+      log.error({ event: 'holdExpiryFailed', ...errorBody(thrown) });
+    }
+  };
+  const again = (): void => {
+    cancel = systemClock.startTimer(HOLD_CHECK_MS, () => {
+      running = run().then(again);
+    });
+  };
+  again();
+  return async () => {
+    cancel();
+    await running;
+    cancel();
+  };
 }
 
 function openLine(parts: {

@@ -2,22 +2,55 @@
 import { join } from 'node:path';
 import { type Database, type Log, openDatabase } from '../runtime/index.ts';
 import {
+  type Act,
+  type AdminChange,
+  type AuditLine,
+  type CardSummary,
+  type HotEntry,
+  type IssuerAdmin,
+  subjectOf,
+  summaryOf,
+} from './admin.ts';
+import {
   type Books,
   type CardView,
   cardAccountId,
   clearingAccountId,
+  differenceAccountId,
+  electronicCashAccountId,
+  type Hold,
   type NewCard,
   openingAccountId,
   openingTransaction,
+  owedAccountId,
   type RequestRecord,
+  type WorkItem,
 } from './model.ts';
-import type { CommitResult, IssuerChange, IssuerStore } from './store.ts';
+import type { SettlementLine } from './settlement.ts';
+import type { CardQuery, CommitResult, IssuerChange, IssuerStore } from './store.ts';
 import * as rows from './store-rows.ts';
 
-/** SQLSTATE of `raise_stale`. */
-const SQLSTATE_STALE = 'TP001';
-/** The constraint that refuses an overdraft. */
-const NOT_NEGATIVE = 'accounts_balance_not_negative';
+/** SQLSTATEs after which nothing was written and the decision is made anew: ours, and conflicts. */
+const SQLSTATES_STALE: ReadonlySet<unknown> = new Set(['TP001', '40001', '40P01']);
+/** Constraints that a decision breaks when another one was faster. */
+const CONSTRAINTS_STALE: ReadonlySet<unknown> = new Set([
+  'accounts_available_not_negative',
+  'accounts_owed_not_positive',
+  'accounts_held_minor_check',
+]);
+
+/** A card with everything that a decision needs; $1 and $2 are a counter and a day. */
+const CARD_QUERY = `
+  SELECT cards.*, own.balance_minor, own.held_minor, own.credit_line_minor,
+    owed.balance_minor AS owed_balance_minor, ecash.balance_minor AS ecash_balance_minor,
+    card_atcs.atc_use, hot_list.reason AS hot_reason, used.amount_minor AS used_amount_minor,
+    used.count AS used_count, used.no_pin_minor AS used_no_pin_minor
+  FROM cards JOIN accounts AS own USING (account_id)
+    JOIN accounts AS owed ON owed.account_id = 'owed-' || card_id
+    JOIN accounts AS ecash ON ecash.account_id = 'ecash-' || card_id
+    LEFT JOIN card_atcs ON card_atcs.card_id = cards.card_id AND card_atcs.atc = $1::integer
+    LEFT JOIN card_days AS used ON used.card_id = cards.card_id AND used.day = $2
+    LEFT JOIN hot_list ON hot_list.pan_lookup = cards.pan_lookup`;
 
 /** Opens the issuer's schema and brings it up to date. */
 export async function openIssuerStore(options: {
@@ -30,7 +63,7 @@ export async function openIssuerStore(options: {
 }
 
 /** The issuer's books in its own schema. */
-export class PostgresIssuerStore implements IssuerStore {
+export class PostgresIssuerStore implements IssuerStore, IssuerAdmin {
   readonly #database: Database;
 
   constructor(database: Database) {
@@ -49,18 +82,17 @@ export class PostgresIssuerStore implements IssuerStore {
     return imported;
   }
 
-  async findCard(query: {
-    readonly panLookup: string;
-    readonly panSequenceNumber: string;
-    readonly atc: number | null;
-  }): Promise<CardView | null> {
+  async findCard({ card, atc, day }: CardQuery): Promise<CardView | null> {
+    const [where, which] =
+      'cardId' in card
+        ? ['cards.card_id = $3', [card.cardId]]
+        : [
+            'cards.pan_lookup = $3 AND pan_sequence_number = $4',
+            [card.panLookup, card.panSequenceNumber],
+          ];
     const { rows: cards } = await this.#database.pool.query<rows.CardRow>(
-      `SELECT cards.*, accounts.balance_minor, EXISTS (
-         SELECT 1 FROM card_atcs WHERE card_atcs.card_id = cards.card_id AND atc = $3::integer
-       ) AS is_atc_used
-       FROM cards JOIN accounts USING (account_id)
-       WHERE pan_lookup = $1 AND pan_sequence_number = $2`,
-      [query.panLookup, query.panSequenceNumber, query.atc],
+      `${CARD_QUERY} WHERE ${where}`,
+      [atc, day, ...which],
     );
     return cards[0] ? rows.cardOf(cards[0]) : null;
   }
@@ -73,19 +105,19 @@ export class PostgresIssuerStore implements IssuerStore {
     return found[0] ? rows.requestOf(found[0]) : null;
   }
 
+  async findHold(holdId: string): Promise<Hold | null> {
+    const { rows: found } = await this.#database.pool.query<rows.HoldRow>(
+      'SELECT * FROM holds WHERE hold_id = $1',
+      [holdId],
+    );
+    return found[0] ? rows.holdOf(found[0]) : null;
+  }
+
   async commit(change: IssuerChange): Promise<CommitResult> {
-    const { record, refusedAhead, card, reverses, transaction } = change;
-    const body = {
-      record: rows.rowOfRequest(record),
-      refused_ahead: refusedAhead ? rows.rowOfRequest(refusedAhead) : null,
-      card: card ? rows.rowOfCardChange(card) : null,
-      reverses: reverses ?? null,
-      transaction: transaction ? rows.rowOfTransaction(transaction) : null,
-    };
     try {
       const { rows: results } = await this.#database.pool.query<{ result: CommitResult }>(
         'SELECT commit_change($1) AS result',
-        [JSON.stringify(body)],
+        [JSON.stringify(bodyOf(change))],
       );
       return results[0]?.result ?? 'stale';
     } catch (thrown) {
@@ -94,11 +126,37 @@ export class PostgresIssuerStore implements IssuerStore {
     }
   }
 
+  async expireHolds(nowMs: number, limit: number): Promise<number> {
+    const { rowCount } = await this.#database.pool.query(
+      `UPDATE holds SET state = 'expired', held_minor = 0 WHERE hold_id IN (
+         SELECT hold_id FROM holds WHERE state = 'held' AND expires_at_ms <= $1
+         ORDER BY expires_at_ms LIMIT $2 FOR UPDATE SKIP LOCKED)`,
+      [nowMs, limit],
+    );
+    return rowCount ?? 0;
+  }
+
+  async settlementLines(settlementDate: string): Promise<readonly SettlementLine[]> {
+    const { rows: lines } = await this.#database.pool.query<rows.SettlementRow>(
+      `SELECT trace_key, requests.kind, retrieval_reference, requests.currency,
+         ledger_entries.amount_minor
+       FROM requests JOIN ledger_transactions USING (trace_key) JOIN ledger_entries USING
+         (transaction_id)
+       WHERE settlement_date = $1 AND ledger_entry_id IS NOT NULL
+         AND account_id = 'clearing-' || requests.currency
+       ORDER BY answered_at_ms, trace_key`,
+      [settlementDate],
+    );
+    return lines.map(rows.settlementLineOf);
+  }
+
   async readBooks(): Promise<Books> {
     return this.#database.transaction(async (client) => {
       await client.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY');
       const accounts = await client.query<rows.AccountRow>('SELECT * FROM accounts');
       const requests = await client.query<rows.RequestRow>('SELECT * FROM requests');
+      const holds = await client.query<rows.HoldRow>('SELECT * FROM holds');
+      const items = await client.query<rows.WorkItemRow>('SELECT * FROM work_items');
       const entries = await client.query<rows.EntryRow>(
         `SELECT * FROM ledger_entries JOIN ledger_transactions USING (transaction_id)
          ORDER BY at_ms, transaction_id, entry_id`,
@@ -107,8 +165,57 @@ export class PostgresIssuerStore implements IssuerStore {
         accounts: accounts.rows.map(rows.accountOf),
         requests: requests.rows.map(rows.requestOf),
         transactions: rows.transactionsOf(entries.rows),
+        holds: holds.rows.map(rows.holdOf),
+        workItems: items.rows.map(rows.workItemOf),
       };
     });
+  }
+
+  async cards(): Promise<readonly CardSummary[]> {
+    const { rows: cards } = await this.#database.pool.query<rows.CardRow>(
+      `${CARD_QUERY} ORDER BY cards.name, cards.card_id`,
+      [null, ''],
+    );
+    return cards.map((row) => summaryOf(rows.cardOf(row)));
+  }
+
+  async hotList(): Promise<readonly HotEntry[]> {
+    const { rows: entries } = await this.#database.pool.query<rows.HotRow>(
+      'SELECT * FROM hot_list ORDER BY listed_at_ms, pan_lookup',
+    );
+    return entries.map(rows.hotEntryOf);
+  }
+
+  async workItems(): Promise<readonly WorkItem[]> {
+    const { rows: items } = await this.#database.pool.query<rows.WorkItemRow>(
+      'SELECT * FROM work_items WHERE closed_at_ms IS NULL ORDER BY opened_at_ms, item_id',
+    );
+    return items.map(rows.workItemOf);
+  }
+
+  async audit(limit: number): Promise<readonly AuditLine[]> {
+    const { rows: lines } = await this.#database.pool.query<rows.AuditRow>(
+      'SELECT * FROM admin_audit ORDER BY at_ms DESC, audit_id DESC LIMIT $1',
+      [limit],
+    );
+    return lines.map(rows.auditLineOf);
+  }
+
+  async change(change: AdminChange, act: Act): Promise<boolean> {
+    const { rows: results } = await this.#database.pool.query<{ isDone: boolean }>(
+      'SELECT admin_change($1, $2) AS "isDone"',
+      [
+        JSON.stringify(rows.rowOfAdminChange(change)),
+        JSON.stringify({
+          audit_id: act.auditId,
+          actor: act.actor,
+          note: act.note,
+          at_ms: act.atMs,
+          subject: subjectOf(change),
+        }),
+      ],
+    );
+    return results[0]?.isDone ?? false;
   }
 
   close(): Promise<void> {
@@ -116,23 +223,51 @@ export class PostgresIssuerStore implements IssuerStore {
   }
 }
 
+/** The change as `commit_change` takes it: what is not needed is left out. */
+function bodyOf(change: IssuerChange): unknown {
+  const { record, refusedAhead, card, usage, marks, hold, transaction, workItems } = change;
+  return {
+    record: rows.rowOfRequest(record),
+    ...(refusedAhead && { refused_ahead: rows.rowOfRequest(refusedAhead) }),
+    ...(card && { card: rows.rowOfCardChange(card) }),
+    ...(usage && { usage: rows.rowOfUsage(usage) }),
+    ...(marks?.length && { marks: marks.map(rows.rowOfMark) }),
+    ...(hold && { hold: rows.rowOfHoldChange(hold) }),
+    ...(transaction && { transaction: rows.rowOfTransaction(transaction) }),
+    ...(workItems?.length && { work_items: workItems.map(rows.rowOfWorkItem) }),
+  };
+}
+
 function isStale(thrown: unknown): boolean {
   if (!(thrown instanceof Error) || !('code' in thrown)) return false;
-  if (thrown.code === SQLSTATE_STALE) return true;
-  return 'constraint' in thrown && thrown.constraint === NOT_NEGATIVE;
+  if (SQLSTATES_STALE.has(thrown.code)) return true;
+  return 'constraint' in thrown && CONSTRAINTS_STALE.has(thrown.constraint);
 }
 
 function importOf(card: NewCard, atMs: number): unknown {
-  const accountId = cardAccountId(card.cardId);
-  const { currency, balanceMinor } = card;
+  const { cardId, currency } = card;
+  const opening = openingTransaction(card, atMs);
+  const customer = (accountId: string, kind: string, creditLineMinor = 0n): unknown => ({
+    account_id: accountId,
+    kind,
+    balance_minor: 0,
+    credit_line_minor: String(creditLineMinor),
+  });
+  const bank = [clearingAccountId, openingAccountId, differenceAccountId].map((name) => ({
+    account_id: name(currency),
+    kind: 'bank',
+    balance_minor: null,
+    credit_line_minor: 0,
+  }));
   return {
     ...rows.rowOfCard(card),
-    account_id: accountId,
+    account_id: cardAccountId(cardId),
     accounts: [
-      { account_id: accountId, balance_minor: 0 },
-      { account_id: clearingAccountId(currency), balance_minor: null },
-      { account_id: openingAccountId(currency), balance_minor: null },
+      customer(cardAccountId(cardId), 'customer', card.creditLineMinor),
+      customer(electronicCashAccountId(cardId), 'electronicCash'),
+      customer(owedAccountId(cardId), 'owed'),
+      ...bank,
     ],
-    opening: balanceMinor === 0n ? null : rows.rowOfTransaction(openingTransaction(card, atMs)),
+    ...(opening && { opening: rows.rowOfTransaction(opening) }),
   };
 }

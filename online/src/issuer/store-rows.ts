@@ -1,20 +1,33 @@
 /** Rows of the issuer's tables and the values they stand for. Amounts travel as text in JSON. */
+import type { AdminChange, AuditLine, HotEntry } from './admin.ts';
 import type {
   Account,
+  AtcUse,
+  CardLimits,
   CardState,
   CardView,
+  Hold,
+  HotReason,
   LedgerTransaction,
   NewCard,
   Posting,
+  RequestKind,
   RequestRecord,
   RequestState,
+  WorkItem,
+  WorkItemKind,
 } from './model.ts';
-import type { CardChange } from './store.ts';
+import type { SettlementLine } from './settlement.ts';
+import type { CardChange, HoldChange, RequestMark, UsageChange } from './store.ts';
+
+type Row = Readonly<Record<string, string | number | boolean | null>>;
 
 export type AccountRow = {
   readonly account_id: string;
   readonly currency: string;
   readonly balance_minor: bigint | null;
+  readonly held_minor: bigint;
+  readonly credit_line_minor: bigint;
 };
 
 export function accountOf(row: AccountRow): Account {
@@ -22,6 +35,8 @@ export function accountOf(row: AccountRow): Account {
     accountId: row.account_id,
     currency: row.currency,
     balanceMinor: row.balance_minor,
+    heldMinor: row.held_minor,
+    creditLineMinor: row.credit_line_minor,
   };
 }
 
@@ -39,9 +54,22 @@ export type CardRow = {
   readonly account_id: string;
   readonly pin_failures: number;
   readonly atc_highest: number;
+  readonly single_amount_minor: bigint | null;
+  readonly day_amount_minor: bigint | null;
+  readonly day_count: number | null;
+  readonly no_pin_minor: bigint | null;
+  readonly no_pin_day_minor: bigint | null;
   readonly version: bigint;
   readonly balance_minor: bigint;
-  readonly is_atc_used: boolean;
+  readonly held_minor: bigint;
+  readonly credit_line_minor: bigint;
+  readonly owed_balance_minor: bigint;
+  readonly ecash_balance_minor: bigint;
+  readonly atc_use: AtcUse | null;
+  readonly hot_reason: HotReason | null;
+  readonly used_amount_minor: bigint | null;
+  readonly used_count: number | null;
+  readonly used_no_pin_minor: bigint | null;
 };
 
 export function cardOf(row: CardRow): CardView {
@@ -57,15 +85,33 @@ export function cardOf(row: CardRow): CardView {
     currency: row.currency,
     state: row.state,
     balanceMinor: row.balance_minor,
+    heldMinor: row.held_minor,
+    creditLineMinor: row.credit_line_minor,
+    availableMinor: row.balance_minor + row.credit_line_minor - row.held_minor,
+    owedMinor: -row.owed_balance_minor,
+    electronicCashMinor: row.ecash_balance_minor,
+    limits: {
+      singleAmountMinor: row.single_amount_minor,
+      dayAmountMinor: row.day_amount_minor,
+      dayCount: row.day_count,
+      noPinMinor: row.no_pin_minor,
+      noPinDayMinor: row.no_pin_day_minor,
+    },
     accountId: row.account_id,
     pinFailures: row.pin_failures,
     atcHighest: row.atc_highest,
-    isAtcUsed: row.is_atc_used,
+    atcUse: row.atc_use,
+    hotReason: row.hot_reason,
+    usage: {
+      amountMinor: row.used_amount_minor ?? 0n,
+      count: row.used_count ?? 0,
+      noPinMinor: row.used_no_pin_minor ?? 0n,
+    },
     version: row.version,
   };
 }
 
-export function rowOfCard(card: NewCard): Readonly<Record<string, string | number>> {
+export function rowOfCard(card: NewCard): Row {
   return {
     card_id: card.cardId,
     name: card.name,
@@ -78,23 +124,135 @@ export function rowOfCard(card: NewCard): Readonly<Record<string, string | numbe
     currency: card.currency,
     state: card.state,
     pin_failures: card.pinFailures,
+    ...rowOfLimits(card.limits),
   };
 }
 
-export function rowOfCardChange(
-  change: CardChange,
-): Readonly<Record<string, string | number | null>> {
+/** The limits that are given; null is "the installation's". */
+export function rowOfLimits(limits: Partial<CardLimits>): Row {
+  const columns = {
+    single_amount_minor: limits.singleAmountMinor,
+    day_amount_minor: limits.dayAmountMinor,
+    day_count: limits.dayCount,
+    no_pin_minor: limits.noPinMinor,
+    no_pin_day_minor: limits.noPinDayMinor,
+  };
+  const given = Object.entries(columns).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(
+    given.map(([name, value]) => [name, value == null ? null : String(value)]),
+  );
+}
+
+export function rowOfCardChange(change: CardChange): Row {
   return {
     card_id: change.cardId,
     version: String(change.version),
     pin_failures: change.pinFailures,
     used_atc: change.usedAtc,
+    atc_use: change.atcUse,
+  };
+}
+
+export function rowOfUsage(change: UsageChange): Row {
+  return {
+    card_id: change.cardId,
+    day: change.day,
+    amount_minor: String(change.amountMinor),
+    count: change.count,
+    no_pin_minor: String(change.noPinMinor),
+  };
+}
+
+export function rowOfMark(mark: RequestMark): Row {
+  return {
+    trace_key: mark.traceKey,
+    from: mark.from,
+    to: mark.to,
+    returned_before_minor: String(mark.returnedBeforeMinor),
+    returned_minor: String(mark.returnedMinor),
+  };
+}
+
+export type HoldRow = {
+  readonly hold_id: string;
+  readonly account_id: string;
+  readonly amount_minor: bigint;
+  readonly held_minor: bigint;
+  readonly posted_minor: bigint;
+  readonly state: Hold['state'];
+  readonly expires_at_ms: bigint;
+};
+
+export function holdOf(row: HoldRow): Hold {
+  return {
+    holdId: row.hold_id,
+    accountId: row.account_id,
+    amountMinor: row.amount_minor,
+    heldMinor: row.held_minor,
+    postedMinor: row.posted_minor,
+    state: row.state,
+    expiresAtMs: Number(row.expires_at_ms),
+  };
+}
+
+export function rowOfHoldChange({ from, hold }: HoldChange): {
+  readonly from: string | null;
+  readonly hold: Row;
+} {
+  return {
+    from,
+    hold: {
+      hold_id: hold.holdId,
+      account_id: hold.accountId,
+      amount_minor: String(hold.amountMinor),
+      held_minor: String(hold.heldMinor),
+      posted_minor: String(hold.postedMinor),
+      state: hold.state,
+      expires_at_ms: hold.expiresAtMs,
+    },
+  };
+}
+
+export type WorkItemRow = {
+  readonly item_id: string;
+  readonly kind: WorkItemKind;
+  readonly trace_key: string;
+  readonly card_id: string | null;
+  readonly amount_minor: bigint;
+  readonly currency: string;
+  readonly note: string;
+  readonly opened_at_ms: bigint;
+};
+
+export function workItemOf(row: WorkItemRow): WorkItem {
+  return {
+    itemId: row.item_id,
+    kind: row.kind,
+    traceKey: row.trace_key,
+    cardId: row.card_id,
+    amountMinor: row.amount_minor,
+    currency: row.currency,
+    note: row.note,
+    openedAtMs: Number(row.opened_at_ms),
+  };
+}
+
+export function rowOfWorkItem(item: WorkItem): Row {
+  return {
+    item_id: item.itemId,
+    kind: item.kind,
+    trace_key: item.traceKey,
+    card_id: item.cardId,
+    amount_minor: String(item.amountMinor),
+    currency: item.currency,
+    note: item.note,
+    opened_at_ms: item.openedAtMs,
   };
 }
 
 export type RequestRow = {
   readonly trace_key: string;
-  readonly kind: 'purchase' | 'reversal';
+  readonly kind: RequestKind;
   readonly fingerprint: string;
   readonly pan_lookup: string;
   readonly card_id: string | null;
@@ -106,7 +264,14 @@ export type RequestRow = {
   readonly reason: string | null;
   readonly arqc_verified: boolean | null;
   readonly ledger_entry_id: string | null;
-  readonly authentication_data: string | null;
+  readonly icc_data: string | null;
+  readonly additional_amounts: string | null;
+  readonly original_trace_key: string | null;
+  readonly returned_minor: bigint;
+  readonly settlement_date: string;
+  readonly usage_day: string | null;
+  readonly is_no_pin: boolean;
+  readonly retrieval_reference: string | null;
   readonly answered_at_ms: bigint;
 };
 
@@ -125,14 +290,19 @@ export function requestOf(row: RequestRow): RequestRecord {
     reason: row.reason,
     arqcVerified: row.arqc_verified,
     ledgerEntryId: row.ledger_entry_id,
-    authenticationData: row.authentication_data,
+    iccData: row.icc_data,
+    additionalAmounts: row.additional_amounts,
+    originalTraceKey: row.original_trace_key,
+    returnedMinor: row.returned_minor,
+    settlementDate: row.settlement_date,
+    usageDay: row.usage_day,
+    isNoPin: row.is_no_pin,
+    retrievalReference: row.retrieval_reference,
     answeredAtMs: Number(row.answered_at_ms),
   };
 }
 
-export function rowOfRequest(
-  record: RequestRecord,
-): Readonly<Record<string, string | number | boolean | null>> {
+export function rowOfRequest(record: RequestRecord): Row {
   return {
     trace_key: record.traceKey,
     kind: record.kind,
@@ -147,9 +317,84 @@ export function rowOfRequest(
     reason: record.reason,
     arqc_verified: record.arqcVerified,
     ledger_entry_id: record.ledgerEntryId,
-    authentication_data: record.authenticationData,
+    icc_data: record.iccData,
+    additional_amounts: record.additionalAmounts,
+    original_trace_key: record.originalTraceKey,
+    returned_minor: String(record.returnedMinor),
+    settlement_date: record.settlementDate,
+    usage_day: record.usageDay,
+    is_no_pin: record.isNoPin,
+    retrieval_reference: record.retrievalReference,
     answered_at_ms: record.answeredAtMs,
   };
+}
+
+export type SettlementRow = {
+  readonly trace_key: string;
+  readonly kind: RequestKind;
+  readonly retrieval_reference: string | null;
+  readonly currency: string;
+  readonly amount_minor: bigint;
+};
+
+export function settlementLineOf(row: SettlementRow): SettlementLine {
+  return {
+    traceKey: row.trace_key,
+    kind: row.kind,
+    retrievalReference: row.retrieval_reference,
+    currency: row.currency,
+    amountMinor: row.amount_minor,
+  };
+}
+
+export type HotRow = {
+  readonly pan_lookup: string;
+  readonly pan_masked: string;
+  readonly reason: HotReason;
+  readonly listed_at_ms: bigint;
+};
+
+export function hotEntryOf(row: HotRow): HotEntry {
+  return {
+    panLookup: row.pan_lookup,
+    panMasked: row.pan_masked,
+    reason: row.reason,
+    listedAtMs: Number(row.listed_at_ms),
+  };
+}
+
+/** A change as `admin_change` takes it; a card's as the columns that it sets. */
+export function rowOfAdminChange(change: AdminChange): Readonly<Record<string, unknown>> {
+  const { action } = change;
+  switch (action) {
+    case 'cardState':
+      return { action, set: { state: change.state } };
+    case 'pinTries':
+      return { action, set: { pin_failures: 0 } };
+    case 'limits':
+      return { action, set: rowOfLimits(change.limits) };
+    case 'hotListed':
+      return { action, pan_masked: change.panMasked, reason: change.reason };
+    default:
+      return { action };
+  }
+}
+
+export type AuditRow = {
+  readonly audit_id: string;
+  readonly at_ms: bigint;
+  readonly actor: string;
+  readonly note: string;
+  readonly action: AuditLine['action'];
+  readonly subject: string;
+  readonly before: string;
+  readonly after: string;
+};
+
+export function auditLineOf(row: AuditRow): AuditLine {
+  const { actor, note, action, subject, before, after } = row;
+  const line = { actor, note, action, subject, before, after };
+  return { ...line, auditId: row.audit_id, atMs: Number(row.at_ms) };
 }
 
 export function rowOfTransaction(transaction: LedgerTransaction): unknown {

@@ -11,6 +11,7 @@ import {
   clearingAccountId,
   type LedgerTransaction,
   type NewCard,
+  NO_CARD_LIMITS,
   type RequestRecord,
 } from './model.ts';
 import type { IssuerChange, IssuerStore } from './store.ts';
@@ -18,6 +19,7 @@ import { MemoryIssuerStore } from './store-memory.ts';
 import { openIssuerStore } from './store-postgres.ts';
 
 const SCRATCH = 'issuer_test';
+const DAY = '20261125';
 let count = 0;
 function id(prefix: string): string {
   count += 1;
@@ -38,15 +40,21 @@ function newCard(balanceMinor = 1000n): NewCard {
     currency: '156',
     state: 'active',
     balanceMinor,
+    creditLineMinor: 0n,
+    electronicCashMinor: 0n,
+    limits: NO_CARD_LIMITS,
     pinFailures: 0,
-    opening: { transactionId: id('tx'), entryIds: [id('entry'), id('entry')] },
+    opening: {
+      transactionId: id('tx'),
+      entryIds: [id('entry'), id('entry'), id('entry'), id('entry')],
+    },
   };
 }
 
 function recordOf(card: NewCard, more: Partial<RequestRecord> = {}): RequestRecord {
   return {
     traceKey: id('trace'),
-    kind: 'purchase',
+    kind: 'sale',
     fingerprint: 'F',
     panLookup: card.panLookup,
     cardId: card.cardId,
@@ -58,7 +66,14 @@ function recordOf(card: NewCard, more: Partial<RequestRecord> = {}): RequestReco
     reason: 'funds',
     arqcVerified: true,
     ledgerEntryId: null,
-    authenticationData: 'AA',
+    iccData: '9100',
+    additionalAmounts: null,
+    originalTraceKey: null,
+    returnedMinor: 0n,
+    settlementDate: '20261125',
+    usageDay: null,
+    isNoPin: false,
+    retrievalReference: '112512000001',
     answeredAtMs: NOW_MS,
     ...more,
   };
@@ -70,7 +85,7 @@ function transactionOf(card: NewCard, amountMinor: bigint): LedgerTransaction {
   const clearing = { accountId: clearingAccountId(currency), currency, amountMinor };
   return {
     transactionId: id('tx'),
-    kind: 'purchase',
+    kind: 'sale',
     traceKey: null,
     atMs: NOW_MS,
     postings: [
@@ -88,7 +103,7 @@ function approvalOf(card: NewCard, amountMinor = 100n): IssuerChange {
   const record = recordOf(card, { ...approved, amountMinor });
   return {
     record,
-    card: { cardId: card.cardId, version: 0n, pinFailures: 0, usedAtc: 1 },
+    card: { cardId: card.cardId, version: 0n, pinFailures: 0, usedAtc: 1, atcUse: 'request' },
     transaction: { ...transaction, traceKey: record.traceKey },
   };
 }
@@ -111,7 +126,7 @@ function contract(name: string, open: () => Promise<Opened | null>): void {
       });
     const view = async (store: IssuerStore, card: NewCard, atc: number | null = null) => {
       const { panLookup, panSequenceNumber } = card;
-      const found = await store.findCard({ panLookup, panSequenceNumber, atc });
+      const found = await store.findCard({ card: { panLookup, panSequenceNumber }, atc, day: DAY });
       assert.ok(found);
       return found;
     };
@@ -130,8 +145,8 @@ function contract(name: string, open: () => Promise<Opened | null>): void {
       const { opening: _poor, ...poorFacts } = poor;
       const seen = await view(store, poor);
       assert.deepEqual({ ...seen, ...poorFacts }, seen);
-      const other = { ...card, panSequenceNumber: '02', atc: null };
-      assert.equal(await store.findCard(other), null);
+      const other = { panLookup: card.panLookup, panSequenceNumber: '02' };
+      assert.equal(await store.findCard({ card: other, atc: null, day: DAY }), null);
     });
 
     rule('a commit is read back whole', async (store) => {
@@ -142,10 +157,10 @@ function contract(name: string, open: () => Promise<Opened | null>): void {
       assert.deepEqual(await store.findRequest(change.record.traceKey), change.record);
       const found = await view(store, card, 1);
       assert.deepEqual(
-        [found.balanceMinor, found.atcHighest, found.isAtcUsed, found.version],
-        [900n, 1, true, 1n],
+        [found.balanceMinor, found.atcHighest, found.atcUse, found.version],
+        [900n, 1, 'request', 1n],
       );
-      assert.equal((await view(store, card, 2)).isAtcUsed, false);
+      assert.equal((await view(store, card, 2)).atcUse, null);
       const { transactions } = await store.readBooks();
       const booked = transactions.find(
         ({ transactionId }) => transactionId === change.transaction?.transactionId,
@@ -184,7 +199,7 @@ function contract(name: string, open: () => Promise<Opened | null>): void {
       assert.equal(await store.commit(change), 'stale');
       assert.equal(await store.findRequest(change.record.traceKey), null);
       const found = await view(store, card, 1);
-      assert.deepEqual([found.balanceMinor, found.isAtcUsed, found.version], [99n, false, 0n]);
+      assert.deepEqual([found.balanceMinor, found.atcUse, found.version], [99n, null, 0n]);
     });
 
     rule('a counter is used once', async (store) => {
@@ -192,7 +207,13 @@ function contract(name: string, open: () => Promise<Opened | null>): void {
       await store.importCards([card], NOW_MS);
       await store.commit(approvalOf(card));
       const change = approvalOf(card);
-      const second = { cardId: card.cardId, version: 1n, pinFailures: 2, usedAtc: 1 };
+      const second = {
+        cardId: card.cardId,
+        version: 1n,
+        pinFailures: 2,
+        usedAtc: 1,
+        atcUse: 'request',
+      } as const;
       assert.equal(await store.commit({ ...change, card: second }), 'stale');
       const lower = { record: recordOf(card), card: { ...second, usedAtc: null } };
       assert.equal(await store.commit(lower), 'committed');
@@ -206,7 +227,13 @@ function contract(name: string, open: () => Promise<Opened | null>): void {
       const approval = approvalOf(card);
       const reversal = (): IssuerChange => ({
         record: recordOf(card, { kind: 'reversal', state: 'acknowledged', responseCode: '00' }),
-        reverses: approval.record.traceKey,
+        marks: [
+          {
+            traceKey: approval.record.traceKey,
+            ...{ from: 'approved', to: 'reversed' },
+            ...{ returnedBeforeMinor: 0n, returnedMinor: 100n },
+          },
+        ],
         transaction: { ...transactionOf(card, -100n), kind: 'reversal' },
       });
       assert.equal(await store.commit(reversal()), 'stale', 'nothing to reverse yet');
@@ -216,7 +243,7 @@ function contract(name: string, open: () => Promise<Opened | null>): void {
       assert.equal((await view(store, card)).balanceMinor, 1000n);
       const original = await store.findRequest(approval.record.traceKey);
       assert.equal(original?.state, 'reversed');
-      assert.deepEqual({ ...original, state: 'approved' }, approval.record);
+      assert.deepEqual({ ...original, state: 'approved', returnedMinor: 0n }, approval.record);
     });
 
     rule('a refused-ahead record keeps its original out', async (store) => {

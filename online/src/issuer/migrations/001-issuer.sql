@@ -1,13 +1,21 @@
 -- The issuer's books. Amounts are minor units, times are milliseconds since 1970.
 -- Account numbers are not kept: cards are found by a keyed digest, people see the mask.
 
--- balance_minor is null for the bank's own accounts; a customer's never falls below zero.
+-- balance_minor is null for the bank's own accounts, whose rows no payment touches. A customer's
+-- never falls below its credit line and holds; what a customer owes is zero or below.
 CREATE TABLE accounts (
   account_id text PRIMARY KEY,
   currency text NOT NULL CHECK (currency ~ '^[0-9]{3}$'),
-  balance_minor bigint CONSTRAINT accounts_balance_not_negative CHECK (balance_minor >= 0)
+  kind text NOT NULL CHECK (kind IN ('customer', 'electronicCash', 'owed', 'bank')),
+  balance_minor bigint CHECK ((balance_minor IS NULL) = (kind = 'bank')),
+  held_minor bigint NOT NULL DEFAULT 0 CHECK (held_minor >= 0),
+  credit_line_minor bigint NOT NULL DEFAULT 0 CHECK (credit_line_minor >= 0),
+  CONSTRAINT accounts_available_not_negative
+    CHECK (kind = 'owed' OR balance_minor + credit_line_minor - held_minor >= 0),
+  CONSTRAINT accounts_owed_not_positive CHECK (kind <> 'owed' OR balance_minor <= 0)
 );
 
+-- Limits are null where the installation's count.
 CREATE TABLE cards (
   card_id text PRIMARY KEY,
   name text NOT NULL,
@@ -18,44 +26,67 @@ CREATE TABLE cards (
   pvki text NOT NULL,
   pvv text NOT NULL,
   currency text NOT NULL,
-  state text NOT NULL CHECK (state IN ('active', 'blocked', 'refused')),
+  state text NOT NULL CHECK
+    (state IN ('active', 'blocked', 'refused', 'lost', 'stolen', 'expired', 'closed')),
   account_id text NOT NULL REFERENCES accounts,
   pin_failures integer NOT NULL DEFAULT 0 CHECK (pin_failures BETWEEN 0 AND 3),
   atc_highest integer NOT NULL DEFAULT 0,
+  single_amount_minor bigint CHECK (single_amount_minor >= 0),
+  day_amount_minor bigint CHECK (day_amount_minor >= 0),
+  day_count integer CHECK (day_count >= 0),
+  no_pin_minor bigint CHECK (no_pin_minor >= 0),
+  no_pin_day_minor bigint CHECK (no_pin_day_minor >= 0),
   version bigint NOT NULL DEFAULT 0,
   UNIQUE (pan_lookup, pan_sequence_number)
 );
 
--- Application transaction counters whose cryptograms were verified: each counts once.
+-- Application transaction counters whose cryptograms were verified: each counts once, in an online
+-- request or in the advice of an offline payment.
 CREATE TABLE card_atcs (
   card_id text NOT NULL REFERENCES cards,
   atc integer NOT NULL CHECK (atc BETWEEN 1 AND 65535),
+  atc_use text NOT NULL CHECK (atc_use IN ('request', 'advice')),
   PRIMARY KEY (card_id, atc)
 );
 
+-- What refunds, voids and reversals gave back of a request never exceeds it.
 CREATE TABLE requests (
   trace_key text PRIMARY KEY,
-  kind text NOT NULL CHECK (kind IN ('purchase', 'reversal')),
+  kind text NOT NULL CHECK (kind IN (
+    'sale', 'saleVoid', 'refund', 'preAuthorisation', 'preAuthorisationCancel', 'completionAdvice',
+    'completionVoid', 'balanceInquiry', 'designatedLoad', 'cashLoad', 'nonDesignatedLoad',
+    'offlineSaleAdvice', 'scriptResultNotice', 'reversal')),
   fingerprint text NOT NULL,
   pan_lookup text NOT NULL,
   card_id text REFERENCES cards,
-  amount_minor bigint NOT NULL,
+  amount_minor bigint NOT NULL CHECK (amount_minor >= 0),
   currency text NOT NULL,
   state text NOT NULL CHECK
-    (state IN ('approved', 'declined', 'reversed', 'refusedAhead', 'acknowledged')),
+    (state IN ('approved', 'declined', 'voided', 'reversed', 'refusedAhead', 'acknowledged')),
   response_code text NOT NULL,
   approval_code text,
   reason text,
   arqc_verified boolean,
   ledger_entry_id text,
-  authentication_data text,
+  icc_data text,
+  additional_amounts text,
+  original_trace_key text,
+  returned_minor bigint NOT NULL DEFAULT 0,
+  settlement_date text NOT NULL CHECK (settlement_date ~ '^[0-9]{8}$'),
+  usage_day text CHECK (usage_day ~ '^[0-9]{8}$'),
+  is_no_pin boolean NOT NULL DEFAULT false,
+  retrieval_reference text,
   answered_at_ms bigint NOT NULL,
-  CHECK ((state IN ('approved', 'reversed')) = (ledger_entry_id IS NOT NULL AND kind = 'purchase'))
+  CONSTRAINT requests_returned_within CHECK (returned_minor BETWEEN 0 AND amount_minor),
+  CHECK (ledger_entry_id IS NULL OR state IN ('approved', 'voided', 'reversed', 'acknowledged')),
+  CHECK ((state IN ('approved', 'voided', 'reversed')) = (response_code = '00'
+    AND kind <> 'reversal'))
 );
+CREATE INDEX requests_settlement ON requests (settlement_date) WHERE ledger_entry_id IS NOT NULL;
 
 CREATE TABLE ledger_transactions (
   transaction_id text PRIMARY KEY,
-  kind text NOT NULL CHECK (kind IN ('opening', 'purchase', 'reversal')),
+  kind text NOT NULL,
   trace_key text UNIQUE REFERENCES requests,
   at_ms bigint NOT NULL
 );
@@ -83,12 +114,13 @@ BEGIN
 END $$;
 -- The bank's own accounts are not touched: their rows would be locked by every payment.
 CREATE TRIGGER entry_applied AFTER INSERT ON ledger_entries
-  FOR EACH ROW WHEN (NEW.account_id LIKE 'card-%') EXECUTE FUNCTION apply_entry();
+  FOR EACH ROW WHEN (NEW.account_id ~ '^(card|ecash|owed)-') EXECUTE FUNCTION apply_entry();
 
 CREATE FUNCTION refuse_balance_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF pg_trigger_depth() < 2 THEN
-    RAISE EXCEPTION 'a balance changes by ledger entries alone' USING ERRCODE = 'check_violation';
+  IF pg_trigger_depth() < 2 AND (NEW.balance_minor, NEW.held_minor)
+    IS DISTINCT FROM (OLD.balance_minor, OLD.held_minor) THEN
+    RAISE EXCEPTION 'a balance changes by ledger entries and holds alone' USING ERRCODE = 'check_violation';
   END IF;
   RETURN NEW;
 END $$;
@@ -119,11 +151,16 @@ CREATE TRIGGER ledger_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_en
 CREATE TRIGGER ledger_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_transactions
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_ledger_change();
 
--- An answer given stays given; an approval may be reversed, once.
+-- An answer given stays given. Of an approval more and more may be given back; it may be voided,
+-- its void may be undone, and it may be reversed, once.
 CREATE FUNCTION check_request_move() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF OLD.state <> 'approved' OR NEW.state <> 'reversed'
-    OR to_jsonb(OLD) - 'state' <> to_jsonb(NEW) - 'state' THEN
+  IF to_jsonb(OLD) - 'state' - 'returned_minor' <> to_jsonb(NEW) - 'state' - 'returned_minor'
+    OR (OLD.state, NEW.state) NOT IN (('approved', 'approved'), ('approved', 'voided'),
+      ('approved', 'reversed'), ('voided', 'approved'), ('voided', 'reversed'))
+    OR (OLD.state, NEW.state) <> ('voided', 'approved') AND NEW.returned_minor < OLD.returned_minor
+    OR (OLD.state, NEW.state) = ('approved', 'approved')
+      AND NEW.returned_minor <= OLD.returned_minor THEN
     RAISE EXCEPTION 'an answered request cannot change' USING ERRCODE = 'check_violation';
   END IF;
   RETURN NEW;
@@ -132,88 +169,3 @@ CREATE TRIGGER request_move BEFORE UPDATE ON requests
   FOR EACH ROW EXECUTE FUNCTION check_request_move();
 CREATE TRIGGER requests_kept BEFORE DELETE OR TRUNCATE ON requests
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_ledger_change();
-
--- SQLSTATE TP001: what the decision was made on has changed; nothing of it was written.
-CREATE FUNCTION raise_stale(what text) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-  RAISE EXCEPTION 'stale: %', what USING ERRCODE = 'TP001';
-END $$;
-
-CREATE FUNCTION insert_request(request jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN
-  INSERT INTO requests SELECT * FROM jsonb_populate_record(NULL::requests, request)
-    ON CONFLICT (trace_key) DO NOTHING;
-  RETURN FOUND;
-END $$;
-
--- Everything that one request does, in one statement. @see store.ts#IssuerChange
-CREATE FUNCTION commit_change(change jsonb) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  card jsonb := nullif(change -> 'card', 'null');
-  ledger jsonb := nullif(change -> 'transaction', 'null');
-  used_atc integer := (card ->> 'used_atc')::integer;
-BEGIN
-  IF NOT insert_request(change -> 'record') THEN
-    RETURN 'duplicate';
-  END IF;
-  IF nullif(change -> 'refused_ahead', 'null') IS NOT NULL
-    AND NOT insert_request(change -> 'refused_ahead') THEN
-    PERFORM raise_stale('the original has arrived');
-  END IF;
-  IF card IS NOT NULL THEN
-    UPDATE cards SET version = version + 1, pin_failures = (card ->> 'pin_failures')::integer,
-        atc_highest = greatest(atc_highest, coalesce(used_atc, 0))
-      WHERE card_id = card ->> 'card_id' AND version = (card ->> 'version')::bigint;
-    IF NOT FOUND THEN
-      PERFORM raise_stale('card');
-    END IF;
-    IF used_atc IS NOT NULL THEN
-      INSERT INTO card_atcs VALUES (card ->> 'card_id', used_atc) ON CONFLICT DO NOTHING;
-      IF NOT FOUND THEN
-        PERFORM raise_stale('counter');
-      END IF;
-    END IF;
-  END IF;
-  IF change ->> 'reverses' IS NOT NULL THEN
-    UPDATE requests SET state = 'reversed'
-      WHERE trace_key = change ->> 'reverses' AND state = 'approved';
-    IF NOT FOUND THEN
-      PERFORM raise_stale('original');
-    END IF;
-  END IF;
-  IF ledger IS NOT NULL THEN
-    INSERT INTO ledger_transactions
-      SELECT * FROM jsonb_populate_record(NULL::ledger_transactions, ledger);
-    INSERT INTO ledger_entries
-      SELECT * FROM jsonb_populate_recordset(NULL::ledger_entries, ledger -> 'postings');
-  END IF;
-  RETURN 'committed';
-END $$;
-
--- Takes a card with its account and opening balance unless it is known.
-CREATE FUNCTION import_card(card jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-  ledger jsonb := nullif(card -> 'opening', 'null');
-BEGIN
-  PERFORM 1 FROM cards WHERE pan_lookup = card ->> 'pan_lookup'
-    AND pan_sequence_number = card ->> 'pan_sequence_number';
-  IF FOUND THEN
-    RETURN false;
-  END IF;
-  INSERT INTO accounts (account_id, currency, balance_minor)
-    SELECT account_id, card ->> 'currency', balance_minor
-    FROM jsonb_populate_recordset(NULL::accounts, card -> 'accounts')
-    ON CONFLICT (account_id) DO NOTHING;
-  INSERT INTO cards (card_id, name, pan_lookup, pan_masked, pan_sequence_number, expiry_yymm,
-      pvki, pvv, currency, state, pin_failures, account_id)
-    SELECT card_id, name, pan_lookup, pan_masked, pan_sequence_number, expiry_yymm,
-      pvki, pvv, currency, state, pin_failures, account_id
-    FROM jsonb_populate_record(NULL::cards, card);
-  IF ledger IS NOT NULL THEN
-    INSERT INTO ledger_transactions
-      SELECT * FROM jsonb_populate_record(NULL::ledger_transactions, ledger);
-    INSERT INTO ledger_entries
-      SELECT * FROM jsonb_populate_recordset(NULL::ledger_entries, ledger -> 'postings');
-  END IF;
-  RETURN true;
-END $$;
