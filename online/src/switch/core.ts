@@ -1,14 +1,19 @@
 /**
- * The switch without sockets, files or timers of its own: requests, reversals and forwarding over
- * ports, so that a seeded simulator can run it beside the other parties.
+ * The switch without sockets, files or timers of its own: requests, advices, reversals, forwarding
+ * and settlement days over ports, so that a seeded simulator can run it beside the other parties.
  */
 import { type Iso8583Message, textField } from '@tapnpay/protocol/iso8583';
+import { switchAdvice } from './advice.ts';
+import { Breakers } from './breaker.ts';
 import { identityOf } from './checks.ts';
-import { Forwarder } from './forwarding.ts';
+import { Calendar } from './days.ts';
+import { Forwarder, oldestAdviceDate } from './forwarding.ts';
+import { abandon } from './journal.ts';
 import { macIsValid, ownAnswer, withMac } from './messages.ts';
-import type { SwitchPorts } from './ports.ts';
+import type { SwitchPorts, SwitchScene } from './ports.ts';
+import { ResponseCode, today, traceOf } from './responses.ts';
 import { switchReversal } from './reversal.ts';
-import { abandon, ResponseCode, switchRequest, traceOf } from './transaction.ts';
+import { switchRequest } from './transaction.ts';
 
 /** Transactions a sweep or a start-up takes at once. */
 const SWEEP_BATCH = 64;
@@ -16,23 +21,36 @@ const SWEEP_BATCH = 64;
 const SENT_GRACE_MS = 10_000;
 
 /** What became of due work in one `tick`. */
-export type SwitchTickReport = { readonly overdue: number; readonly advices: number };
+export type SwitchTickReport = {
+  readonly overdue: number;
+  readonly advices: number;
+  /** Settlement dates that were closed. */
+  readonly closed: readonly string[];
+};
 
 /** The party. Every method may be called concurrently; the store decides races. */
 export class SwitchCore {
-  readonly ports: SwitchPorts;
+  readonly ports: SwitchScene;
   readonly #forwarder: Forwarder;
+  readonly #calendar: Calendar;
 
   constructor(ports: SwitchPorts) {
-    this.ports = ports;
-    this.#forwarder = new Forwarder(ports);
+    this.ports = { ...ports, breakers: new Breakers(ports.clock, ports.profile.breaker) };
+    this.#forwarder = new Forwarder(this.ports);
+    this.#calendar = new Calendar(this.ports);
   }
 
   /** The answer to a member's message, or null when it must hear nothing. Never throws. */
   async handle(memberId: string, message: Iso8583Message): Promise<Iso8583Message | null> {
     switch (message.mti) {
+      case '0100':
       case '0200':
         return switchRequest(this.ports, memberId, message);
+      case '0220':
+      case '0221':
+      case '0620':
+      case '0621':
+        return switchAdvice(this.ports, memberId, message);
       case '0420':
       case '0421':
         return switchReversal(this.ports, memberId, message);
@@ -43,16 +61,19 @@ export class SwitchCore {
 
   /** An answer nobody waits for any more: noted, never acted on, for the reversal has begun. */
   async lateReply(memberId: string, message: Iso8583Message): Promise<void> {
-    const { store, lines, hsm, log } = this.ports;
+    const { store, lines, hsm, log, breakers } = this.ports;
     const responseCode = textField(message, 39) ?? '';
     const facts = { mti: message.mti, responseCode, ...traceOf(message) };
     const macKeys = [lines.keys(memberId)?.mac, lines.previousKeys(memberId)?.mac];
-    const isGenuine = message.mti === '0210' && (await macIsValid(hsm, macKeys, message));
+    // Late acknowledgements of advices need no note: the repeat brings another one.
+    const isAnswer = message.mti === '0110' || message.mti === '0210';
+    const isGenuine = isAnswer && (await macIsValid(hsm, macKeys, message));
     const identity = identityOf(textField(message, 33) ?? '', message);
     if (!isGenuine || !('key' in identity) || !/^[0-9A-Z]{2}$/.test(responseCode)) {
       log({ event: 'lateAnswerIgnored', ...facts });
       return;
     }
+    breakers.answered(memberId);
     const transaction = await store.noteLate(identity.key, responseCode);
     log({ event: 'lateAnswerNoted', ...facts, state: transaction?.state ?? null });
   }
@@ -70,9 +91,19 @@ export class SwitchCore {
   /** Does all work that is due now; called by a timer and after `wake`, also while one runs. */
   async tick(): Promise<SwitchTickReport> {
     const { clock, profile } = this.ports;
+    if (await this.#calendar.turn()) await this.#expire();
     const beforeMs = clock.nowMs() - profile.issuerTimeoutMs - SENT_GRACE_MS;
     const overdue = await this.#abandonSent(beforeMs, 'overdue');
-    return { overdue, advices: await this.#forwarder.run() };
+    const closed = await this.#calendar.close();
+    return { overdue, advices: await this.#forwarder.run(), closed };
+  }
+
+  /** What outlived its days is never sent across them, and never dropped. */
+  async #expire(): Promise<void> {
+    const { store, log } = this.ports;
+    const oldestDate = oldestAdviceDate(this.ports);
+    const count = await store.expireAdvices(oldestDate);
+    if (count > 0) log({ event: 'advicesExpired', count, oldestDate });
   }
 
   async #abandonSent(beforeMs: number, why: 'restart' | 'overdue'): Promise<number> {
@@ -91,9 +122,11 @@ export class SwitchCore {
     const keys = lines.keys(memberId);
     if (!keys) return null;
     try {
-      const isGenuine = await macIsValid(hsm, [keys.mac], message);
+      const macKeys = [keys.mac, lines.previousKeys(memberId)?.mac];
+      const isGenuine = await macIsValid(hsm, macKeys, message);
       const responseCode = isGenuine ? ResponseCode.invalid : ResponseCode.mac;
-      return await withMac(hsm, keys.mac, ownAnswer(message, responseCode, 'messageType'));
+      const facts = { responseCode, reason: 'messageType', settlementDate: today(this.ports) };
+      return await withMac(hsm, keys.mac, ownAnswer(message, facts));
     } catch {
       // The HSM logs its own faults; the member hears nothing.
       return null;

@@ -1,50 +1,69 @@
 /**
- * Store and forward: every reversal the switch took over goes to its issuer, 0420 and then 0421
- * with growing pauses, until an 0430 acknowledges it. A time-out counts as a try. A late approval
- * changes nothing. @see Q/CUP 006, reversal advice
+ * Store and forward: everything that the switch owes a member (reversals, advices, notices,
+ * cut-offs) goes out until it is acknowledged, first as it is and then as a repeat (0421, 0221,
+ * 0621), with growing pauses. A time-out counts as a try. Order is kept inside one order key only,
+ * so that a message that never ends holds up nothing else. What is refused again and again, or has
+ * outlived its settlement days, waits for a person. @see Q/CUP 006, advices
  */
 import { errorBody } from '@tapnpay/protocol/bytes';
-import { type Iso8583Message, textField } from '@tapnpay/protocol/iso8583';
+import { type Iso8583Message, responseMti, textField } from '@tapnpay/protocol/iso8583';
 import { runInTrace } from '../runtime/index.ts';
-import { buildAdvice, macIsValid, unpackMessage, withMac } from './messages.ts';
-import type { Advice, Transaction } from './model.ts';
-import type { SwitchPorts } from './ports.ts';
-import { issuersOf } from './routing.ts';
+import { adviceMessage, cutOffMessage, macIsValid, unpackMessage, withMac } from './messages.ts';
+import type { Advice, AdviceKind } from './model.ts';
+import type { SwitchScene } from './ports.ts';
+import { today } from './responses.ts';
+import { daysBefore } from './settlement.ts';
+import type { ClaimedAdvice } from './store.ts';
 
-/** Slack of the lease over the issuer's time-out. */
+/** Slack of the lease over the member's time-out. */
 const LEASE_GRACE_MS = 5_000;
-/** 00: reversed. 25: the original never arrived there and is barred now. */
-const ACKNOWLEDGED_CODES: ReadonlySet<string> = new Set(['00', '25']);
-/** Tries after which the log warns at each further one: a person should look. */
-const ATTEMPTS_BEFORE_WARNING = 10;
+/** 25: the original never arrived there and is barred now, which is all a reversal wants. */
+const ACKNOWLEDGED_CODES: Readonly<Record<AdviceKind, ReadonlySet<string>>> = {
+  reversal: new Set(['00', '25']),
+  advice: new Set(['00']),
+  notice: new Set(['00']),
+  cutOff: new Set(['00']),
+};
+/** Answers that speak of the moment or of the copy; any other refusal is counted. */
+const PASSING_CODES: ReadonlySet<string> = new Set(['68', '91', '96', '98', 'A0']);
 const LAST_PAUSE_MS = 60_000;
 
-/** Sends due advices; at most a fixed number to one issuer is under way at any time. */
+/** The oldest settlement date whose advices are still sent. */
+export function oldestAdviceDate(scene: Pick<SwitchScene, 'clock' | 'profile'>): string {
+  return daysBefore(today(scene), scene.profile.adviceDaysMax);
+}
+
+/** Sends due advices; at most a fixed number to one member is under way at any time. */
 export class Forwarder {
-  readonly #ports: SwitchPorts;
+  readonly #scene: SwitchScene;
   readonly #inFlight: Map<string, number> = new Map();
 
-  constructor(ports: SwitchPorts) {
-    this.#ports = ports;
+  constructor(scene: SwitchScene) {
+    this.#scene = scene;
   }
 
   /** Starts what is due and waits for it; how many were tried. May be called while one runs. */
   async run(): Promise<number> {
-    const issuers = issuersOf(this.#ports.profile.routes);
-    const counts = await Promise.all(issuers.map((issuer) => this.#runIssuer(issuer)));
+    const { store, clock } = this.#scene;
+    const members = await store.dueDestinations(clock.nowMs());
+    const counts = await Promise.all(members.map((member) => this.#runMember(member)));
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
-  async #runIssuer(destination: string): Promise<number> {
-    const { store, clock, profile, lines } = this.#ports;
-    const limit = profile.advicesInFlightMax - (this.#inFlight.get(destination) ?? 0);
+  async #runMember(destination: string): Promise<number> {
+    const { store, clock, profile, lines, breakers } = this.#scene;
+    // No storm on a member that does not answer: one message at a time until it does.
+    const cap = breakers.isOpen(destination) ? 1 : profile.advicesInFlightMax;
+    const limit = cap - (this.#inFlight.get(destination) ?? 0);
     // A line that is down costs no tries.
     if (limit <= 0 || !lines.keys(destination)) return 0;
     this.#count(destination, limit);
-    let due: readonly (Advice & { readonly of: Transaction })[] = [];
+    let due: readonly ClaimedAdvice[] = [];
     try {
       const leaseMs = profile.issuerTimeoutMs + LEASE_GRACE_MS;
-      due = await store.claimAdvices({ destination, nowMs: clock.nowMs(), leaseMs, limit });
+      const oldestDate = oldestAdviceDate(this.#scene);
+      const nowMs = clock.nowMs();
+      due = await store.claimAdvices({ destination, nowMs, leaseMs, limit, oldestDate });
     } finally {
       this.#count(destination, due.length - limit);
     }
@@ -56,27 +75,25 @@ export class Forwarder {
     this.#inFlight.set(destination, (this.#inFlight.get(destination) ?? 0) + change);
   }
 
-  async #try(advice: Advice & { readonly of: Transaction }): Promise<void> {
-    const { store, clock, profile, log, tracer } = this.#ports;
-    const { transactionId, attempts, destination, stan } = advice;
+  async #try(advice: ClaimedAdvice): Promise<void> {
+    const { store, clock, log, tracer } = this.#scene;
+    const { adviceId, kind, attempts, destination, stan } = advice;
     try {
-      const references = [advice.of.retrievalReference];
+      const references = [advice.of?.retrievalReference ?? null];
       const code = await runInTrace(tracer, { references, hop: 'confirm' }, () =>
         this.#exchange(advice),
       ).catch((fault: unknown) => {
         log({ event: 'adviceFailed', stan, code: errorBody(fault).code });
         return null;
       });
-      const originalStan = advice.of.stan;
-      log({ event: 'adviceTried', stan, originalStan, destination, attempts, responseCode: code });
-      if (code !== null && ACKNOWLEDGED_CODES.has(code)) {
-        await store.settleAdvice(transactionId, code, clock.nowMs());
-        return;
+      const originalStan = advice.of?.stan ?? null;
+      const facts = { kind, stan, originalStan, destination, attempts, responseCode: code };
+      log({ event: 'adviceTried', ...facts });
+      if (code !== null && ACKNOWLEDGED_CODES[kind].has(code)) {
+        await store.settleAdvice(adviceId, code, clock.nowMs());
+      } else {
+        await this.#noteTry(advice, code);
       }
-      if (attempts >= ATTEMPTS_BEFORE_WARNING) log({ event: 'adviceStuck', stan, attempts });
-      const pauses = profile.advicePausesMs;
-      const pauseMs = pauses[Math.min(attempts, pauses.length) - 1] ?? LAST_PAUSE_MS;
-      await store.postponeAdvice(transactionId, clock.nowMs() + pauseMs);
     } catch (fault) {
       // The lease runs out and it is tried again.
       log({ event: 'adviceFailed', stan, code: errorBody(fault).code });
@@ -85,19 +102,44 @@ export class Forwarder {
     }
   }
 
-  /** Field 39 of a genuine 0430, or null. */
-  async #exchange(advice: Advice & { readonly of: Transaction }): Promise<string | null> {
-    const { hsm, lines, vault, profile } = this.#ports;
+  async #noteTry(advice: Advice, responseCode: string | null): Promise<void> {
+    const { store, clock, profile, log } = this.#scene;
+    const { adviceId, attempts, refusals, kind, stan } = advice;
+    const refused = responseCode !== null && !PASSING_CODES.has(responseCode);
+    const stuck = refused && refusals + 1 >= profile.adviceRefusalsMax;
+    if (stuck) log({ event: 'adviceStuck', adviceId, kind, stan, attempts, responseCode });
+    const pauses = profile.advicePausesMs;
+    const pauseMs = pauses[Math.min(attempts, pauses.length) - 1] ?? LAST_PAUSE_MS;
+    const nextAtMs = clock.nowMs() + pauseMs;
+    await store.noteTry({ adviceId, nextAtMs, responseCode, refused, stuck });
+  }
+
+  /** Field 39 of a genuine answer, or null. */
+  async #exchange(advice: ClaimedAdvice): Promise<string | null> {
+    const { hsm, lines, profile, breakers } = this.#scene;
     const { destination } = advice;
     const keys = lines.keys(destination);
-    if (!keys || advice.of.sealedOriginal === null) return null;
-    const original = unpackMessage(vault.open(advice.of.sealedOriginal));
-    const message = await withMac(hsm, keys.mac, buildAdvice(advice, advice.of, original));
+    const unsigned = this.#messageOf(advice);
+    if (!keys || !unsigned) return null;
+    const message = await withMac(hsm, keys.mac, unsigned);
     const answer = await lines.send(destination, message, profile.issuerTimeoutMs);
-    if (answer === 'timeout' || answer === 'down' || answer.mti !== '0430') return null;
-    if (!answersTo(answer, message)) return null;
-    const isGenuine = await macIsValid(hsm, [lines.keys(destination)?.mac, keys.mac], answer);
+    if (answer === 'timeout') breakers.timedOut(destination);
+    if (answer === 'timeout' || answer === 'down') return null;
+    breakers.answered(destination);
+    if (answer.mti !== responseMti(message.mti) || !answersTo(answer, message)) return null;
+    const sets = [lines.keys(destination), lines.previousKeys(destination), keys];
+    const macKeys = sets.map((set) => set?.mac);
+    // Answers of network management carry no MAC.
+    const isGenuine = advice.kind === 'cutOff' || (await macIsValid(hsm, macKeys, answer));
     return isGenuine ? (textField(answer, 39) ?? null) : null;
+  }
+
+  #messageOf(advice: ClaimedAdvice): Iso8583Message | null {
+    const { vault, profile } = this.#scene;
+    const { of } = advice;
+    if (of === null) return cutOffMessage(advice, profile.institutionId);
+    if (of.sealedOriginal === null) return null;
+    return adviceMessage(advice, of, unpackMessage(vault.open(of.sealedOriginal)));
   }
 }
 

@@ -4,8 +4,11 @@ import {
   buildReply,
   DE_7_TRANSMISSION_DATE_TIME,
   DE_11_STAN,
+  DE_15_SETTLEMENT_DATE,
+  DE_33_FORWARDING_INSTITUTION,
   DE_38_APPROVAL_CODE,
   DE_52_PIN_BLOCK,
+  DE_70_NETWORK_MANAGEMENT_CODE,
   DE_90_ORIGINAL_DATA_ELEMENTS,
   DE_100_RECEIVING_INSTITUTION,
   DE_121_CUPS_RESERVED,
@@ -20,12 +23,13 @@ import {
 } from '@tapnpay/protocol/iso8583';
 import type { Hsm, KeyBlock } from '@tapnpay/protocol/wire';
 import type { Advice, Transaction } from './model.ts';
+import { settlementField } from './settlement.ts';
 
 /** Fields that tell one request from another; an answer must repeat those that it has. */
 const IDENTITY_FIELDS = [4, 7, 11, 32, 33, 37, 41, 42] as const;
 /** Fields of an answer that are the request's own, or belong to one line only. */
 const NOT_PASSED_ON: ReadonlySet<number> = new Set([
-  ...[2, 3, 4, 7, 11, 12, 13, 14, 18, 25, 32, 33, 37, 39, 41, 42, 49],
+  ...[2, 3, 4, 7, 11, 12, 13, 14, 15, 18, 25, 32, 33, 37, 39, 41, 42, 49],
   ...[48, 52, 53, 90, 96, 121, 128],
 ]);
 /** What a reversal repeats of its original. @see Q/CUP 006, message 0420 */
@@ -60,10 +64,14 @@ export async function macIsValid(
   return false;
 }
 
-/** Canonical text of a request without its PIN block and MAC: repeats of it have the same. */
+/**
+ * Canonical text of a message without its PIN block and MAC, of the type of a first one: repeats of
+ * it have the same.
+ */
 export function bodyText(message: Iso8583Message): string {
+  const first = { ...message, mti: `${message.mti.slice(0, 3)}0` };
   return packMessage(
-    withFields(message, [
+    withFields(first, [
       [DE_52_PIN_BLOCK, undefined],
       [DE_128_MAC, undefined],
     ]),
@@ -120,21 +128,32 @@ export function foreignField(request: Iso8583Message, answer: Iso8583Message): n
 export function answerToAcquirer(
   request: Iso8583Message,
   answer: Iso8583Message,
-  responseCode: string,
+  facts: AnswerFacts,
 ): Iso8583Message {
   const passed = [...answer.fields].filter(([number]) => !NOT_PASSED_ON.has(number));
-  return buildReply(request, responseCode, passed);
+  return buildReply(request, facts.responseCode, [...passed, settlementOf(facts)]);
+}
+
+/** What the switch itself says in an answer. */
+export type AnswerFacts = {
+  readonly responseCode: string;
+  /** YYYYMMDD. */
+  readonly settlementDate: string;
+};
+
+function settlementOf(facts: AnswerFacts): readonly [number, string] {
+  return [DE_15_SETTLEMENT_DATE, settlementField(facts.settlementDate)];
 }
 
 /** The switch's own answer; field 121 says that it was the switch, and why. */
 export function ownAnswer(
   request: Iso8583Message,
-  responseCode: string,
-  reason: string | null,
+  facts: AnswerFacts & { readonly reason: string | null },
 ): Iso8583Message {
+  const { responseCode, reason } = facts;
   const note: readonly (readonly [number, FieldValue])[] =
     reason === null ? [] : [[DE_121_CUPS_RESERVED, `SW=${reason}`]];
-  return buildReply(request, responseCode, note);
+  return buildReply(request, responseCode, [settlementOf(facts), ...note]);
 }
 
 /** The part of a request that its reversal repeats: no PIN, no track, no field 55. */
@@ -147,21 +166,50 @@ export function originalOf(request: Iso8583Message): Iso8583Message {
   );
 }
 
-/** The 0420 of a transaction, 0421 when it was sent before; without its MAC. */
-export function buildAdvice(
+/** What an issuer is owed about a transaction: the repeat type after the first try; no MAC. */
+export function adviceMessage(
+  advice: Advice,
+  transaction: Transaction,
+  original: Iso8583Message,
+): Iso8583Message {
+  const message =
+    advice.kind === 'reversal'
+      ? reversalMessage(advice, transaction, original)
+      : requestToIssuer(original, advice.destination, null);
+  return asTry(advice, message);
+}
+
+/** 0820: the settlement date turns (F70 201), or the one before is closed (202). F15 is the new. */
+export function cutOffMessage(advice: Advice, institutionId: string): Iso8583Message {
+  const message = makeMessage('0820', [
+    [DE_7_TRANSMISSION_DATE_TIME, advice.transmission],
+    [DE_11_STAN, advice.stan],
+    [DE_15_SETTLEMENT_DATE, settlementField(advice.settlementDate)],
+    [DE_33_FORWARDING_INSTITUTION, institutionId],
+    [DE_70_NETWORK_MANAGEMENT_CODE, advice.reason],
+    [DE_100_RECEIVING_INSTITUTION, advice.destination],
+  ]);
+  return asTry(advice, message);
+}
+
+function asTry({ attempts }: Advice, message: Iso8583Message): Iso8583Message {
+  return attempts > 1 ? { ...message, mti: `${message.mti.slice(0, 3)}1` } : message;
+}
+
+function reversalMessage(
   advice: Advice,
   transaction: Transaction,
   original: Iso8583Message,
 ): Iso8583Message {
   const text = (number: number): string => textField(original, number) ?? '';
   const originalData = encodeOriginalDataElements({
-    mti: '0200',
+    mti: original.mti,
     stan: transaction.stan,
     transmission: transaction.transmission,
     acquirer: text(32),
     forwarder: text(33),
   });
-  return makeMessage(advice.attempts > 1 ? '0421' : '0420', [
+  return makeMessage('0420', [
     ...REVERSAL_FIELDS.map((number) => [number, original.fields.get(number)] as const),
     [DE_7_TRANSMISSION_DATE_TIME, advice.transmission],
     [DE_11_STAN, advice.stan],

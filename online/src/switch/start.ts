@@ -19,6 +19,7 @@ import {
 import { createVault, readOrMakeVaultKey } from '../runtime/vault.ts';
 import { type SwitchConfig, switchConfigSchema } from './config.ts';
 import type { SwitchCore } from './core.ts';
+import { type DayFolderPorts, writeMissingDayFiles } from './day-folder.ts';
 import {
   INSTITUTION_GATEWAY,
   INSTITUTION_ISSUER,
@@ -28,6 +29,8 @@ import {
   type SwitchPorts,
   type SwitchProfile,
 } from './ports.ts';
+import { openRouteFile, type RouteFile, routesPath } from './route-file.ts';
+import type { Route } from './routing.ts';
 import type { SwitchStore } from './store.ts';
 import { openSwitchStore } from './store-postgres.ts';
 import { Ticker } from './ticker.ts';
@@ -51,16 +54,24 @@ export async function startSwitch(input: SwitchConfig): Promise<RunningSwitch> {
   const zoneKeys = new Map([
     [config.gatewayInstitution ?? INSTITUTION_GATEWAY, partyKeys.zmkGateway.keyBlock],
     [config.issuerInstitution ?? INSTITUTION_ISSUER, partyKeys.zmkIssuer.keyBlock],
+    ...(config.members ?? []).map((member) => [member.institution, member.zoneKey] as const),
   ]);
-  const hsm = await connectHsm({ ...config.hsm, caller: 'switch' });
-  const closers: (() => Promise<void>)[] = [() => hsm.close()];
+  const routes = openRouteFile({
+    path: routesPath(config.dataDir),
+    initial: initialRoutes(config),
+    log: log.info,
+  });
+  const closers: (() => Promise<void>)[] = [async () => routes.close()];
   try {
+    const hsm = await connectHsm({ ...config.hsm, caller: 'switch' });
+    closers.push(() => hsm.close());
     const { databaseUrl, schema } = config;
     const store = await openSwitchStore({ databaseUrl, schema, log: log.warn });
     closers.push(() => store.close());
-    const { core, ticker, lines } = assemble({ config, log, hsm, store, zoneKeys });
+    const { core, ticker, lines } = assemble({ config, log, hsm, store, zoneKeys, routes });
     const recovered = await core.recover();
     log.info({ event: 'recovered', transactions: recovered });
+    await writeMissingDayFiles(dayFolder(config, store));
     closers.push(() => ticker.stop());
     const onTransport = lines.accept.bind(lines);
     const listener = await listenTcp({ port: config.port, onTransport });
@@ -82,12 +93,16 @@ function assemble(parts: {
   readonly hsm: Hsm;
   readonly store: SwitchStore;
   readonly zoneKeys: ReadonlyMap<string, KeyBlock>;
+  readonly routes: RouteFile;
 }): { readonly core: SwitchCore; readonly ticker: Ticker; readonly lines: HostLines } {
-  const { config, log, hsm, store, zoneKeys } = parts;
+  const { config, log, hsm, store, zoneKeys, routes } = parts;
   const system = { clock: systemClock, random: systemRandom, hsm, log: log.info };
   const ticker = new Ticker({
     clock: systemClock,
-    work: () => core.tick(),
+    work: async () => {
+      const { closed } = await core.tick();
+      if (closed.length > 0) await writeMissingDayFiles(dayFolder(config, store));
+    },
     onFault: (fault) => log.error({ event: 'tickFailed', ...errorBody(fault) }),
   });
   const lines: HostLines = new HostLines({
@@ -112,7 +127,7 @@ function assemble(parts: {
     store,
     lines: memberLines(lines),
     vault: createVault(vaultKey, systemRandom),
-    profile: profileOf(config),
+    profile: profileOf(config, routes),
     // The log of the hop is enough in a process of its own.
     onHop: () => undefined,
     wake: () => ticker.wake(),
@@ -121,16 +136,35 @@ function assemble(parts: {
   return { core, ticker, lines };
 }
 
-function profileOf(config: SwitchConfig): SwitchProfile {
-  const institutionId = config.issuerInstitution ?? INSTITUTION_ISSUER;
-  const prefixes = config.cardPrefixes ?? SWITCH_DEFAULTS.routes.map(({ prefix }) => prefix);
+function profileOf(config: SwitchConfig, routes: RouteFile): SwitchProfile {
+  const others = (config.members ?? []).filter(({ isAcquirer }) => isAcquirer);
   return {
     ...SWITCH_DEFAULTS,
-    acquirerIds: [config.gatewayInstitution ?? INSTITUTION_GATEWAY],
-    routes: prefixes.map((prefix) => ({ prefix, institutionId })),
+    institutionId: config.institution ?? INSTITUTION_SWITCH,
+    acquirerIds: [
+      config.gatewayInstitution ?? INSTITUTION_GATEWAY,
+      ...others.map(({ institution }) => institution),
+    ],
+    // The table of this instant: the file may change.
+    get routes() {
+      return routes.current();
+    },
     issuerTimeoutMs: config.issuerTimeoutMs ?? SWITCH_DEFAULTS.issuerTimeoutMs,
     advicePausesMs: config.advicePausesMs ?? SWITCH_DEFAULTS.advicePausesMs,
+    adviceDaysMax: config.adviceDaysMax ?? SWITCH_DEFAULTS.adviceDaysMax,
   };
+}
+
+/** The table of a system that has none yet. */
+function initialRoutes(config: SwitchConfig): readonly Route[] {
+  const institutionId = config.issuerInstitution ?? INSTITUTION_ISSUER;
+  const prefixes = config.cardPrefixes ?? SWITCH_DEFAULTS.routes.map(({ prefix }) => prefix);
+  return prefixes.map((prefix) => ({ prefix, institutionId }));
+}
+
+function dayFolder(config: SwitchConfig, store: SwitchStore): DayFolderPorts {
+  const switchId = config.institution ?? INSTITUTION_SWITCH;
+  return { store, folder: join(config.dataDir, 'switch', 'files'), switchId };
 }
 
 /** The lines as the core sees them: only a line lost after sending leaves the end open. */

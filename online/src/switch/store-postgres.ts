@@ -2,16 +2,34 @@
 import { join } from 'node:path';
 import { type Database, type Log, openDatabase } from '../runtime/index.ts';
 import { SwitchError } from './errors.ts';
-import type { Advice, Transaction, TransactionKey } from './model.ts';
-import type { AdviceClaim, FinalAnswer, Reversing, SwitchStore } from './store.ts';
+import type { Advice, Booking, Day, Transaction, TransactionKey } from './model.ts';
+import type {
+  AdviceClaim,
+  AdviceTry,
+  BookingPlace,
+  ClaimedAdvice,
+  DayClose,
+  FinalAnswer,
+  NewAdvice,
+  NewCutOff,
+  Reversing,
+  SwitchStore,
+} from './store.ts';
 import {
   type AdviceRow,
   adviceOf,
+  type BookingRow,
+  bookingOf,
+  type DayRow,
+  dayOf,
   TRANSACTION_COLUMNS,
   type TransactionRow,
   transactionOf,
   transactionValues,
 } from './store-rows.ts';
+
+/** A connection inside a transaction. */
+type Client = Parameters<Parameters<Database['transaction']>[0]>[0];
 
 /** Trace numbers a process takes at once. */
 const STAN_BLOCK = 100;
@@ -119,47 +137,181 @@ export class PostgresSwitchStore implements SwitchStore {
     return rows.map(transactionOf);
   }
 
-  async claimAdvices(
-    claim: AdviceClaim,
-  ): Promise<readonly (Advice & { readonly of: Transaction })[]> {
-    const rows = await this.#rows<AdviceRow & { readonly of: TransactionRow }>(
+  async takeAdvice(transaction: Transaction, advice: NewAdvice): Promise<Transaction | null> {
+    const values = [...transactionValues(transaction), ...adviceValues(advice)];
+    for (;;) {
+      const taken = await this.#rows(TAKE_ADVICE, values);
+      if (taken.length > 0) return null;
+      const earlier = await this.find(transaction);
+      if (earlier) return earlier;
+    }
+  }
+
+  async dueDestinations(nowMs: number): Promise<readonly string[]> {
+    const rows = await this.#rows<{ readonly destination: string }>(
+      `SELECT DISTINCT destination FROM advices WHERE state = 'open' AND next_at_ms <= $1
+       ORDER BY destination`,
+      [nowMs],
+    );
+    return rows.map(({ destination }) => destination);
+  }
+
+  async claimAdvices(claim: AdviceClaim): Promise<readonly ClaimedAdvice[]> {
+    const { destination, nowMs, leaseMs, limit, oldestDate } = claim;
+    const rows = await this.#rows<AdviceRow & { readonly of: TransactionRow | null }>(
       `WITH claimed AS (
-         UPDATE advices SET attempts = attempts + 1, next_at_ms = $3 WHERE transaction_id IN (
-           SELECT transaction_id FROM advices
-           WHERE destination = $1 AND settled_at_ms IS NULL AND next_at_ms <= $2
-           ORDER BY next_at_ms LIMIT $4 FOR UPDATE SKIP LOCKED)
+         UPDATE advices SET attempts = attempts + 1, next_at_ms = $3 WHERE advice_id IN (
+           SELECT advice_id FROM advices
+           WHERE destination = $1 AND state = 'open' AND next_at_ms <= $2
+             AND settlement_date >= $5 AND NOT EXISTS (
+               SELECT 1 FROM advices older
+               WHERE older.order_key = advices.order_key AND older.state = 'open'
+                 AND older.destination = $1 AND older.sequence < advices.sequence)
+           ORDER BY next_at_ms, sequence LIMIT $4 FOR UPDATE SKIP LOCKED)
          RETURNING *)
        SELECT claimed.*, to_jsonb(transactions) AS of
-       FROM claimed JOIN transactions USING (transaction_id)`,
-      [claim.destination, claim.nowMs, claim.nowMs + claim.leaseMs, claim.limit],
+       FROM claimed LEFT JOIN transactions USING (transaction_id) ORDER BY claimed.sequence`,
+      [destination, nowMs, nowMs + leaseMs, limit, oldestDate],
     );
-    return rows.map((row) => ({ ...adviceOf(row), of: transactionOf(row.of) }));
+    return rows.map((row) => ({ ...adviceOf(row), of: row.of && transactionOf(row.of) }));
   }
 
-  async postponeAdvice(transactionId: string, nextAtMs: number): Promise<void> {
+  async noteTry(attempt: AdviceTry): Promise<void> {
     await this.#rows(
-      'UPDATE advices SET next_at_ms = $2 WHERE transaction_id = $1 AND settled_at_ms IS NULL',
-      [transactionId, nextAtMs],
+      `UPDATE advices SET next_at_ms = $2, refusals = refusals + $3::boolean::int,
+         response_code = coalesce($4, response_code),
+         state = CASE WHEN $5::boolean THEN 'stuck' ELSE state END
+       WHERE advice_id = $1 AND state = 'open'`,
+      [attempt.adviceId, attempt.nextAtMs, attempt.refused, attempt.responseCode, attempt.stuck],
     );
   }
 
-  async settleAdvice(transactionId: string, responseCode: string, atMs: number): Promise<void> {
+  async settleAdvice(adviceId: string, responseCode: string, atMs: number): Promise<void> {
     // Locks the transaction's row first, as `reverse` does: they cannot deadlock.
     await this.#rows(
-      `WITH moved AS (
+      `WITH advice AS (SELECT * FROM advices WHERE advice_id = $1 AND state <> 'settled'),
+       moved AS (
          UPDATE transactions SET state = 'reversed', updated_at_ms = $3
-         WHERE transaction_id = $1 AND state IN ('unknown', 'reversing') RETURNING transaction_id)
-       UPDATE advices SET settled_at_ms = $3, response_code = $2 FROM moved
-       WHERE advices.transaction_id = moved.transaction_id AND settled_at_ms IS NULL`,
-      [transactionId, responseCode, atMs],
+         WHERE state IN ('unknown', 'reversing') AND transaction_id =
+           (SELECT transaction_id FROM advice WHERE kind = 'reversal') RETURNING transaction_id)
+       UPDATE advices SET state = 'settled', settled_at_ms = $3, response_code = $2 FROM advice
+       WHERE advices.advice_id = advice.advice_id AND advices.state <> 'settled'
+         AND (advice.kind <> 'reversal' OR EXISTS (SELECT 1 FROM moved))`,
+      [adviceId, responseCode, atMs],
     );
+  }
+
+  async expireAdvices(oldestDate: string): Promise<number> {
+    const rows = await this.#rows(
+      `UPDATE advices SET state = 'stuck' WHERE state = 'open' AND settlement_date < $1
+       RETURNING advice_id`,
+      [oldestDate],
+    );
+    return rows.length;
+  }
+
+  async retryAdvice(retry: {
+    readonly adviceId: string;
+    readonly settlementDate: string;
+    readonly nowMs: number;
+  }): Promise<Advice | null> {
+    const [row] = await this.#rows<AdviceRow>(
+      `UPDATE advices SET state = 'open', refusals = 0, settlement_date = $2, next_at_ms = $3
+       WHERE advice_id = $1 AND state = 'stuck' RETURNING *`,
+      [retry.adviceId, retry.settlementDate, retry.nowMs],
+    );
+    return row ? adviceOf(row) : null;
   }
 
   async releaseAdvices(nowMs: number): Promise<void> {
     await this.#rows(
-      'UPDATE advices SET next_at_ms = $1 WHERE settled_at_ms IS NULL AND next_at_ms > $1',
+      `UPDATE advices SET next_at_ms = $1 WHERE state = 'open' AND next_at_ms > $1`,
       [nowMs],
     );
+  }
+
+  async isOwed(transactionId: string): Promise<boolean> {
+    const rows = await this.#rows(
+      `SELECT 1 FROM advices WHERE transaction_id = $1 AND state = 'open'`,
+      [transactionId],
+    );
+    return rows.length > 0;
+  }
+
+  async turnDay(turn: {
+    readonly settlementDate: string;
+    readonly atMs: number;
+    readonly cutOffs: readonly NewCutOff[];
+  }): Promise<boolean> {
+    const { settlementDate, atMs } = turn;
+    return this.#database.transaction(async (client) => {
+      const { rows } = await client.query<{ readonly is_first: boolean }>(
+        `INSERT INTO days (settlement_date, begun_at_ms) VALUES ($1, $2)
+         ON CONFLICT DO NOTHING RETURNING
+           NOT EXISTS (SELECT 1 FROM days earlier WHERE earlier.settlement_date < $1) AS is_first`,
+        [settlementDate, atMs],
+      );
+      const [turned] = rows;
+      if (turned?.is_first === false) await announce(client, turn.cutOffs);
+      return turned !== undefined;
+    });
+  }
+
+  async closeDay(
+    close: DayClose,
+  ): Promise<'closed' | 'closedBefore' | 'unknownDay' | { open: number }> {
+    const { settlementDate, oldestDate, atMs } = close;
+    return this.#database.transaction(async (client) => {
+      const { rows } = await client.query<DayRow>(
+        'SELECT * FROM days WHERE settlement_date = $1 FOR UPDATE',
+        [settlementDate],
+      );
+      const [day] = rows;
+      if (!day) return 'unknownDay';
+      if (day.closed_at_ms !== null) return 'closedBefore';
+      const span = [oldestDate, settlementDate];
+      const left = await client.query<{ readonly open: number }>(OPEN_OF_DAY, span);
+      const open = left.rows[0]?.open ?? 0;
+      if (open > 0) return { open };
+      await client.query(BOOK_DAY, span);
+      await client.query('UPDATE days SET closed_at_ms = $2 WHERE settlement_date = $1', [
+        settlementDate,
+        atMs,
+      ]);
+      await announce(client, close.cutOffs);
+      return 'closed';
+    });
+  }
+
+  async days(limit: number): Promise<readonly Day[]> {
+    const rows = await this.#rows<DayRow>(
+      'SELECT * FROM days ORDER BY settlement_date DESC LIMIT $1',
+      [limit],
+    );
+    return rows.map(dayOf);
+  }
+
+  async listBookings(query: {
+    readonly settlementDate: string;
+    readonly after: BookingPlace | null;
+    readonly limit: number;
+  }): Promise<readonly Booking[]> {
+    const { settlementDate, after, limit } = query;
+    const rows = await this.#rows<BookingRow>(
+      `SELECT transactions.*, leg FROM bookings JOIN transactions USING (transaction_id)
+       WHERE bookings.settlement_date = $1 AND (transaction_id, leg) > ($2, $3)
+       ORDER BY transaction_id, leg LIMIT $4`,
+      [settlementDate, after?.transactionId ?? '', after?.leg ?? '', limit],
+    );
+    return rows.map(bookingOf);
+  }
+
+  async stuckAdvices(limit: number): Promise<readonly Advice[]> {
+    const rows = await this.#rows<AdviceRow>(
+      `SELECT * FROM advices WHERE state = 'stuck' ORDER BY sequence LIMIT $1`,
+      [limit],
+    );
+    return rows.map(adviceOf);
   }
 
   async transactions(): Promise<readonly Transaction[]> {
@@ -170,7 +322,7 @@ export class PostgresSwitchStore implements SwitchStore {
   }
 
   async advices(): Promise<readonly Advice[]> {
-    const rows = await this.#rows<AdviceRow>('SELECT * FROM advices ORDER BY transaction_id');
+    const rows = await this.#rows<AdviceRow>('SELECT * FROM advices ORDER BY sequence');
     return rows.map(adviceOf);
   }
 
@@ -201,6 +353,19 @@ VALUES (${TRANSACTION_COLUMNS.map((_, index) => `$${index + 1}`).join(', ')})
 ON CONFLICT (transmission, stan, acquirer_id, terminal_id, member_id) DO NOTHING
 RETURNING transaction_id`;
 
+const ADVICE_COLUMNS = 'advice_id, kind, stan, transmission, reason, settlement_date, next_at_ms';
+
+/** Placeholders of `adviceValues`, from a number on. */
+function adviceSlots(first: number): string {
+  return Array.from({ length: 7 }, (_, index) => `$${first + index}`).join(', ');
+}
+
+const TAKE_ADVICE = `
+WITH taken AS (${INSERT_TRANSACTION}, destination, coalesce(original_id, transaction_id) AS chain)
+INSERT INTO advices (transaction_id, destination, order_key, ${ADVICE_COLUMNS})
+SELECT transaction_id, destination, chain, ${adviceSlots(TRANSACTION_COLUMNS.length + 1)} FROM taken
+RETURNING advice_id`;
+
 /** The first final answer counts; one to a row that is no longer `sent` is noted as late. */
 const ANSWER = `
 UPDATE transactions SET
@@ -217,13 +382,14 @@ RETURNING *`;
 
 /** Queues the advice of the moved row unless there is one. */
 const QUEUE_ADVICE = `
-  INSERT INTO advices (transaction_id, destination, stan, transmission, reason, next_at_ms)
-  SELECT transaction_id, destination, $3, $4, $5, $6 FROM moved WHERE destination IS NOT NULL
+  INSERT INTO advices (transaction_id, destination, order_key, ${ADVICE_COLUMNS})
+  SELECT transaction_id, destination, coalesce(original_id, transaction_id), ${adviceSlots(3)}
+  FROM moved WHERE destination IS NOT NULL
   ON CONFLICT (transaction_id) DO NOTHING`;
 
 const ABANDON = `
 WITH moved AS (
-  UPDATE transactions SET state = 'unknown', reason = $5, updated_at_ms = $2
+  UPDATE transactions SET state = 'unknown', reason = $7, updated_at_ms = $2
   WHERE transaction_id = $1 AND state = 'sent'
   RETURNING *
 ), queued AS (${QUEUE_ADVICE})
@@ -233,19 +399,48 @@ const REVERSE = `
 WITH moved AS (
   UPDATE transactions SET
     state = CASE WHEN destination IS NULL THEN 'reversed' ELSE 'reversing' END,
+    reversal_date = $8,
     updated_at_ms = $2
   WHERE transaction_id = $1 AND state IN ('sent', 'answered', 'unknown')
   RETURNING *
 ), queued AS (${QUEUE_ADVICE})
 SELECT * FROM moved`;
 
+const OPEN_OF_DAY = `
+SELECT count(*)::int AS open FROM transactions
+WHERE state = 'sent' AND kind IS NOT NULL AND settlement_date BETWEEN $1 AND $2`;
+
+/** A booking is made once: what raced with the close of its day comes with the next one. */
+const BOOK_DAY = `
+INSERT INTO bookings (transaction_id, leg, settlement_date)
+SELECT transaction_id, 'original', $2 FROM transactions
+WHERE kind IS NOT NULL AND state <> 'sent' AND settlement_date BETWEEN $1 AND $2
+UNION ALL
+SELECT transaction_id, 'reversal', $2 FROM transactions
+WHERE kind IS NOT NULL AND response_code = '00' AND reversal_date BETWEEN $1 AND $2
+ON CONFLICT DO NOTHING`;
+
+async function announce(client: Client, cutOffs: readonly NewCutOff[]): Promise<void> {
+  for (const cutOff of cutOffs) {
+    await client.query(
+      `INSERT INTO advices (destination, order_key, ${ADVICE_COLUMNS})
+       VALUES ($1, 'cutOff ' || $1, ${adviceSlots(2)}) ON CONFLICT DO NOTHING`,
+      [cutOff.destination, ...adviceValues(cutOff)],
+    );
+  }
+}
+
 function keyValues(key: TransactionKey): readonly string[] {
   return [key.transmission, key.stan, key.acquirerId, key.terminalId, key.memberId];
 }
 
+function adviceValues(advice: NewAdvice): readonly unknown[] {
+  const { adviceId, kind, stan, transmission, reason, settlementDate, nextAtMs } = advice;
+  return [adviceId, kind, stan, transmission, reason, settlementDate, nextAtMs];
+}
+
 function reversingValues({ transactionId, advice, atMs }: Reversing): readonly unknown[] {
-  const { stan, transmission, reason, nextAtMs } = advice;
-  return [transactionId, atMs, stan, transmission, reason, nextAtMs];
+  return [transactionId, atMs, ...adviceValues(advice)];
 }
 
 function required(row: TransactionRow | undefined, transactionId: string): Transaction {

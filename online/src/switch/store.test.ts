@@ -22,19 +22,25 @@ function transactionOf(changes: Partial<Transaction> = {}): Transaction {
     stan: number,
     transmission: '0314092653',
     terminalId: 'TAP00001',
+    kind: 'sale',
     bodyDigest: 'AA',
     destination: 'issuer',
     retrievalReference: `607309${number}`,
+    merchantId: '898110000000001',
     amountMinor: 999_999_999_999n,
     currency: '156',
     panMasked: '629999******0017',
     sealedOriginal: 'BB',
+    originalId: null,
+    endedBy: null,
     state: 'sent',
     responseCode: null,
     approvalCode: null,
     sealedAnswer: null,
     reason: null,
     lateResponseCode: null,
+    settlementDate: '20260314',
+    reversalDate: null,
     createdAtMs: 1_000,
     updatedAtMs: 1_000,
     ...changes,
@@ -46,12 +52,18 @@ function keyOf(transaction: Transaction): TransactionKey {
   return { memberId, acquirerId, stan, transmission, terminalId };
 }
 
-const advice: NewAdvice = {
-  stan: '900001',
-  transmission: '0314092655',
-  reason: 'noAnswer',
-  nextAtMs: 2_000,
-};
+function adviceFor(changes: Partial<NewAdvice> = {}): NewAdvice {
+  return {
+    adviceId: `a${++count}`,
+    kind: 'reversal',
+    stan: '900001',
+    transmission: '0314092655',
+    reason: 'noAnswer',
+    settlementDate: '20260314',
+    nextAtMs: 2_000,
+    ...changes,
+  };
+}
 const approval = {
   responseCode: '00',
   approvalCode: 'A1B2C3',
@@ -69,8 +81,10 @@ async function begun(store: SwitchStore, changes: Partial<Transaction> = {}): Pr
   return { ...transaction, ...own };
 }
 
+const claimOf = { leaseMs: 100, limit: 10, oldestDate: '20260313' };
+
 function claim(store: SwitchStore, { destination }: Transaction, nowMs: number) {
-  return store.claimAdvices({ destination: destination ?? '', nowMs, leaseMs: 100, limit: 10 });
+  return store.claimAdvices({ ...claimOf, destination: destination ?? '', nowMs });
 }
 
 async function adviceOf(store: SwitchStore, { transactionId }: Transaction) {
@@ -123,7 +137,7 @@ function suite(open: () => SwitchStore): void {
     const { transactionId } = await begun(store);
     const answered = await store.answer({ ...approval, transactionId, neverSent: true });
     assert.equal(answered.destination, null);
-    const reversed = await store.reverse({ transactionId, advice, atMs: 1_600 });
+    const reversed = await store.reverse({ transactionId, advice: adviceFor(), atMs: 1_600 });
     assert.deepEqual([reversed.moved, reversed.transaction.state], [true, 'reversed']);
     assert.equal(await adviceOf(store, answered), undefined);
   });
@@ -132,6 +146,7 @@ function suite(open: () => SwitchStore): void {
     const store = open();
     const transaction = await begun(store);
     const { transactionId } = transaction;
+    const advice = adviceFor();
     const unknown = await store.abandon({ transactionId, advice, atMs: 1_600 });
     assert.deepEqual([unknown.state, unknown.reason], ['unknown', 'noAnswer']);
     assert.equal((await adviceOf(store, transaction))?.attempts, 0);
@@ -142,7 +157,8 @@ function suite(open: () => SwitchStore): void {
     assert.equal(destination, transaction.destination);
     assert.deepEqual(rest, {
       ...{ transactionId, ...advice },
-      ...{ attempts: 0, settledAtMs: null, responseCode: null },
+      ...{ orderKey: transactionId, state: 'open', attempts: 0, refusals: 0 },
+      ...{ settledAtMs: null, responseCode: null },
     });
   });
 
@@ -151,7 +167,10 @@ function suite(open: () => SwitchStore): void {
     const transaction = await begun(store);
     const { transactionId } = transaction;
     await store.answer({ ...approval, transactionId });
-    assert.equal((await store.abandon({ transactionId, advice, atMs: 1 })).state, 'answered');
+    assert.equal(
+      (await store.abandon({ transactionId, advice: adviceFor(), atMs: 1 })).state,
+      'answered',
+    );
     assert.equal(await adviceOf(store, transaction), undefined);
   });
 
@@ -162,7 +181,7 @@ function suite(open: () => SwitchStore): void {
       const { transactionId } = transaction;
       await Promise.all([
         store.answer({ ...approval, transactionId }),
-        store.abandon({ transactionId, advice, atMs: 1_600 }),
+        store.abandon({ transactionId, advice: adviceFor(), atMs: 1_600 }),
       ]);
       const state = (await store.find(keyOf(transaction)))?.state;
       const hasAdvice = (await adviceOf(store, transaction)) !== undefined;
@@ -176,17 +195,17 @@ function suite(open: () => SwitchStore): void {
       const transaction = await begun(store);
       const { transactionId } = transaction;
       if (first === 'answered') await store.answer({ ...approval, transactionId });
-      if (first === 'unknown') await store.abandon({ transactionId, advice, atMs: 1 });
+      if (first === 'unknown') await store.abandon({ transactionId, advice: adviceFor(), atMs: 1 });
       const stans = ['900002', '900003', '900004'];
       const results = await Promise.all(
         stans.map((stan) =>
-          store.reverse({ transactionId, advice: { ...advice, stan }, atMs: 1_700 }),
+          store.reverse({ transactionId, advice: adviceFor({ stan }), atMs: 1_700 }),
         ),
       );
       assert.equal(results.filter(({ moved }) => moved).length, 1, first);
       assert.ok(results.every((result) => result.transaction.state === 'reversing'));
       const kept = await adviceOf(store, transaction);
-      assert.equal(kept?.stan === advice.stan, first === 'unknown');
+      assert.equal(kept?.stan === '900001', first === 'unknown');
     }
   });
 
@@ -194,7 +213,11 @@ function suite(open: () => SwitchStore): void {
     const store = open();
     const transaction = await begun(store);
     const { transactionId } = transaction;
+    const advice = adviceFor();
+    const { adviceId } = advice;
     await store.abandon({ transactionId, advice, atMs: 1_600 });
+    assert.ok(!(await store.dueDestinations(1_999)).includes(transaction.destination ?? ''));
+    assert.ok((await store.dueDestinations(2_000)).includes(transaction.destination ?? ''));
     assert.deepEqual(await claim(store, transaction, 1_999), []);
     const claims = await Promise.all([
       claim(store, transaction, 2_000),
@@ -207,18 +230,19 @@ function suite(open: () => SwitchStore): void {
     // The lease, then a pause.
     assert.deepEqual(await claim(store, transaction, 2_099), []);
     assert.equal((await claim(store, transaction, 2_100))[0]?.attempts, 2);
-    await store.postponeAdvice(transactionId, 5_000);
+    const silence = { adviceId, responseCode: null, refused: false, stuck: false };
+    await store.noteTry({ ...silence, nextAtMs: 5_000 });
     assert.deepEqual(await claim(store, transaction, 4_999), []);
     await store.releaseAdvices(3_000);
     assert.equal((await claim(store, transaction, 3_000))[0]?.attempts, 3);
-    await store.settleAdvice(transactionId, '00', 3_100);
+    await store.settleAdvice(adviceId, '00', 3_100);
     assert.equal((await store.find(keyOf(transaction)))?.state, 'reversed');
-    await store.settleAdvice(transactionId, '25', 3_200);
-    await store.postponeAdvice(transactionId, 0);
+    await store.settleAdvice(adviceId, '25', 3_200);
+    await store.noteTry({ ...silence, nextAtMs: 0 });
     assert.deepEqual(await claim(store, transaction, 9_000), []);
     const settled = await adviceOf(store, transaction);
     assert.deepEqual([settled?.responseCode, settled?.settledAtMs], ['00', 3_100]);
-    const again = await store.reverse({ transactionId, advice, atMs: 3_300 });
+    const again = await store.reverse({ transactionId, advice: adviceFor(), atMs: 3_300 });
     assert.deepEqual([again.moved, again.transaction.state], [false, 'reversed']);
   });
 
@@ -227,9 +251,9 @@ function suite(open: () => SwitchStore): void {
     const destination = `issuer ${++count}`;
     for (let row = 0; row < 3; row++) {
       const { transactionId } = await begun(store, { destination });
-      await store.abandon({ transactionId, advice, atMs: 1 });
+      await store.abandon({ transactionId, advice: adviceFor(), atMs: 1 });
     }
-    const options = { destination, nowMs: 2_000, leaseMs: 100, limit: 2 };
+    const options = { ...claimOf, destination, nowMs: 2_000, limit: 2 };
     assert.equal((await store.claimAdvices(options)).length, 2);
     assert.equal((await store.claimAdvices(options)).length, 1);
   });

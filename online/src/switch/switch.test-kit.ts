@@ -177,7 +177,7 @@ export function issuerReply(
   responseCode: string,
   changes: readonly (readonly [number, FieldValue | undefined])[] = [],
 ): Iso8583Message {
-  const isRequest = request.mti === '0200';
+  const isRequest = request.mti === '0200' || request.mti === '0100';
   const reply = buildReply(request, responseCode, [
     [38, isRequest && responseCode === '00' ? 'A1B2C3' : undefined],
     [55, isRequest ? fromHex('910A11223344556677883030') : undefined],
