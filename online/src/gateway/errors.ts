@@ -1,5 +1,6 @@
 /** Coded faults of the gateway: one table of status, texts in two languages and what to do. */
 import { TapError } from '@tapnpay/protocol/bytes';
+import { OPERATION_ERRORS } from './operations/errors.ts';
 
 /** A text in both languages. */
 export type BothTexts = { readonly en: string; readonly zh: string };
@@ -12,8 +13,7 @@ export type ErrorText = {
   readonly remedy: BothTexts;
 };
 
-/** Code -> status and texts. The documentation page and the OpenAPI document are made from it. */
-export const GATEWAY_ERRORS = {
+const BASE_ERRORS = {
   ERR_REQUEST: {
     status: 400,
     text: { en: 'The request has not the form of this route.', zh: '请求格式不符合该接口。' },
@@ -354,16 +354,25 @@ export const GATEWAY_ERRORS = {
 } as const;
 
 /** Every code this folder throws. */
-export type GatewayErrorCode = keyof typeof GATEWAY_ERRORS;
+export type GatewayErrorCode = keyof typeof BASE_ERRORS | keyof typeof OPERATION_ERRORS;
+
+/** Code -> status and texts. The documentation page and the OpenAPI document are made from it. */
+export const GATEWAY_ERRORS: Readonly<Record<GatewayErrorCode, ErrorText>> = {
+  ...BASE_ERRORS,
+  ...OPERATION_ERRORS,
+};
 
 /** A request, message or peer the gateway refuses; `code` is what callers test. */
 export class GatewayError extends TapError<GatewayErrorCode> {}
 
 /** The row of a code; foreign codes are the server's own fault. */
 export function errorTextOf(code: string): ErrorText {
-  const table: Readonly<Record<string, ErrorText>> = GATEWAY_ERRORS;
-  const row = Object.hasOwn(table, code) ? table[code] : undefined;
-  return row ?? GATEWAY_ERRORS.ERR_INTERNAL;
+  return isErrorCode(code) ? GATEWAY_ERRORS[code] : GATEWAY_ERRORS.ERR_INTERNAL;
+}
+
+/** Whether a code is one of the table. */
+export function isErrorCode(code: string): code is GatewayErrorCode {
+  return Object.hasOwn(GATEWAY_ERRORS, code);
 }
 
 /** HTTP status of a code. */

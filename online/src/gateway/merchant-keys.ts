@@ -1,18 +1,24 @@
-/** The secrets that people and shops present to the gateway, made at first start. */
+/** The lab's merchant and the secrets that people and the shop present, made at first start. */
 import { join } from 'node:path';
-import { type RandomSource, toHex } from '@tapnpay/protocol/bytes';
+import type { RandomSource } from '@tapnpay/protocol/bytes';
 import { z } from 'zod';
+import { apiKeyRow, newApiKeyText } from './merchants/api-keys.ts';
+import type { Role } from './merchants/model.ts';
+import type { MerchantStore } from './merchants/store.ts';
 import { privateFile } from './pki/key-files.ts';
+import type { MerchantProfile } from './ports.ts';
 
 /** `<dataDir>/gateway/merchant-key.json`. */
 export const MERCHANT_KEY_FILE = 'merchant-key.json';
-const KEY_BYTES = 24;
+const WEBHOOK_SECRET_BYTES = 24;
+/** The lab's own keys bear a load test. */
+const LAB_REQUESTS_PER_SECOND = 100_000;
 
 const schema = z.object({
   merchantId: z.string(),
   /** Bearer key of orders and payments. */
   apiKey: z.string().min(32),
-  /** Bearer key of pairing codes. */
+  /** Bearer key of pairing codes, merchants and keys. */
   operatorKey: z.string().min(32),
   /** `whsec_` and base64, as Standard Webhooks writes secrets. */
   webhookSecret: z.string().startsWith('whsec_'),
@@ -31,18 +37,36 @@ export function openMerchantKeys(
   merchantId: string,
   random: RandomSource,
 ): MerchantKeys {
-  const secret = (prefix: string): string =>
-    `${prefix}_${toHex(random.bytes(KEY_BYTES)).toLowerCase()}`;
   const make = (): string => {
+    const secret = Buffer.from(random.bytes(WEBHOOK_SECRET_BYTES)).toString('base64');
     const keys: MerchantKeys = {
       merchantId,
-      apiKey: secret('lab_merchant'),
-      operatorKey: secret('lab_operator'),
-      webhookSecret: `whsec_${Buffer.from(random.bytes(KEY_BYTES)).toString('base64')}`,
+      apiKey: newApiKeyText('test', random),
+      operatorKey: newApiKeyText('test', random),
+      webhookSecret: `whsec_${secret}`,
     };
     return `${JSON.stringify(keys, null, 2)}\n`;
   };
   return schema.parse(JSON.parse(privateFile(join(directory, MERCHANT_KEY_FILE), make)));
+}
+
+/** Writes the lab's merchant and its two keys, once; what was revoked since stays revoked. */
+export async function installLabMerchant(
+  store: MerchantStore,
+  lab: {
+    readonly profile: MerchantProfile;
+    readonly nameZh: string;
+    readonly keys: MerchantKeys;
+    readonly nowMs: number;
+  },
+): Promise<void> {
+  const { profile, nameZh, keys, nowMs } = lab;
+  await store.addMerchant({ ...profile, nameZh, state: 'active', createdAtMs: nowMs });
+  const facts = { mode: 'test', requestsPerSecond: LAB_REQUESTS_PER_SECOND, nowMs } as const;
+  const add = (text: string, role: Role, merchantId: string | null): Promise<unknown> =>
+    store.addKey(apiKeyRow(text, { ...facts, role, merchantId }));
+  await add(keys.apiKey, 'merchant', profile.merchantId);
+  await add(keys.operatorKey, 'operator', null);
 }
 
 /** The bytes of a `whsec_` secret. */

@@ -20,16 +20,21 @@ import {
   Worker,
 } from '../runtime/index.ts';
 import { createVault, readOrMakeVaultKey } from '../runtime/vault.ts';
+import { PostgresAuditLog } from './audit/log.ts';
 import { ChannelBridge } from './channel/bridge.ts';
 import { listenForApplications } from './channel/tls-listener.ts';
 import { buildHttp } from './http/api.ts';
 import { createCourier, type NotifyPolicy } from './http/courier.ts';
 import type { PayerSite } from './http/payer.ts';
-import { openMerchantKeys, webhookSecretBytes } from './merchant-keys.ts';
+import { installLabMerchant, openMerchantKeys, webhookSecretBytes } from './merchant-keys.ts';
+import { remembered } from './merchants/directory.ts';
+import { PostgresIdempotencyStore } from './merchants/idempotency.ts';
+import { PostgresMerchantLists } from './merchants/lists.ts';
+import { PostgresMerchantStore } from './merchants/store-postgres.ts';
 import { openAuthority } from './pki/authority.ts';
 import { signaturesOf } from './pki/signatures.ts';
 import { GATEWAY_DEFAULTS, type GatewayPorts, type MerchantProfile } from './ports.ts';
-import { openGatewayStore } from './store-postgres.ts';
+import { openGatewayDatabase, PostgresGatewayStore } from './store-postgres.ts';
 import { gatewayCore } from './tracing.ts';
 
 const HOST = '127.0.0.1';
@@ -47,6 +52,8 @@ const LAB_MERCHANT: MerchantProfile = {
   categoryCode: '5732',
   location: 'DAYLIGHT GOODS',
 };
+
+const LAB_MERCHANT_ZH = '日光商店';
 
 /** What the gateway is told at its start. */
 export type GatewayConfig = CommonConfig & {
@@ -115,14 +122,18 @@ async function startParts(
   const directory = join(config.dataDir, 'gateway');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const system = { clock: systemClock, random: systemRandom };
-  const partyKeys = readPartyKeys(config.dataDir, 'gateway').keys;
+  const { keys: partyKeys, label } = readPartyKeys(config.dataDir, 'gateway');
   const hsm = await connectHsm({ ...config.hsm, caller: 'gateway' });
   closers.push(() => hsm.close());
   const { databaseUrl, schema } = config;
-  const store = await openGatewayStore({ databaseUrl, schema });
-  closers.push(() => store.close());
+  const database = await openGatewayDatabase({ databaseUrl, schema });
+  closers.push(() => database.close());
+  const store = new PostgresGatewayStore(database);
   const authority = await openAuthority(directory, system);
   const keys = openMerchantKeys(directory, LAB_MERCHANT.merchantId, systemRandom);
+  const merchants = new PostgresMerchantStore(database);
+  const lab = { profile: LAB_MERCHANT, nameZh: LAB_MERCHANT_ZH, keys };
+  await installLabMerchant(merchants, { ...lab, nowMs: systemClock.nowMs() });
   const worker = new Worker(log, TICK_MS);
   const line: MemberLine = new MemberLine({
     ...system,
@@ -162,6 +173,7 @@ async function startParts(
       ...(config.switchTimeoutMs ? { switchTimeoutMs: config.switchTimeoutMs } : {}),
       ...(config.completionTimeoutMs ? { completionTimeoutMs: config.completionTimeoutMs } : {}),
     },
+    merchants: remembered(merchants, systemClock),
     log: log.info,
     onHop: (record) => log.info({ event: 'hop', ...record }),
     crash: () => process.kill(process.pid, 'SIGKILL'),
@@ -178,7 +190,12 @@ async function startParts(
   closers.push(() => worker.stop());
   const http = buildHttp({
     core,
-    keys,
+    merchants,
+    lists: new PostgresMerchantLists(database),
+    idempotency: new PostgresIdempotencyStore(database),
+    audit: new PostgresAuditLog(database),
+    // Keys that a program made at first start protect no real money.
+    liveMode: label !== 'LAB',
     certifier: authority,
     dataDir: config.dataDir,
     site: siteOf(config, log),

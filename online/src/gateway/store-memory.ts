@@ -45,6 +45,11 @@ export class MemoryGatewayStore extends MemoryOperations implements GatewayStore
   readonly #entries = this.entries;
   #stan = 0;
 
+  /** All orders and payments, for lists in unit tests. */
+  everything(): { readonly orders: readonly Order[]; readonly payments: readonly Payment[] } {
+    return { orders: [...this.#orders.values()], payments: [...this.#payments.values()] };
+  }
+
   async createOrder(
     order: Order,
     idempotency: { readonly key: string; readonly fingerprint: string },

@@ -33,13 +33,19 @@ const STAN_COUNT = 999_999;
 const SQLSTATE_UNIQUE = '23505';
 
 /** Opens the gateway's schema and brings it up to date. */
-export async function openGatewayStore(options: {
+export function openGatewayDatabase(options: {
   readonly databaseUrl: string;
   readonly schema: string;
   readonly log?: Log;
-}): Promise<PostgresGatewayStore> {
-  const migrationsDir = join(import.meta.dirname, 'migrations');
-  return new PostgresGatewayStore(await openDatabase({ ...options, migrationsDir }));
+}): Promise<Database> {
+  return openDatabase({ ...options, migrationsDir: join(import.meta.dirname, 'migrations') });
+}
+
+/** The gateway's store alone, on a database of its own. */
+export async function openGatewayStore(
+  options: Parameters<typeof openGatewayDatabase>[0],
+): Promise<PostgresGatewayStore> {
+  return new PostgresGatewayStore(await openGatewayDatabase(options));
 }
 
 /** The gateway's books in its own schema. */

@@ -30,6 +30,7 @@ import {
   testSite,
 } from '../gateway.test-kit.ts';
 import { buildHttp } from '../http/api.ts';
+import { testHttpPorts } from '../http/http.test-kit.ts';
 import { openMerchantKeys } from '../merchant-keys.ts';
 import { type Authority, openAuthority } from '../pki/authority.ts';
 import { type BridgeLimits, ChannelBridge } from './bridge.ts';
@@ -89,13 +90,9 @@ async function site(
     log: (record) => log.push(record),
     ...(connect && { connect }),
   });
-  const app = buildHttp({
-    core: gateway.core,
-    certifier: authority,
-    keys,
-    dataDir: directory,
-    site: testSite({ publicUrl: origin, bridge }),
-  });
+  const site = testSite({ publicUrl: origin, bridge });
+  const given = { certifier: authority, keys, dataDir: directory, site };
+  const app = buildHttp(testHttpPorts(gateway, given));
   await app.listen({ host: '127.0.0.1', port: httpPort });
   closers.push(() => app.close());
   return { app, origin, log };

@@ -27,6 +27,7 @@ import {
 import { openMerchantKeys } from '../merchant-keys.ts';
 import { MemoryGatewayStore } from '../store-memory.ts';
 import { buildHttp } from './api.ts';
+import { testHttpPorts } from './http.test-kit.ts';
 import type { PayerSite } from './payer.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'tapnpay-payer-'));
@@ -48,7 +49,7 @@ const ORIGIN = `http://${HOST}`;
 
 function build(gateway: TestGateway, changes: Partial<PayerSite> = {}): FastifyInstance {
   const site = testSite({ pagesDir, ...changes });
-  return buildHttp({ core: gateway.core, certifier, keys, dataDir, site });
+  return buildHttp(testHttpPorts(gateway, { certifier, keys, dataDir, site }));
 }
 
 type Answer = { status: number; json: PayOrderView & { code: string }; headers: object };
@@ -59,7 +60,7 @@ async function ask(
 ): Promise<Answer> {
   const { method = 'GET', headers = {} } = options;
   const response = await app.inject({ method, url, headers: { host: HOST, ...headers } });
-  const isJson = String(response.headers['content-type']).startsWith('application/json');
+  const isJson = /^application\/(problem\+)?json/.test(String(response.headers['content-type']));
   return {
     status: response.statusCode,
     json: isJson ? response.json() : ({} as Answer['json']),

@@ -18,6 +18,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ChannelBridge } from '../channel/bridge.ts';
 import type { GatewayCore } from '../core.ts';
 import { GatewayError } from '../errors.ts';
+import { merchantOf } from '../merchants/directory.ts';
 import { addExplainPage } from './explain-page.ts';
 import { RefusalCount } from './refusals.ts';
 import { payOrderView, type SiteAddresses } from './views.ts';
@@ -58,9 +59,10 @@ function addOrderRoutes(scope: FastifyInstance, core: GatewayCore, site: PayerSi
   const view = async (orderId: string): Promise<PayOrderView> => {
     const order = await core.order(orderId);
     const payment = order.paymentId === null ? null : await core.payment(order.paymentId);
-    const { clock, profile } = core.ports;
-    const nowMs = clock.nowMs();
-    return payOrderView({ order, payment: payment?.payment ?? null, profile, site, nowMs });
+    const merchant = await merchantOf(core.ports, order.merchantId);
+    const { lab } = core.ports.profile;
+    const nowMs = core.ports.clock.nowMs();
+    return payOrderView({ order, payment: payment?.payment ?? null, merchant, lab, site, nowMs });
   };
   scope.get(`${PAY_ORDER_PATH}/:orderId`, async (request, reply) => {
     reply.header('cache-control', 'no-store');

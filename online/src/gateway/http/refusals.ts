@@ -1,6 +1,4 @@
 /** A limit on wrong keys, codes and ids, so that nobody tries them all. */
-import { createHash, timingSafeEqual } from 'node:crypto';
-import type { FastifyRequest } from 'fastify';
 import type { GatewayCore } from '../core.ts';
 import { GatewayError, type GatewayErrorCode } from '../errors.ts';
 
@@ -8,7 +6,7 @@ import { GatewayError, type GatewayErrorCode } from '../errors.ts';
 const REFUSALS_MAX = 30;
 const REFUSALS_WINDOW_MS = 60_000;
 
-/** Bearer keys in constant time, and a limit on wrong ones. */
+/** The count of one kind of wrong thing. */
 export class RefusalCount {
   readonly #core: GatewayCore;
   #count = 0;
@@ -18,20 +16,12 @@ export class RefusalCount {
     this.#core = core;
   }
 
-  /** @throws GatewayError `ERR_UNAUTHORIZED`, `ERR_RATE`. */
-  authorise(request: FastifyRequest, key: string): void {
-    const given = /^Bearer ([\x21-\x7e]{1,256})$/.exec(request.headers.authorization ?? '')?.[1];
-    if (given !== undefined && timingSafeEqual(digest(given), digest(key))) return;
-    this.#note();
-    throw new GatewayError('ERR_UNAUTHORIZED', 'the bearer key is missing or wrong');
-  }
-
   /**
    * Runs `action`, counting wrong pairing codes. Each counts before it is looked at, so that tries
    * at the same moment gain nothing. @throws GatewayError `ERR_RATE`.
    */
   async guard<T>(action: () => Promise<T>): Promise<T> {
-    this.#note();
+    this.note();
     let isWrong = false;
     try {
       return await action();
@@ -51,12 +41,13 @@ export class RefusalCount {
     try {
       return await action();
     } catch (fault) {
-      if (fault instanceof GatewayError && fault.code === code) this.#note();
+      if (fault instanceof GatewayError && fault.code === code) this.note();
       throw fault;
     }
   }
 
-  #note(): void {
+  /** Counts one. @throws GatewayError `ERR_RATE` above the limit. */
+  note(): void {
     this.#assertBelowLimit();
     this.#count++;
   }
@@ -70,8 +61,4 @@ export class RefusalCount {
     if (this.#count < REFUSALS_MAX) return;
     throw new GatewayError('ERR_RATE', 'too many wrong keys, codes or ids; wait a minute');
   }
-}
-
-function digest(text: string): Uint8Array {
-  return createHash('sha256').update(text).digest();
 }

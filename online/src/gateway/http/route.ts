@@ -4,9 +4,15 @@
  * same table. A module of routes exports one `readonly Route[]` and is named in routes.ts.
  */
 import { z } from 'zod';
+import type { AuditLog } from '../audit/log.ts';
 import type { GatewayCore } from '../core.ts';
+import type { ElementCertifier } from '../enrolment.ts';
 import type { BothTexts, GatewayErrorCode } from '../errors.ts';
+import type { IdempotencyStore } from '../merchants/idempotency.ts';
+import type { MerchantLists } from '../merchants/lists.ts';
 import type { Mode, Role } from '../merchants/model.ts';
+import type { MerchantStore } from '../merchants/store.ts';
+import type { RefusalCount } from './refusals.ts';
 import type { SiteAddresses } from './views.ts';
 
 /** Role lists of the usual kinds of route. */
@@ -43,6 +49,17 @@ export type Idempotency = {
 export interface RouteContext {
   readonly core: GatewayCore;
   readonly site: SiteAddresses;
+  readonly merchants: MerchantStore;
+  readonly lists: MerchantLists;
+  readonly idempotency: IdempotencyStore;
+  readonly audit: AuditLog;
+  readonly certifier: ElementCertifier;
+  /** Counts wrong pairing codes. */
+  readonly codes: RefusalCount;
+  /** Folder of the system. */
+  readonly dataDir: string;
+  /** Real money may move: the installation's keys are people's, not LAB ones. */
+  readonly liveMode: boolean;
 }
 
 /** What a handler gets: everything checked by the route's schemas. */
@@ -88,6 +105,13 @@ export type RouteFacts = {
   readonly errors: readonly GatewayErrorCode[];
 };
 
+/** What a handler may hand back: the answer's form, read-only all through. */
+export type Told<T> = T extends readonly (infer Item)[]
+  ? readonly Told<Item>[]
+  : T extends object
+    ? { readonly [Name in keyof T]: Told<T[Name]> }
+    : T;
+
 /** A route with its schemas: the types of its handler follow from them. */
 export type RouteDefinition<
   P extends z.ZodType,
@@ -106,7 +130,7 @@ export type RouteDefinition<
   readonly handle: (
     context: RouteContext,
     input: RouteInput<z.output<P>, z.output<Q>, z.output<B>>,
-  ) => Promise<z.input<R>>;
+  ) => Promise<Told<z.input<R>>>;
 };
 
 /** A route whose types are checked and forgotten, as tables hold it. */

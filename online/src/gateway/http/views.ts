@@ -1,12 +1,13 @@
 /** What the HTTP interface shows of orders and payments: masked, amounts as text. */
 import {
+  type HopRecord,
   PAY_PAGE,
   type PayOrderView,
   type PayPaymentView,
   type Receipt,
 } from '@tapnpay/protocol/wire';
 import { type Order, outcomeOf, type Payment, type Reversal } from '../model.ts';
-import type { GatewayProfile } from '../ports.ts';
+import type { MerchantProfile } from '../ports.ts';
 
 /** Addresses that views point to; origins without a slash at the end. */
 export type SiteAddresses = {
@@ -18,19 +19,36 @@ export type SiteAddresses = {
   readonly observerUrl: string | null;
 };
 
+/** An order as the API shows it. */
+export type OrderView = Pick<
+  Order,
+  | 'orderId'
+  | 'mode'
+  | 'merchantOrderNumber'
+  | 'currency'
+  | 'origin'
+  | 'captureMode'
+  | 'status'
+  | 'paymentId'
+  | 'createdAtMs'
+  | 'expiresAtMs'
+> & { readonly amountMinor: string; readonly payUrl: string };
+
 /** An order as it stands. */
 export function orderView(
   order: Order,
   { publicUrl }: Pick<SiteAddresses, 'publicUrl'>,
-): Readonly<Record<string, unknown>> {
-  const { orderId, merchantOrderNumber, amountMinor, currency, origin, status } = order;
-  const { createdAtMs, expiresAtMs, paymentId } = order;
+): OrderView {
+  const { orderId, mode, merchantOrderNumber, amountMinor, currency, origin, status } = order;
+  const { captureMode, createdAtMs, expiresAtMs, paymentId } = order;
   return {
     orderId,
+    mode,
     merchantOrderNumber,
     amountMinor: String(amountMinor),
     currency,
     origin,
+    captureMode,
     status,
     paymentId,
     createdAtMs,
@@ -40,18 +58,22 @@ export function orderView(
 }
 
 /** An order as it was made: the same answer to each repeat of its idempotency key. */
-export function createdOrderView(
-  order: Order,
-  site: Pick<SiteAddresses, 'publicUrl'>,
-): Readonly<Record<string, unknown>> {
+export function createdOrderView(order: Order, site: Pick<SiteAddresses, 'publicUrl'>): OrderView {
   return orderView({ ...order, status: 'open', paymentId: null }, site);
 }
 
-/** A payment with the issuer's facts, its reversal and the hops the gateway saw. */
-export function paymentView(
-  payment: Payment,
-  reversal: Reversal | null,
-): Readonly<Record<string, unknown>> {
+/** A payment as lists show it. */
+export type PaymentRowView = Omit<
+  Payment,
+  'sealedOriginal' | 'deadlineMs' | 'card' | 'tsi' | 'hops' | 'state' | 'amountMinor'
+> & {
+  readonly status: Payment['state'];
+  readonly outcome: ReturnType<typeof outcomeOf>;
+  readonly amountMinor: string;
+};
+
+/** A payment without its hops. */
+export function paymentRowView(payment: Payment): PaymentRowView {
   const {
     sealedOriginal: _sealed,
     deadlineMs: _deadline,
@@ -59,12 +81,24 @@ export function paymentView(
     tsi: _tsi,
     ...rest
   } = payment;
-  const { state, amountMinor, ...shown } = rest;
+  const { state, amountMinor, hops: _hops, ...shown } = rest;
+  const outcome = outcomeOf(payment);
+  return { ...shown, status: state, outcome, amountMinor: String(amountMinor) };
+}
+
+/** A payment with its reversal and the hops the gateway saw. */
+export type PaymentView = PaymentRowView & {
+  readonly reversal:
+    | (Pick<Reversal, 'reason' | 'attempts' | 'responseCode'> & { readonly acknowledged: boolean })
+    | null;
+  readonly hops: readonly HopRecord[];
+};
+
+/** What `getPayment` shows. */
+export function paymentView(payment: Payment, reversal: Reversal | null): PaymentView {
   return {
-    ...shown,
-    status: state,
-    outcome: outcomeOf(payment),
-    amountMinor: String(amountMinor),
+    ...paymentRowView(payment),
+    hops: payment.hops,
     reversal: reversal && {
       reason: reversal.reason,
       attempts: reversal.attempts,
@@ -74,18 +108,25 @@ export function paymentView(
   };
 }
 
+/** What a payer is told of an order: a hold is paid to him, a void is as if it had not been. */
+function payerStatus(status: Order['status']): PayOrderView['status'] {
+  if (status === 'authorised') return 'paid';
+  return status === 'voided' ? 'cancelled' : status;
+}
+
 /** An order as its payer sees it. */
 export function payOrderView(facts: {
   readonly order: Order;
   readonly payment: Payment | null;
-  readonly profile: Pick<GatewayProfile, 'merchant' | 'lab'>;
+  readonly merchant: MerchantProfile;
+  readonly lab: boolean;
   readonly site: SiteAddresses;
   readonly nowMs: number;
 }): PayOrderView {
-  const { order, payment, profile, site, nowMs } = facts;
+  const { order, payment, merchant, site, nowMs } = facts;
   const { orderId, merchantOrderNumber, currency, origin, expiresAtMs, returnUrl } = order;
-  const { merchantId, name: merchantName, terminalId } = profile.merchant;
-  const isInsideShown = profile.lab && site.observerUrl !== null;
+  const { merchantId, name: merchantName, terminalId } = merchant;
+  const isInsideShown = facts.lab && site.observerUrl !== null;
   return {
     orderId,
     merchantId,
@@ -95,12 +136,12 @@ export function payOrderView(facts: {
     amountMinor: String(order.amountMinor),
     currency,
     origin,
-    status: order.status,
+    status: payerStatus(order.status),
     nowMs,
     expiresAtMs,
     returnUrl: returnUrl === null ? null : withOrderId(returnUrl, orderId),
     agentUrl: site.agentUrl,
-    sandbox: profile.lab,
+    sandbox: facts.lab,
     insideUrl: isInsideShown ? `${site.observerUrl}/inside/${orderId}` : null,
     payment: payment && payPaymentView(payment),
   };

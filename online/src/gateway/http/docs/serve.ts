@@ -1,0 +1,2 @@
+/** placeholder */
+export function addDocs(_scope: unknown, _publicUrl: string): void {}
