@@ -266,7 +266,7 @@ export class Parties {
       localId: INSTITUTION_ISSUER,
       zoneKey: zmk.keyBlock,
       onRequest: async (message) => {
-        const keys = line.keys();
+        const keys = await line.keysOf(message);
         return keys ? core.handle(message, keys) : null;
       },
     });

@@ -187,7 +187,7 @@ function openLine(parts: {
     log: log.info,
     connect: () => connectTcp({ port: config.switchPort }),
     onRequest: async (message) => {
-      const keys = line.keys();
+      const keys = await line.keysOf(message);
       return keys ? core.handle(message, keys) : null;
     },
     onState: (state) => log.info({ event: 'lineState', state }),

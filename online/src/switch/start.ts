@@ -7,7 +7,7 @@ import {
   connectHsm,
   createLog,
   HostLines,
-  LineError,
+  isSurelyUnsent,
   listenTcp,
   type PartyLog,
   parseConfig,
@@ -182,8 +182,7 @@ export function memberLines(
       try {
         return await lines.request(institutionId, message, { timeoutMs });
       } catch (fault) {
-        const isLine = fault instanceof LineError && fault.code !== 'ERR_LINE_CLOSED';
-        if (isLine || fault instanceof Iso8583Error) return 'down';
+        if (isSurelyUnsent(fault) || fault instanceof Iso8583Error) return 'down';
         throw fault;
       }
     },

@@ -1,77 +1,92 @@
-/** The switch's side of a line: takes the sign-on of a member and gives it its working keys. */
-import { type Clock, errorBody, type RandomSource } from '@tapnpay/protocol/bytes';
+/** The switch's end of one connection: takes a sign-on, gives keys, hears requests. */
+import type { Clock, RandomSource, TapError } from '@tapnpay/protocol/bytes';
 import {
   buildKeyReset,
   buildNetworkReply,
+  buildNetworkRequest,
   type DecodedMessage,
   type Iso8583Message,
+  type KeyReset,
   messageClass,
   NetworkCode,
   textField,
 } from '@tapnpay/protocol/iso8583';
-import type { Hsm, KeyBlock } from '@tapnpay/protocol/wire';
 import type { Log } from '../logging.ts';
+import { type LineCounters, type LineStats, newCounters } from './counters.ts';
 import { LineError } from './errors.ts';
+import type { FrameFormat } from './framing.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { endsWithin, NetworkIdentities } from './identity.ts';
-import { type LineKeys, makeWorkingKey } from './keys.ts';
-import { LINE_TIMES, type LineTimes } from './member-line.ts';
-import type { Reply } from './multiplexer.ts';
-import { LineSession } from './session.ts';
+import type { LineLimits, LineTimes } from './limits.ts';
+import { lineNumberOf } from './line-number.ts';
+import { LineSession, type Reply } from './session.ts';
 import type { Transport } from './transport.ts';
 
-/** Idle times of a member after which its line is taken for dead. */
-const SILENT_IDLES = 3;
 /** Field 39 of a sign-on by an institution that is no member. */
 const RESPONSE_92_UNKNOWN_INSTITUTION = '92';
 
-/** What a host line stands on. */
+/** Who owns a connection and hears from it. */
+export type HostLineEvents = {
+  /** Whether the institution is a member whose sign-on is taken. */
+  readonly isMember: (memberId: string) => boolean;
+  /** A sign-on was accepted and answered; keys follow. */
+  readonly onSignOn: (line: HostLine) => void;
+  /** Requests other than network management; null is not answered. */
+  readonly onRequest: (line: HostLine, message: DecodedMessage) => Promise<Iso8583Message | null>;
+  readonly onLateReply: (line: HostLine, message: DecodedMessage) => void;
+  readonly isAdopted: (line: HostLine, message: DecodedMessage) => boolean;
+  readonly onUnreadable: (line: HostLine, fault: TapError, body: Uint8Array) => void;
+  readonly onClosed: (line: HostLine) => void;
+};
+
+/** What a connection stands on. */
 export type HostLineOptions = {
   readonly localId: string;
-  /** Zone master key of each member by its institution number. */
-  readonly zoneKeys: ReadonlyMap<string, KeyBlock>;
-  readonly hsm: Hsm;
   readonly clock: Clock;
   readonly random: RandomSource;
   readonly log: Log;
-  /** Financial messages of an established member; null is not answered. */
-  readonly onRequest: (line: HostLine, message: DecodedMessage) => Promise<Iso8583Message | null>;
-  readonly onLateReply: (line: HostLine, message: DecodedMessage) => void;
-  readonly onEstablished?: (line: HostLine) => void;
-  readonly onClosed?: (line: HostLine) => void;
-  readonly times?: Partial<LineTimes>;
+  readonly times: LineTimes;
+  readonly limits?: Partial<LineLimits> | undefined;
+  readonly framing?: FrameFormat | undefined;
+  readonly events: HostLineEvents;
 };
 
 /** One member's connection. */
 export class HostLine {
   readonly #options: HostLineOptions;
-  readonly #times: LineTimes;
   readonly #session: LineSession;
+  readonly #heartbeat: Heartbeat;
   readonly #identities: NetworkIdentities;
+  readonly #counters: LineCounters = newCounters();
   #memberId = '';
-  #keys: LineKeys | null = null;
-  #previousKeys: LineKeys | null = null;
-  /** Ends with the key exchange under way, well or badly. */
-  #exchange: Promise<void> = Promise.resolve();
+  #lineNumber = 1;
+  /** The member has signed off, or we have. */
+  #isLeaving = false;
   #cancelTimer: () => void = () => undefined;
 
   constructor(transport: Transport, options: HostLineOptions) {
     this.#options = options;
-    this.#times = { ...LINE_TIMES, ...options.times };
-    const { localId, clock, random, log } = options;
+    const { localId, clock, random, log, limits, framing, times, events } = options;
     this.#identities = new NetworkIdentities(clock, random, localId);
     this.#session = new LineSession({
-      transport,
-      localId,
-      remoteId: '',
-      clock,
-      log,
+      ...{ transport, localId, remoteId: '', clock, log, limits, framing },
+      counters: this.#counters,
+      frameTimeoutMs: times.frameTimeoutMs,
       events: {
         onRequest: (message) => this.#onRequest(message),
-        onLateReply: (message) => options.onLateReply(this, message),
+        onLateReply: (message) => events.onLateReply(this, message),
+        isAdopted: (message) => events.isAdopted(this, message),
+        onUnreadable: (fault, body) => events.onUnreadable(this, fault, body),
+        onSilence: () => this.#heartbeat.probe(),
         onClose: (reason) => this.#onClose(reason),
       },
     });
-    this.#watch(this.#times.signOnTimeoutMs);
+    const identities = this.#identities;
+    this.#heartbeat = new Heartbeat({ session: this.#session, clock, identities, times });
+    this.#cancelTimer = clock.startTimer(times.signOnTimeoutMs, () => {
+      if (this.#memberId !== '') return;
+      this.#session.close(new LineError('ERR_LINE_SIGN_ON', 'no sign-on came in time'));
+    });
   }
 
   /** Institution number, empty before the sign-on. */
@@ -79,50 +94,84 @@ export class HostLine {
     return this.#memberId;
   }
 
+  /** Which of the member's lines it is. */
+  get lineNumber(): number {
+    return this.#lineNumber;
+  }
+
   get isClosed(): boolean {
     return this.#session.isClosed;
   }
 
-  /** Working keys, or null while the line is not established. */
-  keys(): LineKeys | null {
-    return this.#session.isClosed ? null : this.#keys;
+  /** Whether new requests may be sent, once it has keys. */
+  get isUsable(): boolean {
+    return !this.#session.isClosed && !this.#isLeaving;
   }
 
-  /** The keys before the last exchange on this connection. */
-  previousKeys(): LineKeys | null {
-    return this.#session.isClosed ? null : this.#previousKeys;
+  /** Requests in flight and waiting. */
+  get load(): number {
+    return this.#session.load;
+  }
+
+  stats(): LineStats {
+    return this.#session.stats();
   }
 
   /** Sends and waits; faults as of `MemberLine.request`. */
   async request(message: Iso8583Message, options: { readonly timeoutMs: number }): Promise<Reply> {
-    if (!this.keys()) {
-      throw new LineError('ERR_LINE_NOT_ESTABLISHED', 'the line of the member is not established');
-    }
-    return this.#session.request(message, options);
+    if (this.isUsable) return this.#session.request(message, options);
+    throw new LineError('ERR_LINE_NOT_ESTABLISHED', 'the member has signed off');
   }
 
-  /** Lets work under way end, then closes. */
-  async close(): Promise<void> {
-    await endsWithin(this.#options.clock, this.#session.drained(), this.#times.closeTimeoutMs);
+  /** Takes an answer that came by another line of the member. */
+  adopt(message: DecodedMessage): boolean {
+    return this.#session.adopt(message);
+  }
+
+  /**
+   * Brings both keys to the member. @throws LineError `ERR_LINE_KEY` with the `responseCode` of a
+   * refusal, null when the answer did not come and the member may have taken the key;
+   * `ERR_LINE_CLOSED`.
+   */
+  async giveKeys(resets: readonly KeyReset[]): Promise<void> {
+    const { signOnTimeoutMs: timeoutMs } = this.#options.times;
+    for (const reset of resets) {
+      const message = buildKeyReset(this.#identities.next(), reset);
+      const reply = await this.#session.request(message, { timeoutMs, isUrgent: true });
+      const responseCode = reply === 'timeout' ? null : (textField(reply, 39) ?? null);
+      if (responseCode === '00') continue;
+      const text = `the member did not take its ${reset.key} key`;
+      throw new LineError('ERR_LINE_KEY', text, { responseCode });
+    }
+    this.#heartbeat.start();
+  }
+
+  /** Closes at once; requests in flight end with `ERR_LINE_CLOSED`. */
+  abort(reason: LineError): void {
+    this.#session.close(reason);
+  }
+
+  /** Takes no new requests and tells the member so, lets work under way end, closes. */
+  async close(options: { readonly drainMs?: number } = {}): Promise<void> {
+    const { clock, times } = this.#options;
+    const { drainMs = times.closeTimeoutMs } = options;
+    if (!this.#session.isClosed && this.#memberId !== '' && !this.#isLeaving) {
+      this.#isLeaving = true;
+      const signOff = buildNetworkRequest(this.#identities.next(), NetworkCode.signOff);
+      const timeoutMs = Math.max(1, drainMs);
+      await this.#session.request(signOff, { timeoutMs, isUrgent: true }).catch(() => 'timeout');
+    }
+    await endsWithin(clock, this.#session.drained(), drainMs);
     this.#session.close();
   }
 
   async #onRequest(message: DecodedMessage): Promise<Iso8583Message | null> {
-    if (messageClass(message.mti) === '8') return this.#onNetwork(message);
-    // Requests may overtake the end of the key exchange that allows them.
-    await this.#exchange;
-    if (this.keys()) return this.#options.onRequest(this, message);
-    const memberId = this.#memberId;
-    this.#options.log({ event: 'lineNotEstablished', memberId, mti: message.mti });
-    return null;
-  }
-
-  #onNetwork(message: DecodedMessage): Iso8583Message | null {
+    if (messageClass(message.mti) !== '8') return this.#options.events.onRequest(this, message);
     switch (textField(message, 70)) {
       case NetworkCode.signOn:
         return this.#onSignOn(message);
       case NetworkCode.signOff:
-        this.#keys = null;
+        this.#isLeaving = true;
         return buildNetworkReply(message, '00');
       case NetworkCode.echo:
         return buildNetworkReply(message, '00');
@@ -132,70 +181,31 @@ export class HostLine {
   }
 
   #onSignOn(message: DecodedMessage): null {
+    const { events } = this.#options;
     const memberId = textField(message, 33) ?? '';
-    const zoneKey = this.#options.zoneKeys.get(memberId);
+    const lineNumber = lineNumberOf(message);
     const isSame = this.#memberId === '' || this.#memberId === memberId;
-    if (zoneKey === undefined || message.header.source !== memberId || !isSame) {
+    const isMember = message.header.source === memberId && events.isMember(memberId);
+    if (!isMember || !isSame || lineNumber === null) {
       const reply = buildNetworkReply(message, RESPONSE_92_UNKNOWN_INSTITUTION);
       this.#session.reply(message, reply);
       this.#session.close(new LineError('ERR_LINE_SIGN_ON', 'no member', { memberId }));
       return null;
     }
     this.#memberId = memberId;
+    this.#lineNumber = lineNumber;
+    this.#isLeaving = false;
     this.#session.bindRemote(memberId);
     this.#session.reply(message, buildNetworkReply(message, '00'));
-    this.#exchange = this.#exchange.then(() => this.#giveKeys(zoneKey));
+    events.onSignOn(this);
     return null;
-  }
-
-  async #giveKeys(zoneKey: KeyBlock): Promise<void> {
-    try {
-      const pin = await this.#giveKey('pin', zoneKey);
-      const mac = await this.#giveKey('mac', zoneKey);
-      if (this.#session.isClosed) return;
-      this.#previousKeys = this.#keys;
-      this.#keys = { pin, mac };
-      this.#options.log({ event: 'lineEstablished', memberId: this.#memberId });
-      this.#options.onEstablished?.(this);
-    } catch (fault) {
-      const { code, message } = errorBody(fault);
-      this.#options.log({ event: 'lineKeyFailed', memberId: this.#memberId, code, message });
-      this.#session.close(new LineError('ERR_LINE_KEY', 'the key exchange failed', {}, fault));
-    }
-  }
-
-  async #giveKey(key: 'pin' | 'mac', zoneKey: KeyBlock): Promise<KeyBlock> {
-    const { keyBlock, reset } = await makeWorkingKey(this.#options.hsm, key, zoneKey);
-    const message = buildKeyReset(this.#identities.next(), reset);
-    const reply = await this.#session.request(message, { timeoutMs: this.#times.signOnTimeoutMs });
-    const responseCode = reply === 'timeout' ? null : (textField(reply, 39) ?? null);
-    if (responseCode === '00') return keyBlock;
-    throw new LineError('ERR_LINE_KEY', `the member refused its ${key} key`, { responseCode });
-  }
-
-  /** A member that says nothing, not even an echo, has gone. */
-  #watch(delayMs: number): void {
-    const { clock } = this.#options;
-    this.#cancelTimer = clock.startTimer(delayMs, () => {
-      if (this.#session.isClosed) return;
-      const limitMs = SILENT_IDLES * this.#times.idleMs;
-      const silentMs = clock.nowMs() - this.#session.lastReceivedMs;
-      if (this.#memberId === '') {
-        this.#session.close(new LineError('ERR_LINE_SIGN_ON', 'no sign-on came in time'));
-      } else if (silentMs >= limitMs) {
-        this.#session.close(new LineError('ERR_LINE_SILENT', 'the member is silent'));
-      } else {
-        this.#watch(limitMs - silentMs);
-      }
-    });
   }
 
   #onClose(reason: LineError): void {
     this.#cancelTimer();
-    this.#keys = null;
-    this.#previousKeys = null;
-    const { log, onClosed } = this.#options;
+    this.#heartbeat?.stop();
+    const { log, events } = this.#options;
     log({ event: 'lineClosed', memberId: this.#memberId, ...reason.toJSON() });
-    onClosed?.(this);
+    events.onClosed(this);
   }
 }

@@ -1,10 +1,20 @@
 /** Working keys of a line, as key blocks under the party's own HSM. */
-import { TapError } from '@tapnpay/protocol/bytes';
-import type { KeyReset, WorkingKey } from '@tapnpay/protocol/iso8583';
+import { TapError, toHex } from '@tapnpay/protocol/bytes';
+import {
+  bytesField,
+  DE_128_MAC,
+  type Iso8583Message,
+  type KeyReset,
+  macBlock,
+  type WorkingKey,
+} from '@tapnpay/protocol/iso8583';
 import { type Hsm, type KeyBlock, KeyUsage } from '@tapnpay/protocol/wire';
 
 /** Both keys of an established line. */
 export type LineKeys = { readonly pin: KeyBlock; readonly mac: KeyBlock };
+
+/** New working keys: for the one who made them, and as they travel. */
+export type MadeKeys = { readonly keys: LineKeys; readonly resets: readonly [KeyReset, KeyReset] };
 
 /** TR-31 usage of each working key. */
 const USAGES: Readonly<Record<WorkingKey, KeyUsage>> = {
@@ -12,8 +22,14 @@ const USAGES: Readonly<Record<WorkingKey, KeyUsage>> = {
   mac: KeyUsage.macX9,
 };
 
-/** A new random working key and its form for the member. */
-export async function makeWorkingKey(
+/** New random working keys and their form for the member. */
+export async function makeWorkingKeys(hsm: Hsm, zoneKey: KeyBlock): Promise<MadeKeys> {
+  const pin = await makeWorkingKey(hsm, 'pin', zoneKey);
+  const mac = await makeWorkingKey(hsm, 'mac', zoneKey);
+  return { keys: { pin: pin.keyBlock, mac: mac.keyBlock }, resets: [pin.reset, mac.reset] };
+}
+
+async function makeWorkingKey(
   hsm: Hsm,
   key: WorkingKey,
   zoneKey: KeyBlock,
@@ -47,4 +63,23 @@ export async function importWorkingKey(
     const isWrongKey = fault instanceof TapError && fault.code === 'ERR_HSM_KCV';
     return { keyBlock: null, responseCode: isWrongKey ? 'A0' : '96' };
   }
+}
+
+/**
+ * Those of `candidates` whose MAC key made a message's field 128; null for none.
+ * @throws TapError of the HSM.
+ */
+export async function keysOfMessage(
+  hsm: Hsm,
+  candidates: readonly LineKeys[],
+  message: Iso8583Message,
+): Promise<LineKeys | null> {
+  const mac = bytesField(message, DE_128_MAC);
+  if (mac?.length !== 8) return null;
+  const data = toHex(macBlock(message));
+  for (const keys of candidates) {
+    const call = { command: 'verifyMac', key: keys.mac, data, mac: toHex(mac) } as const;
+    if ((await hsm.call(call)).valid) return keys;
+  }
+  return null;
 }

@@ -2,53 +2,45 @@
  * A member's side of its line to the switch: connects, signs on, receives its working keys, echoes
  * when idle, and starts again with growing pauses when the line is lost. @see Q/CUP 006, 0800/0820
  */
-import { bytesToUint, type Clock, errorBody, type RandomSource } from '@tapnpay/protocol/bytes';
+import {
+  bytesToUint,
+  type Clock,
+  errorBody,
+  type RandomSource,
+  type TapError,
+} from '@tapnpay/protocol/bytes';
 import {
   buildNetworkReply,
   buildNetworkRequest,
+  DE_48_ADDITIONAL_DATA,
   type DecodedMessage,
-  decodeKeyReset,
   type Iso8583Message,
   messageClass,
   NetworkCode,
   textField,
+  withFields,
 } from '@tapnpay/protocol/iso8583';
 import type { Hsm, KeyBlock } from '@tapnpay/protocol/wire';
 import type { Log } from '../logging.ts';
+import { type LineCounters, type LineStats, newCounters } from './counters.ts';
 import { LineError } from './errors.ts';
+import type { FrameFormat } from './framing.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { endsWithin, NetworkIdentities } from './identity.ts';
-import { importWorkingKey, type LineKeys } from './keys.ts';
-import type { Reply } from './multiplexer.ts';
-import { LineSession } from './session.ts';
+import { KeyReceiver } from './key-receiver.ts';
+import { KeyRing } from './key-ring.ts';
+import { keysOfMessage, type LineKeys } from './keys.ts';
+import { LINE_TIMES, type LineLimits, type LineTimes } from './limits.ts';
+import { lineNumberText } from './line-number.ts';
+import { MacAlarm, saysWrongMac } from './mac-alarm.ts';
+import { LineSession, type Reply } from './session.ts';
 import type { Transport } from './transport.ts';
 
-/** Times of a line; all in milliseconds. */
-export type LineTimes = {
-  /** Sign-on to both keys. */
-  readonly signOnTimeoutMs: number;
-  readonly echoTimeoutMs: number;
-  /** Silence of the peer before an echo. */
-  readonly idleMs: number;
-  readonly backOffMinMs: number;
-  readonly backOffMaxMs: number;
-  /** What a graceful close gives to work under way. */
-  readonly closeTimeoutMs: number;
-};
-
-export const LINE_TIMES: LineTimes = {
-  signOnTimeoutMs: 10_000,
-  echoTimeoutMs: 5_000,
-  idleMs: 30_000,
-  backOffMinMs: 100,
-  backOffMaxMs: 15_000,
-  closeTimeoutMs: 1_500,
-};
-
-/** Key resets of one connection whose copies are known. */
-const RESETS_REMEMBERED = 64;
-
-/** `down`: between two connections. `signing`: connected, keys not complete. */
-export type LineState = 'down' | 'signing' | 'established' | 'closed';
+/**
+ * `down`: between two connections. `signing`: connected, keys not complete. `draining`: no new
+ * requests any more, those under way end.
+ */
+export type LineState = 'down' | 'signing' | 'established' | 'draining' | 'closed';
 
 /** What a member's line stands on. */
 export type MemberLineOptions = {
@@ -63,10 +55,24 @@ export type MemberLineOptions = {
   readonly connect: () => Promise<Transport>;
   /** Requests of the switch, other than network management; null is not answered. */
   readonly onRequest?: (message: DecodedMessage) => Promise<Iso8583Message | null>;
-  /** Answers that came after their time-out. */
+  /** Answers that nobody waits for (any more), each one once. */
   readonly onLateReply?: (message: DecodedMessage) => void;
+  /** Messages that could not be read. */
+  readonly onUnreadable?: (fault: TapError, body: Uint8Array) => void;
   readonly onState?: (state: LineState) => void;
   readonly times?: Partial<LineTimes>;
+  readonly limits?: Partial<LineLimits>;
+  readonly framing?: FrameFormat;
+};
+
+/** What the lines of one set share. */
+export type SharedByLines = {
+  /** Which line of its set it is, from 1. */
+  readonly lineNumber: number;
+  readonly ring: KeyRing;
+  readonly alarm: MacAlarm;
+  /** Offers an answer to the other lines. */
+  readonly isAdopted: (message: DecodedMessage) => boolean;
 };
 
 /** A line that keeps itself up until it is closed. */
@@ -74,29 +80,67 @@ export class MemberLine {
   readonly #options: MemberLineOptions;
   readonly #times: LineTimes;
   readonly #identities: NetworkIdentities;
+  readonly #counters: LineCounters = newCounters();
+  readonly #shared: SharedByLines;
   #state: LineState = 'down';
   #session: LineSession | null = null;
-  #keys: LineKeys | null = null;
-  /** Trace -> answer of the key resets of this connection. */
-  readonly #resetsAnswered: Map<string, string> = new Map();
-  #received: { pin?: KeyBlock; mac?: KeyBlock } = {};
+  #heartbeat: Heartbeat | null = null;
+  #closing: Promise<void> | null = null;
   #failures = 0;
   #waiting: (() => void)[] = [];
   #cancelTimer: () => void = () => undefined;
 
-  constructor(options: MemberLineOptions) {
+  constructor(options: MemberLineOptions, shared?: SharedByLines) {
     this.#options = options;
     this.#times = { ...LINE_TIMES, ...options.times };
-    this.#identities = new NetworkIdentities(options.clock, options.random, options.localId);
+    const { clock, random, localId } = options;
+    this.#identities = new NetworkIdentities(clock, random, localId);
+    this.#shared = shared ?? {
+      lineNumber: 1,
+      ring: new KeyRing(clock, this.#times.oldKeysMs),
+      alarm: new MacAlarm(clock, this.#times),
+      isAdopted: () => false,
+    };
   }
 
   get state(): LineState {
     return this.#state;
   }
 
+  /** Requests in flight and waiting. */
+  get load(): number {
+    return this.#session?.load ?? 0;
+  }
+
   /** Working keys, or null while the line is not established. */
   keys(): LineKeys | null {
-    return this.#state === 'established' ? this.#keys : null;
+    return this.#isUp() ? this.#shared.ring.current : null;
+  }
+
+  /** The keys before the last exchange while they still hold: for messages under way meanwhile. */
+  previousKeys(): LineKeys | null {
+    return this.#isUp() ? this.#shared.ring.previous : null;
+  }
+
+  /** All keys that hold, the current ones first. */
+  acceptedKeys(): readonly LineKeys[] {
+    return this.#isUp() ? this.#shared.ring.accepted : [];
+  }
+
+  /**
+   * The keys that a message was made under: the current ones unless older ones hold and made its
+   * MAC. Null while the line is not established. @throws TapError of the HSM.
+   */
+  async keysOf(message: Iso8583Message): Promise<LineKeys | null> {
+    const accepted = this.acceptedKeys();
+    if (accepted.length < 2) return accepted[0] ?? null;
+    const found = await keysOfMessage(this.#options.hsm, accepted, message);
+    return found ?? this.keys();
+  }
+
+  /** Counters since the beginning, and how full the line is now. */
+  stats(): LineStats {
+    return this.#session?.stats() ?? { ...this.#counters, inFlight: 0, queued: 0 };
   }
 
   /** Begins to connect; returns at once. */
@@ -112,38 +156,69 @@ export class MemberLine {
 
   /**
    * Sends a request and waits for its answer.
-   * @throws LineError `ERR_LINE_CLOSED`: it may have arrived; any other code: it was not sent.
+   * @throws LineError `ERR_LINE_CLOSED`, `ERR_LINE_REJECTED`: it may have arrived; any other code:
+   *   it was not sent.
    */
   async request(message: Iso8583Message, options: { readonly timeoutMs: number }): Promise<Reply> {
-    if (this.#state !== 'established' || !this.#session) {
+    const session = this.#session;
+    if (this.#state !== 'established' || !session) {
       throw new LineError('ERR_LINE_NOT_ESTABLISHED', 'the line to the switch is not established');
     }
-    return this.#session.request(message, options);
+    const { ring, alarm } = this.#shared;
+    const keys = ring.current;
+    const reply = await session.request(message, options);
+    const isOurFault = saysWrongMac(reply) && keys === ring.current;
+    if (isOurFault && session === this.#session && alarm.isDue()) {
+      this.#options.log({ event: 'lineMacRefused', stan: textField(message, 11) });
+      void this.#signOn(session);
+    }
+    return reply;
   }
 
-  /** Lets work under way end, signs off, closes. */
-  async close(): Promise<void> {
-    if (this.#state === 'closed') return;
+  /** Takes an answer that came by another line of the set. */
+  adopt(message: DecodedMessage): boolean {
+    return this.#session?.adopt(message) ?? false;
+  }
+
+  /** Takes no new requests, lets those under way end, signs off, answers the rest, closes. */
+  close(options: { readonly drainMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(options);
+    return this.#closing;
+  }
+
+  async #close(options: { readonly drainMs?: number }): Promise<void> {
+    const { clock } = this.#options;
+    const { drainMs = this.#times.closeTimeoutMs } = options;
     const session = this.#session;
-    const wasEstablished = this.#state === 'established';
-    this.#setState('closed');
     this.#cancelTimer();
-    if (!session || session.isClosed) return;
-    const { closeTimeoutMs } = this.#times;
-    if (wasEstablished) {
-      await endsWithin(this.#options.clock, session.drained(), closeTimeoutMs);
+    if (session && !session.isClosed && this.#isUp()) {
+      this.#setState('draining');
+      await endsWithin(clock, session.answered(), drainMs);
       const signOff = buildNetworkRequest(this.#identities.next(), NetworkCode.signOff);
-      await session.request(signOff, { timeoutMs: closeTimeoutMs }).catch(() => 'timeout');
+      const timeoutMs = this.#times.closeTimeoutMs;
+      await session.request(signOff, { timeoutMs, isUrgent: true }).catch(() => 'timeout');
+      await endsWithin(clock, session.drained(), drainMs);
     }
-    session.close();
+    this.#setState('closed');
+    this.#heartbeat?.stop();
+    this.#shared.ring.clear();
+    session?.close();
+  }
+
+  get #isClosing(): boolean {
+    return this.#closing !== null;
+  }
+
+  #isUp(): boolean {
+    return this.#state === 'established' || this.#state === 'draining';
   }
 
   async #connect(): Promise<void> {
-    if (this.#state === 'closed') return;
+    if (this.#isClosing) return;
     try {
       const transport = await this.#options.connect();
       // `close` may have been called while the connection was made.
-      if (this.state === 'closed') transport.close();
+      if (this.#isClosing) transport.close();
       else this.#open(transport);
     } catch (fault) {
       this.#options.log({ event: 'lineConnectFailed', ...errorBody(fault) });
@@ -152,19 +227,18 @@ export class MemberLine {
   }
 
   #open(transport: Transport): void {
-    const { localId, remoteId, clock, log } = this.#options;
-    this.#received = {};
-    this.#resetsAnswered.clear();
+    const { localId, remoteId, clock, log, framing, limits, onUnreadable } = this.#options;
     this.#setState('signing');
+    const receiver = this.#receiver();
     const session = new LineSession({
-      transport,
-      localId,
-      remoteId,
-      clock,
-      log,
+      ...{ transport, localId, remoteId, clock, log, framing, limits, counters: this.#counters },
+      frameTimeoutMs: this.#times.frameTimeoutMs,
       events: {
-        onRequest: (message) => this.#onRequest(session, message),
-        onLateReply: (message) => this.#onLateReply(message),
+        onRequest: (message) => this.#onRequest(session, receiver, message),
+        onLateReply: (message) => this.#options.onLateReply?.(message),
+        isAdopted: this.#shared.isAdopted,
+        onUnreadable: (fault, body) => onUnreadable?.(fault, body),
+        onSilence: () => this.#heartbeat?.probe(),
         onClose: (reason) => this.#onClose(session, reason),
       },
     });
@@ -179,10 +253,18 @@ export class MemberLine {
     void this.#signOn(session);
   }
 
+  #receiver(): KeyReceiver {
+    const { hsm, zoneKey, log } = this.#options;
+    return new KeyReceiver({ hsm, zoneKey, log });
+  }
+
   async #signOn(session: LineSession): Promise<void> {
-    const message = buildNetworkRequest(this.#identities.next(), NetworkCode.signOn);
+    const message = withFields(buildNetworkRequest(this.#identities.next(), NetworkCode.signOn), [
+      [DE_48_ADDITIONAL_DATA, lineNumberText(this.#shared.lineNumber)],
+    ]);
+    const { signOnTimeoutMs: timeoutMs } = this.#times;
     try {
-      const reply = await session.request(message, { timeoutMs: this.#times.signOnTimeoutMs });
+      const reply = await session.request(message, { timeoutMs, isUrgent: true });
       if (reply !== 'timeout' && textField(reply, 39) === '00') return;
       const responseCode = reply === 'timeout' ? null : (textField(reply, 39) ?? null);
       const text = 'the switch does not take the sign-on';
@@ -192,100 +274,77 @@ export class MemberLine {
     }
   }
 
-  async #onRequest(session: LineSession, message: DecodedMessage): Promise<Iso8583Message | null> {
+  async #onRequest(
+    session: LineSession,
+    receiver: KeyReceiver,
+    message: DecodedMessage,
+  ): Promise<Iso8583Message | null> {
     if (messageClass(message.mti) !== '8') {
       return this.#options.onRequest?.(message) ?? null;
     }
-    const code = textField(message, 70);
-    if (code === NetworkCode.echo) return buildNetworkReply(message, '00');
-    if (code !== NetworkCode.keyReset) return buildNetworkReply(message, '12');
-    return this.#onKeyReset(session, message);
+    switch (textField(message, 70)) {
+      case NetworkCode.echo:
+        return buildNetworkReply(message, '00');
+      case NetworkCode.keyReset:
+        return this.#onKeyReset(session, receiver, message);
+      case NetworkCode.signOff:
+        this.#onSignOff(session);
+        return buildNetworkReply(message, '00');
+      default:
+        return buildNetworkReply(message, '12');
+    }
   }
 
-  async #onKeyReset(session: LineSession, message: DecodedMessage): Promise<null> {
-    const { hsm, zoneKey, log } = this.#options;
-    const reset = decodeKeyReset(message);
-    const trace = `${textField(message, 11)}|${textField(message, 7)}`;
-    const answered = this.#resetsAnswered.get(trace);
-    if (answered !== undefined) {
-      // A copy, perhaps from before a newer key: answered again, never taken again.
-      session.reply(message, buildNetworkReply(message, answered));
-      return null;
-    }
-    const { keyBlock, responseCode } = await importWorkingKey(hsm, reset, zoneKey);
-    log({ event: 'lineKeyReset', which: reset.key, kcv: reset.kcv, responseCode });
-    this.#noteReset(trace, responseCode);
+  async #onKeyReset(
+    session: LineSession,
+    receiver: KeyReceiver,
+    message: DecodedMessage,
+  ): Promise<null> {
+    const { responseCode, complete } = await receiver.take(message);
     session.reply(message, buildNetworkReply(message, responseCode));
     if (session !== this.#session || session.isClosed) return null;
-    if (!keyBlock) {
+    if (complete) {
+      this.#shared.ring.use(complete.keys, complete.id);
+      this.#establish(session);
+    } else if (responseCode !== '00' && !this.#isUp()) {
       session.close(new LineError('ERR_LINE_KEY', 'a working key was refused', { responseCode }));
-      return null;
     }
-    this.#received = { ...this.#received, [reset.key]: keyBlock };
-    const { pin, mac } = this.#received;
-    if (pin !== undefined && mac !== undefined) this.#establish(session, { pin, mac });
     return null;
   }
 
-  #noteReset(trace: string, responseCode: string): void {
-    const [oldest] = this.#resetsAnswered.keys();
-    if (this.#resetsAnswered.size >= RESETS_REMEMBERED && oldest !== undefined) {
-      this.#resetsAnswered.delete(oldest);
-    }
-    this.#resetsAnswered.set(trace, responseCode);
+  /** The switch takes no new requests: it will close the line when those under way have ended. */
+  #onSignOff(session: LineSession): void {
+    if (this.#state !== 'established') return;
+    this.#setState('draining');
+    this.#startTimer(this.#times.signOnTimeoutMs, () => session.close());
   }
 
-  #establish(session: LineSession, keys: LineKeys): void {
-    if (this.#state === 'closed') return;
-    this.#keys = keys;
-    this.#received = {};
+  #establish(session: LineSession): void {
+    if (this.#state !== 'signing') return;
+    const { clock } = this.#options;
+    this.#cancelTimer();
     this.#failures = 0;
+    const heart = { session, clock, identities: this.#identities, times: this.#times };
+    this.#heartbeat = new Heartbeat(heart);
+    this.#heartbeat.start();
     this.#setState('established');
-    this.#watch(session);
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const wake of waiting) wake();
   }
 
-  /** Echoes when the peer has been silent; a silent peer loses the line. */
-  #watch(session: LineSession): void {
-    const { clock } = this.#options;
-    const silentMs = clock.nowMs() - session.lastReceivedMs;
-    this.#startTimer(Math.max(1, this.#times.idleMs - silentMs), () => {
-      if (session.isClosed) return;
-      if (clock.nowMs() - session.lastReceivedMs < this.#times.idleMs) this.#watch(session);
-      else void this.#echo(session);
-    });
-  }
-
-  async #echo(session: LineSession): Promise<void> {
-    const message = buildNetworkRequest(this.#identities.next(), NetworkCode.echo);
-    try {
-      const reply = await session.request(message, { timeoutMs: this.#times.echoTimeoutMs });
-      if (this.#state === 'closed') return;
-      if (reply !== 'timeout') this.#watch(session);
-      else session.close(new LineError('ERR_LINE_SILENT', 'the switch does not answer an echo'));
-    } catch {
-      // The line was lost meanwhile; `#onClose` has been told.
-    }
-  }
-
-  #onLateReply(message: DecodedMessage): void {
-    this.#options.log({ event: 'lineLateReply', mti: message.mti, stan: textField(message, 11) });
-    this.#options.onLateReply?.(message);
-  }
-
   #onClose(session: LineSession, reason: LineError): void {
-    if (session !== this.#session || this.#state === 'closed') return;
+    if (session !== this.#session || this.#isClosing) return;
     this.#options.log({ event: 'lineLost', ...reason.toJSON() });
     this.#session = null;
-    this.#keys = null;
+    this.#heartbeat?.stop();
+    this.#heartbeat = null;
     this.#retry();
   }
 
   /** Exponential back-off with jitter: half to all of the pause. */
   #retry(): void {
-    if (this.#state === 'closed') return;
+    if (this.#isClosing) return;
     this.#setState('down');
     const { backOffMinMs, backOffMaxMs } = this.#times;
     const pauseMs = Math.min(backOffMaxMs, backOffMinMs * 2 ** Math.min(this.#failures, 16));

@@ -1,5 +1,6 @@
 /** Lines over TCP: the driver below the transport. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { concatBytes } from '@tapnpay/protocol/bytes';
 import { LineError } from './errors.ts';
 import type { Transport } from './transport.ts';
 
@@ -9,10 +10,21 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** Connections of one listener; a member needs one. */
 const CONNECTIONS_MAX = 64;
 
-/** A connected socket as a transport. */
+/** A connected socket as a transport. What is sent in one turn of the loop leaves in one write. */
 export function tcpTransport(socket: Socket): Transport {
   let fault: Error | undefined;
   let isClosed = false;
+  const unsent: Uint8Array[] = [];
+  const flush = (): void => {
+    if (unsent.length === 0 || !socket.writable) return;
+    const [first = new Uint8Array(0)] = unsent;
+    const bytes = unsent.length === 1 ? first : concatBytes(...unsent);
+    unsent.length = 0;
+    socket.write(bytes);
+    if (socket.writableLength > UNSENT_BYTES_MAX) {
+      socket.destroy(new LineError('ERR_LINE_BUSY', 'the peer does not read'));
+    }
+  };
   socket.setNoDelay(true);
   socket.setKeepAlive(true, 30_000);
   socket.pause();
@@ -31,12 +43,11 @@ export function tcpTransport(socket: Socket): Transport {
     },
     send(bytes) {
       if (!socket.writable) return;
-      socket.write(bytes);
-      if (socket.writableLength > UNSENT_BYTES_MAX) {
-        socket.destroy(new LineError('ERR_LINE_BUSY', 'the peer does not read'));
-      }
+      if (unsent.length === 0) setImmediate(flush);
+      unsent.push(bytes);
     },
     close() {
+      flush();
       socket.destroySoon();
     },
   };
