@@ -24,7 +24,7 @@ import { PostgresAuditLog } from './audit/log.ts';
 import { ChannelBridge } from './channel/bridge.ts';
 import { listenForApplications } from './channel/tls-listener.ts';
 import { buildHttp } from './http/api.ts';
-import { createCourier, type NotifyPolicy } from './http/courier.ts';
+import { createCourier, type NotifyPolicy } from './webhooks/courier.ts';
 import type { PayerSite } from './http/payer.ts';
 import { installLabMerchant, openMerchantKeys, webhookSecretBytes } from './merchant-keys.ts';
 import { remembered } from './merchants/directory.ts';
