@@ -8,6 +8,7 @@ import {
   luhnCheckDigit,
   numericToBcd,
   type RandomSource,
+  TapError,
   toHex,
   xorBytes,
 } from '@tapnpay/protocol/bytes';
@@ -16,9 +17,13 @@ import {
   arpcMethod1,
   deriveIccMasterKey,
   deriveSessionKey,
+  deriveSm4IccMasterKey,
+  deriveSm4SessionKey,
   kcvTdes,
   pinBlockFormat0,
   pinVerificationValue,
+  sm4ApplicationCryptogram,
+  sm4Arpc,
   tdesEncrypt,
   x99Mac,
 } from '@tapnpay/protocol/crypto';
@@ -33,15 +38,18 @@ import {
   type Iso8583Message,
   macBlock,
   makeMessage,
+  type TransactionKind,
+  transactionSpec,
   withFields,
 } from '@tapnpay/protocol/iso8583';
 import { nodeCiphers } from '@tapnpay/protocol/node';
-import { type Hsm, KeyUsage } from '@tapnpay/protocol/wire';
+import { type Hsm, type HsmCommand, KeyUsage } from '@tapnpay/protocol/wire';
 import { createHsmContext, inProcessHsm } from '../hsm/index.ts';
 import { parseCardFile } from './cards.ts';
 import { IssuerCore } from './core.ts';
-import type { Books } from './model.ts';
+import type { Books, CardView } from './model.ts';
 import { ISSUER_LIMITS, type IssuerPorts, type LineKeys } from './ports.ts';
+import { localDay } from './settlement.ts';
 import type { IssuerStore } from './store.ts';
 import { MemoryIssuerStore } from './store-memory.ts';
 
@@ -87,6 +95,7 @@ export function keyedDigest(text: string): string {
 const KEYS = {
   zmk: fromHex('404142434445464748494A4B4C4D4E4F'),
   imkAc: fromHex('9E15204313F7318ACB79B90BD986AD29'),
+  imkAcSm4: fromHex('8B5CF1A20D3E497648F2D61703B9AC5E'),
   pvk: fromHex('0123456789ABCDEFFEDCBA9876543210'),
   pin: fromHex('1C2A5E83D0B94F7615E36B0D47A29CF8'),
   mac: fromHex('A7543B8C1F6E29D04D8FE61A32B57C90'),
@@ -94,6 +103,10 @@ const KEYS = {
 
 /** How one purchase differs from an ordinary one. */
 export type PurchaseOptions = {
+  /** Another kind that a card stands behind. */
+  readonly kind?: TransactionKind;
+  /** A card that works under SM4. */
+  readonly sm4?: boolean;
   readonly account?: number;
   readonly amount?: bigint;
   readonly atc?: number;
@@ -107,10 +120,14 @@ export type PurchaseOptions = {
   /** Values of field 55 that differ after the card has signed; empty removes one. */
   readonly unsigned?: Readonly<Record<string, string>>;
   /** Fields of the message that differ; the MAC is made afterwards. */
-  readonly fields?: Iterable<readonly [number, FieldValue | undefined]>;
+  readonly fields?: FieldChanges;
 };
 
-/** Cards 1 (rich), 2 (1.00), 3 (expired), 4 (blocked), 5 (refused) and 6 (no PIN tries left). */
+/**
+ * Cards 1 (rich), 2 (1.00), 3 (expired), 4 (blocked), 5 (refused), 6 (no PIN tries left), 7 (credit
+ * line of 50.00), 8 (lost), 9 (stolen), 10 (closed), 11 (expired by its state), 12 (limits of its
+ * own) and 13 (electronic cash of 5.00).
+ */
 export class IssuerWorld {
   readonly store: IssuerStore;
   readonly clock: TestClock = testClock();
@@ -118,6 +135,8 @@ export class IssuerWorld {
   readonly ports: IssuerPorts;
   readonly keys: LineKeys;
   droppedReplies = 0;
+  /** A command that the HSM fails at. */
+  hsmFault: HsmCommand | null = null;
   readonly #core: IssuerCore;
   #stan = 0;
   #atc = 0;
@@ -127,7 +146,12 @@ export class IssuerWorld {
     this.keys = { pin: blocks['pin'] ?? '', mac: blocks['mac'] ?? '' };
     this.ports = {
       store,
-      hsm,
+      hsm: {
+        call: async (request) => {
+          if (request.command === this.hsmFault) throw new TapError('ERR_HSM_LOST', 'lost');
+          return hsm.call(request);
+        },
+      },
       clock: this.clock,
       random: countingRandom(),
       keys: {
@@ -156,10 +180,14 @@ export class IssuerWorld {
     });
     const hsm = inProcessHsm(context, 'issuer');
     const ceremony = inProcessHsm(context, 'ceremony');
-    const form = async (usage: KeyUsage, key: Uint8Array): Promise<string> => {
+    const form = async (
+      usage: KeyUsage,
+      key: Uint8Array,
+      algorithm: 'T' | '4' = 'T',
+    ): Promise<string> => {
       const part = new Uint8Array(16).fill(0x5a);
       const components = [toHex(part), toHex(xorBytes(key, part))];
-      const request = { command: 'formKey', usage, algorithm: 'T', components } as const;
+      const request = { command: 'formKey', usage, algorithm, components } as const;
       return (await ceremony.call(request)).keyBlock;
     };
     const zmk = await form(KeyUsage.zoneMaster, KEYS.zmk);
@@ -171,6 +199,7 @@ export class IssuerWorld {
     };
     const world = new IssuerWorld(store, hsm, {
       imkAc: await form(KeyUsage.issuerMasterAc, KEYS.imkAc),
+      imkAcSm4: await form(KeyUsage.issuerMasterAc, KEYS.imkAcSm4, '4'),
       pvk: await form(KeyUsage.pinVerification, KEYS.pvk),
       pin: await take(KeyUsage.pinEncryption, KEYS.pin),
       mac: await take(KeyUsage.macX9, KEYS.mac),
@@ -179,19 +208,23 @@ export class IssuerWorld {
     return world;
   }
 
-  /** A 0200 as the switch would send it. */
+  /** A message of a card as the switch would send it; a 0200 sale when nothing else is said. */
   purchase(options: PurchaseOptions = {}): Iso8583Message {
     const pan = panOf(options.account ?? 1);
     const amount = String(options.amount ?? 1234n).padStart(12, '0');
     this.#atc += 1;
-    const pin = options.pin === undefined ? PIN : options.pin;
+    const isOffline = options.kind === 'offlineSaleAdvice';
+    const pin = options.pin === undefined && !isOffline ? PIN : (options.pin ?? null);
     const atc = options.atc ?? this.#atc;
-    const key = sessionKey(pan, atc);
-    const iccData = iccDataOf(key, { ...options, atc, amount, pin });
-    const message = makeMessage('0200', [
+    const card = cardOf(pan, atc, options.sm4 ?? false);
+    const { mti, processingCode, conditionCode } = transactionSpec(options.kind ?? 'sale');
+    const iccData = iccDataOf(card, { ...options, atc, amount, pin });
+    const message = makeMessage(mti, [
       ...commonFields({ pan, amount, stan: options.stan ?? this.nextStan() }),
+      [3, processingCode],
       [14, EXPIRY],
       [22, `${options.tapped ? '07' : '05'}${pin === null ? '2' : '1'}`],
+      [25, conditionCode],
       [35, `${pan}=${EXPIRY}220000000000`],
       [52, pin === null ? undefined : tdesEncrypt(KEYS.pin, pinBlockFormat0(pin, pan))],
       [55, iccData],
@@ -199,19 +232,41 @@ export class IssuerWorld {
     return withMac(withFields(message, options.fields ?? []));
   }
 
-  /** The 0420 of a 0200. */
-  reversal(
-    original: Iso8583Message,
-    fields: Iterable<readonly [number, FieldValue | undefined]> = [],
+  /** A void, refund, cancellation or completion of a message that was answered. */
+  followUp(
+    kind: TransactionKind,
+    original: { readonly message: Iso8583Message; readonly approvalCode: string | null },
+    more: { readonly amount?: bigint; readonly fields?: FieldChanges } = {},
   ): Iso8583Message {
-    const [stan, transmission] = [textOf(original, 11), textOf(original, 7)];
+    const { message, approvalCode } = original;
+    const { mti, processingCode, conditionCode } = transactionSpec(kind);
+    const amount = more.amount === undefined ? undefined : String(more.amount).padStart(12, '0');
+    const request = makeMessage(mti, [
+      ...commonFields({
+        pan: textOf(message, 2),
+        amount: amount ?? textOf(message, 4),
+        stan: this.nextStan(),
+      }),
+      [3, processingCode],
+      [22, '012'],
+      [25, conditionCode],
+      [38, approvalCode ?? undefined],
+      [90, originalDataOf(message)],
+    ]);
+    return withMac(withFields(request, more.fields ?? []));
+  }
+
+  /** The 0420 of a request. */
+  reversal(original: Iso8583Message, fields: FieldChanges = []): Iso8583Message {
     const message = makeMessage('0420', [
       ...commonFields({
         pan: textOf(original, 2),
         amount: textOf(original, 4),
         stan: this.nextStan(),
       }),
-      [90, `0200${stan}${transmission}${'49990000001'.repeat(2)}`],
+      [3, textOf(original, 3)],
+      [25, textOf(original, 25)],
+      [90, originalDataOf(original)],
     ]);
     return withMac(withFields(message, fields));
   }
@@ -233,11 +288,17 @@ export class IssuerWorld {
     return this.store.readBooks();
   }
 
+  /** The card as a decision would see it. */
+  async card(account = 1): Promise<CardView> {
+    const card = { panLookup: keyedDigest(panOf(account)), panSequenceNumber: '01' };
+    const day = localDay(this.clock.nowMs());
+    const found = await this.store.findCard({ card, atc: null, day });
+    if (!found) throw new Error(`no card ${account}`);
+    return found;
+  }
+
   async balance(account = 1): Promise<bigint> {
-    const panLookup = keyedDigest(panOf(account));
-    const card = { panLookup, panSequenceNumber: '01' };
-    const found = await this.store.findCard({ card, atc: null, day: '20261125' });
-    return found?.balanceMinor ?? -1n;
+    return (await this.card(account)).balanceMinor;
   }
 }
 
@@ -254,6 +315,9 @@ export type Answer = {
   readonly proof: string | null;
   readonly isMacRight: boolean;
 };
+
+/** Fields that differ. */
+export type FieldChanges = Iterable<readonly [number, FieldValue | undefined]>;
 
 /** The parts of an answer. */
 export function readAnswer(message: Iso8583Message): Answer {
@@ -285,10 +349,14 @@ export function expectedProof(
   request: Iso8583Message,
 ): (code: string) => string {
   const arqc = iccValue(request, '9F26');
-  const key = sessionKey(panOf(account), atc);
+  const isSm4 = iccValue(request, '9F10')[7] === 0x04;
   return (code: string): string => {
     const arc = asciiToBytes(code);
-    return toHex(concatBytes(arpcMethod1(key, arqc, arc), arc));
+    const parts = { cryptogram: arqc, authorisationResponseCode: arc };
+    const arpc = isSm4
+      ? sm4Arpc(nodeCiphers, sm4SessionKey(panOf(account), atc), parts)
+      : arpcMethod1(sessionKey(panOf(account), atc), arqc, arc);
+    return toHex(concatBytes(arpc, arc));
   };
 }
 
@@ -311,6 +379,38 @@ export function withMac(message: Iso8583Message): Iso8583Message {
 
 function macOf(message: Iso8583Message): Uint8Array {
   return x99Mac(KEYS.mac, macBlock(message));
+}
+
+/** Field 90 that names a message. */
+function originalDataOf(message: Iso8583Message): string {
+  const { mti } = message;
+  return `${mti}${textOf(message, 11)}${textOf(message, 7)}${'49990000001'.repeat(2)}`;
+}
+
+/** What makes a card's cryptograms, and its issuer application data before the CVR. */
+export type TestCard = {
+  readonly cryptogram: (input: Uint8Array) => Uint8Array;
+  readonly algorithm: string;
+};
+
+/** A card under 3DES that has this session key. */
+export function tdesCard(key: Uint8Array): TestCard {
+  return { cryptogram: (input) => applicationCryptogram(key, input), algorithm: '01' };
+}
+
+function cardOf(pan: string, atc: number, isSm4: boolean): TestCard {
+  if (!isSm4) return tdesCard(sessionKey(pan, atc));
+  const key = sm4SessionKey(pan, atc);
+  return {
+    cryptogram: (input) => sm4ApplicationCryptogram(nodeCiphers, key, input),
+    algorithm: '04',
+  };
+}
+
+function sm4SessionKey(pan: string, atc: number): Uint8Array {
+  const card = { pan, panSequenceNumber: '01' };
+  const master = deriveSm4IccMasterKey(nodeCiphers, KEYS.imkAcSm4, card);
+  return deriveSm4SessionKey(nodeCiphers, master, numberBytes(atc));
 }
 
 function sessionKey(pan: string, atc: number): Uint8Array {
@@ -349,16 +449,20 @@ export function commonFields(facts: {
 
 /** Field 55 of a purchase, its cryptogram made with the card's session key. */
 export function iccDataOf(
-  key: Uint8Array,
+  card: TestCard,
   facts: Omit<PurchaseOptions, 'amount' | 'atc'> & {
     readonly atc: number;
     readonly amount: string;
   },
 ): Uint8Array {
   const hasPin = facts.pin !== null;
+  const isOffline = facts.kind === 'offlineSaleAdvice';
+  // Byte 2 of the CVR: no second cryptogram, and a TC or an ARQC first.
+  const results = `03${isOffline ? '90' : 'A0'}0000`;
+  const iad = `0701${facts.tapped ? '17' : '01'}${results}${card.algorithm}`;
   const values = new Map<string, Uint8Array>([
-    ['9F27', fromHex('80')],
-    ['9F10', fromHex(facts.tapped ? '07011703A0000001' : '07010103A0000001')],
+    ['9F27', fromHex(isOffline ? '40' : '80')],
+    ['9F10', fromHex(iad)],
     ['9F37', fromHex('7863AFC6')],
     ['9F36', numberBytes(facts.atc)],
     ['95', fromHex(hasPin ? '0000040000' : '0000000000')],
@@ -372,7 +476,7 @@ export function iccDataOf(
     ['9F34', fromHex(hasPin ? '020300' : '1F0302')],
   ]);
   for (const [tag, hex] of Object.entries(facts.signed ?? {})) values.set(tag, fromHex(hex));
-  const arqc = applicationCryptogram(key, assembleAcInput(values));
+  const arqc = card.cryptogram(assembleAcInput(values));
   values.set('9F26', arqc);
   for (const [tag, hex] of Object.entries(facts.unsigned ?? {})) {
     if (hex === '') values.delete(tag);
@@ -381,8 +485,14 @@ export function iccDataOf(
   return concatBytes(...[...values].map(([tag, value]) => encodeTlv(tag, value)));
 }
 
+/** Limits of card 12. */
+const CARD_LIMITS = {
+  ...{ singleAmountMinor: '1000', dayAmountMinor: '2500', dayCount: 4 },
+  ...{ noPinMinor: '500', noPinDayMinor: '800' },
+};
+
 function cardFile(): string {
-  const card = (account: number, more: Readonly<Record<string, string | number>>): unknown => {
+  const card = (account: number, more: Readonly<Record<string, unknown>>): unknown => {
     const pan = panOf(account);
     const pvv = pinVerificationValue(KEYS.pvk, { pan, pvki: '1', pin: PIN });
     const ordinary = { name: `card-${account}`, pan, panSequenceNumber: '01', expiryYymm: EXPIRY };
@@ -396,5 +506,12 @@ function cardFile(): string {
     card(4, { state: 'blocked' }),
     card(5, { state: 'refused' }),
     card(6, { pinFailures: 3 }),
+    card(7, { balanceMinor: '0', creditLineMinor: '5000' }),
+    card(8, { state: 'lost' }),
+    card(9, { state: 'stolen' }),
+    card(10, { state: 'closed' }),
+    card(11, { state: 'expired' }),
+    card(12, { limits: CARD_LIMITS }),
+    card(13, { electronicCashMinor: '500' }),
   ]);
 }

@@ -33,7 +33,7 @@ import {
   type TcpListener,
 } from '../runtime/index.ts';
 import { startTestDatabase, type TestDatabase } from '../runtime/test-database.ts';
-import { type Answer, commonFields, iccDataOf, readAnswer } from './issuer.test-kit.ts';
+import { type Answer, commonFields, iccDataOf, readAnswer, tdesCard } from './issuer.test-kit.ts';
 import { dropReplyPath } from './lab-faults.ts';
 import { ISSUER_INSTITUTION, type IssuerConfig, startIssuer } from './start.ts';
 
@@ -120,7 +120,7 @@ function purchase(stan: string, atc: number): Iso8583Message {
     ...commonFields({ pan: iccSummary(image).pan, amount, stan }),
     [14, iccSummary(image).expiryYymm],
     [22, '052'],
-    [55, iccDataOf(key, { atc, amount, pin: null })],
+    [55, iccDataOf(tdesCard(key), { atc, amount, pin: null })],
   ]);
 }
 

@@ -8,6 +8,7 @@ import {
   CRYPTOGRAM_VERSION_17,
   decodeIad,
   IAD_ALGORITHM_3DES,
+  IAD_ALGORITHM_SM4,
   TAG_9F10_ISSUER_APPLICATION_DATA,
 } from '../data/index.ts';
 import { EmvIssuerError } from './errors.ts';
@@ -37,7 +38,8 @@ export function assembleAcInput(values: ReadonlyMap<string, Uint8Array>): Uint8A
   if (!coverage) {
     throw inputError(TAG_9F10_ISSUER_APPLICATION_DATA, `has version ${iad.cryptogramVersion}`);
   }
-  if (iad.algorithm !== IAD_ALGORITHM_3DES) {
+  // The bytes are the same under either cipher; who checks them takes the key that goes with it.
+  if (iad.algorithm !== IAD_ALGORITHM_3DES && iad.algorithm !== IAD_ALGORITHM_SM4) {
     throw inputError(TAG_9F10_ISSUER_APPLICATION_DATA, `has algorithm ${iad.algorithm}`);
   }
   const parts = coverage.entries.map(({ tag, lengthBytes }) => {
