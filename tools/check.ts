@@ -23,6 +23,7 @@ const STEPS: readonly Step[] = [
       'protocol/**/*.test.ts',
       'applet/**/*.test.ts',
       'plugin/**/*.test.ts',
+      'sdk/**/*.test.ts',
       'tools/**/*.test.ts',
     ],
   },

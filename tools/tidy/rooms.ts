@@ -17,9 +17,10 @@ const PACKAGE_ARROWS: Readonly<Record<string, readonly string[]>> = {
   agent: ['protocol'],
   plugin: ['protocol'],
   online: ['protocol'],
+  sdk: [],
   web: ['protocol', 'plugin'],
   cli: ['protocol', 'agent', 'online'],
-  tests: ['protocol', 'applet', 'element', 'agent', 'plugin', 'online', 'cli'],
+  tests: ['protocol', 'applet', 'element', 'agent', 'plugin', 'online', 'sdk', 'cli'],
   bench: ['protocol', 'applet', 'element', 'agent', 'online', 'cli'],
 };
 

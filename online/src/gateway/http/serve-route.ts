@@ -1,4 +1,4 @@
-/** One route of the table as the server runs it: door, limits, checks, idempotency, audit, answer. */
+/** One route of the table as it is served: door, limits, checks, idempotency, audit, answer. */
 import { createHash } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { canonicalJson } from '../audit/chain.ts';

@@ -121,7 +121,7 @@ function operationOf(route: Route): JsonObject {
       : {
           requestBody: {
             required: true,
-            content: { 'application/json': { schema: schemaOf(route.body, 'input') } },
+            content: { 'application/json': { schema: schemaOf(route.body) } },
           },
         }),
     responses: responsesOf(route),
@@ -130,7 +130,7 @@ function operationOf(route: Route): JsonObject {
 
 function parametersOf(route: Route): Json {
   const rows = (['path', 'query'] as const).flatMap((place) => {
-    const schema = schemaOf(place === 'path' ? route.params : route.query, 'input');
+    const schema = schemaOf(place === 'path' ? route.params : route.query);
     const required = (schema['required'] ?? []) as readonly string[];
     return Object.entries((schema['properties'] ?? {}) as JsonObject).map(([name, of]) => ({
       name,
@@ -156,7 +156,7 @@ function responsesOf(route: Route): JsonObject {
     [route.status]: {
       description: 'Done.',
       headers: headersOf(['x-request-id', ...limits, ...replayed]),
-      content: { 'application/json': { schema: schemaOf(route.response, 'output') } },
+      content: { 'application/json': { schema: schemaOf(route.response) } },
     },
   };
   for (const code of errorsOf(route)) {
@@ -167,15 +167,18 @@ function responsesOf(route: Route): JsonObject {
     answers[status] = {
       description: codes.map((one) => `${one}: ${errorTextOf(one).text.en}`).join('\n'),
       headers: headersOf(['x-request-id', ...(repeatable ? ['retry-after'] : [])]),
-      content: { [PROBLEM_TYPE]: { schema: { $ref: `${SCHEMA_PREFIX}Problem` } } },
+      content: { [PROBLEM_TYPE]: { schema: schemaOf(problemSchema) } },
       'x-codes': codes,
     };
   }
   return answers;
 }
 
-/** The JSON Schema of a schema; named ones inside it become references. */
-function schemaOf(schema: z.ZodType, io: 'input' | 'output'): JsonObject {
+/**
+ * The JSON Schema of a schema; named ones inside it become references. As input: answers may gain
+ * members later, so theirs forbid none.
+ */
+function schemaOf(schema: z.ZodType): JsonObject {
   const name = namedSchemas.get(schema)?.id;
   if (name !== undefined) return { $ref: SCHEMA_PREFIX + name };
   const {
@@ -183,15 +186,13 @@ function schemaOf(schema: z.ZodType, io: 'input' | 'output'): JsonObject {
     $defs: _named,
     ...rest
   } = z.toJSONSchema(schema, {
-    ...{ io, metadata: namedSchemas, target: 'draft-2020-12' },
+    ...{ io: 'input', metadata: namedSchemas, target: 'draft-2020-12' },
   }) as Record<string, Json>;
   return withReferences(rest) as JsonObject;
 }
 
-/** Components, each once. Answers may gain members later: they forbid none. */
+/** Components, each once. */
 function componentSchemas(): JsonObject {
-  // Registered by its module.
-  namedSchemas.get(problemSchema);
   const { schemas } = z.toJSONSchema(namedSchemas, {
     uri: (id) => SCHEMA_PREFIX + id,
     io: 'input',

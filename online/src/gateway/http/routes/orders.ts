@@ -330,7 +330,7 @@ export const ORDER_ROUTES: readonly Route[] = [
     tag: 'payments',
     summary: { en: 'Read a payment', zh: '查询支付' },
     description: {
-      en: 'While `outcome` is `unknown` ask again; it ends as `approved`, `declined` or `reversed`.',
+      en: 'While `outcome` is `unknown` ask again: it ends as approved, declined or reversed.',
       zh: 'outcome 为 unknown 时请再次查询，最终为 approved、declined 或 reversed。',
     },
     roles: READERS,

@@ -1,0 +1,5 @@
+/** The merchant API v1 for TypeScript and JavaScript; it needs `fetch` and Web Crypto only. */
+export * from './client.ts';
+export * from './errors.ts';
+export * from './generated.ts';
+export * from './webhooks.ts';
