@@ -195,6 +195,8 @@ export type WorldFacts = {
   readonly wrongZoneKey?: boolean;
   readonly times?: Partial<LineTimes>;
   readonly limits?: Partial<LineLimits>;
+  /** Time that every message takes; they keep their order, as in TCP. */
+  readonly latencyMs?: number;
 };
 
 /** Opens a world; nothing is connected yet. */
@@ -220,7 +222,11 @@ export async function openWorld(facts: WorldFacts = {}): Promise<World> {
   const lines = new HostLines(host);
   const connect = async (): Promise<Transport> => {
     if (world.refuse) throw new LineError('ERR_LINE_CONNECT', 'refused');
-    const link = memoryLink();
+    const { latencyMs } = facts;
+    const link =
+      latencyMs === undefined
+        ? memoryLink()
+        : memoryLink((bytes, deliver) => clock.startTimer(latencyMs, () => deliver(bytes)));
     links.push(link);
     watch(link[0], sentByMember);
     watch(link[1], sentByHost);
@@ -260,6 +266,7 @@ function watch(end: Transport, sent: Uint8Array[]): void {
 export async function established(world: World): Promise<World> {
   world.member.start();
   await settled();
+  await world.clock.advance(50);
   if (world.member.state !== 'established') throw new Error(`line ${world.member.state}`);
   return world;
 }
