@@ -1,6 +1,7 @@
 /** ISO 8583 messages: the dialects of UnionPay, generic ones, and what is inside their fields. */
 export * from './codec.ts';
 export { CUPS_DIALECT } from './cups.ts';
+export * from './decline-texts.ts';
 export * from './describe.ts';
 export {
   type Dialect,
@@ -12,6 +13,7 @@ export {
 export { Iso8583Error, type Iso8583ErrorCode } from './errors.ts';
 export type { FieldSpec, Visibility } from './field-spec.ts';
 export * from './fields.ts';
+export * from './frame-view.ts';
 export * from './generic.ts';
 export { CUPS_HEADER_BYTES, type CupsHeader, NO_HEADER } from './header.ts';
 export * from './issuer-facts.ts';
