@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Clock } from '@tapnpay/protocol/bytes';
 import { type DestinationStream, pino } from 'pino';
+import { traceFacts } from './observability/spans.ts';
 import { maskText, redact } from './redaction.ts';
 import { systemClock } from './system.ts';
 
@@ -29,6 +30,8 @@ export function createLog(options: {
   readonly clock?: Clock;
   /** Instead of file and standard error. */
   readonly destination?: DestinationStream;
+  /** Sees every record beside the file, with the trace id of its work: metrics. */
+  readonly onRecord?: (level: string, record: LogRecord) => void;
 }): PartyLog {
   const clock = options.clock ?? systemClock;
   if (options.logFile !== undefined) mkdirSync(dirname(options.logFile), { recursive: true });
@@ -40,6 +43,7 @@ export function createLog(options: {
       level: options.level ?? 'info',
       base: { party: options.party },
       messageKey: 'event',
+      mixin: traceFacts,
       timestamp: () => `,"timeMs":${clock.nowMs()}`,
       formatters: {
         level: (label) => ({ level: label }),
@@ -50,7 +54,9 @@ export function createLog(options: {
   );
   const write =
     (grade: 'info' | 'warn' | 'error'): Log =>
-    ({ event, ...facts }) =>
+    ({ event, ...facts }) => {
       logger[grade](facts, maskText(event));
+      options.onRecord?.(grade, { ...traceFacts(), event, ...facts });
+    };
   return { info: write('info'), warn: write('warn'), error: write('error') };
 }
