@@ -1,5 +1,4 @@
 /** Webhook endpoints of merchants: made, rotated, disabled; their deliveries looked at, replayed. */
-import { uuidv7 } from '../../runtime/index.ts';
 import { GatewayError } from '../errors.ts';
 import type { Mode } from '../merchants/model.ts';
 import type { OutboxMessage } from '../model.ts';
@@ -10,6 +9,7 @@ import type { Delivery, DeliveryTry, EndpointSecret, TryResult, WebhookEndpoint 
 /** Endpoints of one merchant in one mode that are not disabled. */
 export const ENDPOINTS_MAX = 10;
 const SECRET_BYTES = 24;
+const ENDPOINT_ID_DIGITS = 32;
 /** How long a former secret signs beside the new one, at most. */
 export const ROTATION_OVERLAP_MS_MAX: number = 7 * 86_400_000;
 /** After so long without one success an endpoint is taken out of use. */
@@ -20,53 +20,66 @@ export type EndpointOwner = { readonly merchantId: string; readonly mode: Mode }
 /** An endpoint with the secret that is shown this once, as `whsec_` and base64. */
 export type NewEndpoint = { readonly endpoint: WebhookEndpoint; readonly secret: string };
 
-/** @throws GatewayError `ERR_NOTIFY_URL`, `ERR_ENDPOINT_LIMIT`. */
+/**
+ * A new endpoint; a repeat with the same `identity` finds it. @throws GatewayError
+ * `ERR_NOTIFY_URL`, `ERR_ENDPOINT_LIMIT`, `ERR_IDEMPOTENCY_MISMATCH`.
+ */
 export async function addEndpoint(
   ports: GatewayPorts,
   owner: EndpointOwner,
-  url: string,
+  wanted: { readonly url: string; readonly identity: string },
 ): Promise<NewEndpoint> {
-  const { store, clock, random } = ports;
-  const checked = webUrl(url, 'url', 'ERR_NOTIFY_URL');
-  if (checked === null) throw new GatewayError('ERR_NOTIFY_URL', 'url is missing');
-  await ports.courier.check?.(checked);
+  const { store, clock, courier } = ports;
+  const { identity } = wanted;
+  const url = webUrl(wanted.url, 'url', 'ERR_NOTIFY_URL') ?? '';
+  await courier.check?.(url);
+  const endpointId = `we_${identity.slice(0, ENDPOINT_ID_DIGITS)}`;
   const listed = await store.listEndpoints(owner);
-  if (listed.filter(({ state }) => state !== 'disabled').length >= ENDPOINTS_MAX) {
+  const inUse = listed.filter((row) => row.state !== 'disabled' && row.endpointId !== endpointId);
+  if (inUse.length >= ENDPOINTS_MAX) {
     throw new GatewayError('ERR_ENDPOINT_LIMIT', `at most ${ENDPOINTS_MAX} endpoints are in use`);
   }
-  const { text, sealed } = newSecret(ports);
-  const endpoint: WebhookEndpoint = {
-    endpointId: `we_${uuidv7(clock, random)}`,
+  await store.addEndpoint({
+    endpointId,
     ...owner,
-    url: checked,
-    secrets: [{ sealed, endsAtMs: null }],
+    url,
+    secrets: [newSecret(ports, identity)],
     state: 'enabled',
     failingSinceMs: null,
     createdAtMs: clock.nowMs(),
-  };
-  await store.addEndpoint(endpoint);
-  return { endpoint, secret: text };
+  });
+  const endpoint = await ownEndpoint(ports, owner, endpointId);
+  if (endpoint.url === url) return { endpoint, secret: secretText(ports, endpoint, identity) };
+  const message = 'this Idempotency-Key was used with another request';
+  throw new GatewayError('ERR_IDEMPOTENCY_MISMATCH', message);
 }
 
 /**
  * A new secret; the former one signs beside it for `overlapMs`, so that a receiver can change over
- * without missing anything. @throws GatewayError `ERR_ENDPOINT_NOT_FOUND`.
+ * without missing anything. A repeat with the same `identity` finds it. @throws GatewayError
+ * `ERR_ENDPOINT_NOT_FOUND`.
  */
 export async function rotateSecret(
   ports: GatewayPorts,
   owner: EndpointOwner,
-  facts: { readonly endpointId: string; readonly overlapMs: number },
+  wanted: {
+    readonly endpointId: string;
+    readonly overlapMs: number;
+    readonly identity: string;
+  },
 ): Promise<NewEndpoint> {
-  const found = await ownEndpoint(ports, owner, facts.endpointId);
-  const nowMs = ports.clock.nowMs();
-  const overlapMs = Math.min(Math.max(facts.overlapMs, 0), ROTATION_OVERLAP_MS_MAX);
-  const { text, sealed } = newSecret(ports);
+  const { endpointId, identity } = wanted;
+  const found = await ownEndpoint(ports, owner, endpointId);
+  if (found.secrets.some((secret) => secret.identity === identity)) {
+    return { endpoint: found, secret: secretText(ports, found, identity) };
+  }
+  const overlapMs = Math.min(Math.max(wanted.overlapMs, 0), ROTATION_OVERLAP_MS_MAX);
   const [current] = found.secrets;
   // One former secret at most: the one before it ends with this rotation.
-  const former = current ? [{ ...current, endsAtMs: nowMs + overlapMs }] : [];
-  const secrets: readonly EndpointSecret[] = [{ sealed, endsAtMs: null }, ...former];
-  const endpoint = await ports.store.changeEndpoint(found.endpointId, { secrets });
-  return { endpoint: endpoint ?? found, secret: text };
+  const former = current ? [{ ...current, endsAtMs: ports.clock.nowMs() + overlapMs }] : [];
+  const secrets: readonly EndpointSecret[] = [newSecret(ports, identity), ...former];
+  const endpoint = (await ports.store.changeEndpoint(endpointId, { secrets })) ?? found;
+  return { endpoint, secret: secretText(ports, endpoint, identity) };
 }
 
 /** Takes an endpoint out of use, or back into it. @throws GatewayError `ERR_ENDPOINT_NOT_FOUND`. */
@@ -121,10 +134,15 @@ function isOwn(row: EndpointOwner, { merchantId, mode }: EndpointOwner): boolean
   return row.merchantId === merchantId && row.mode === mode;
 }
 
-function newSecret({ random, vault }: GatewayPorts): { text: string; sealed: string } {
-  const bytes = random.bytes(SECRET_BYTES);
-  const text = `whsec_${Buffer.from(bytes).toString('base64')}`;
-  return { text, sealed: vault.seal(text) };
+function newSecret({ random, vault }: GatewayPorts, identity: string): EndpointSecret {
+  const text = `whsec_${Buffer.from(random.bytes(SECRET_BYTES)).toString('base64')}`;
+  return { sealed: vault.seal(text), identity, endsAtMs: null };
+}
+
+function secretText({ vault }: GatewayPorts, endpoint: WebhookEndpoint, identity: string): string {
+  const secret = endpoint.secrets.find((row) => row.identity === identity);
+  if (secret) return vault.open(secret.sealed);
+  throw new GatewayError('ERR_ENDPOINT_NOT_FOUND', 'its secret was replaced meanwhile');
 }
 
 /** Secrets that sign a message now; none when its endpoint is out of use. */

@@ -5,6 +5,8 @@ import type { OutboxMessage } from '../model.ts';
 /** One secret of an endpoint, sealed by the vault. */
 export type EndpointSecret = {
   readonly sealed: string;
+  /** Of the request that made it: a repeat is shown the same secret. */
+  readonly identity: string;
   /** Signs no longer from then on; null: the current one. */
   readonly endsAtMs: number | null;
 };

@@ -32,7 +32,8 @@ export class MemoryWebhooks implements WebhookStore {
   }
 
   async addEndpoint(endpoint: WebhookEndpoint): Promise<void> {
-    this.#endpoints.set(endpoint.endpointId, endpoint);
+    const { endpointId } = endpoint;
+    if (!this.#endpoints.has(endpointId)) this.#endpoints.set(endpointId, endpoint);
   }
 
   async findEndpoint(endpointId: string): Promise<WebhookEndpoint | null> {

@@ -99,7 +99,8 @@ export class PostgresWebhooks implements WebhookStore {
   async addEndpoint(endpoint: WebhookEndpoint): Promise<void> {
     await this.rows(
       `INSERT INTO webhook_endpoints (endpoint_id, merchant_id, mode, url, secrets, state,
-         failing_since_ms, created_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+         failing_since_ms, created_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+       ON CONFLICT DO NOTHING`,
       [
         endpoint.endpointId,
         endpoint.merchantId,

@@ -4,6 +4,7 @@ import type { Delivery, DeliveryQuery, DeliveryTry, TryResult, WebhookEndpoint }
 
 /** The part of the gateway's durable memory that webhooks use. */
 export interface WebhookStore {
+  /** Nothing when there is one of this id. */
   addEndpoint(endpoint: WebhookEndpoint): Promise<void>;
   findEndpoint(endpointId: string): Promise<WebhookEndpoint | null>;
   /** Oldest first. */
