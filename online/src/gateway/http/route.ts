@@ -182,6 +182,14 @@ export const idText: z.ZodString = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/);
 export const minorText: z.ZodString = z.string().regex(/^[0-9]{1,15}$/);
 /** ISO 4217 number. */
 export const currencyText: z.ZodString = z.string().regex(/^[0-9]{3}$/);
+/** What became of something that was asked for. */
+export const inquiryKind: z.ZodEnum<{
+  processed: 'processed';
+  inProgress: 'inProgress';
+  notFound: 'notFound';
+}> = z
+  .enum(['processed', 'inProgress', 'notFound'])
+  .describe('processed: final. inProgress: ask again. notFound: nothing was ever sent.');
 /** Milliseconds since 1970. */
 export const timeMs: z.ZodNumber = z.number().int().min(0);
 

@@ -1,5 +1,7 @@
 /** Every route of the merchant API v1, and the sections of its documentation. */
 import type { BothTexts } from '../errors.ts';
+import { OPERATION_ROUTES } from '../operations/routes.ts';
+import { WEBHOOK_ROUTES } from '../webhooks/routes.ts';
 import type { Route } from './route.ts';
 import { ELEMENT_ROUTES } from './routes/elements.ts';
 import { OPERATOR_ROUTES } from './routes/operator.ts';
@@ -16,4 +18,10 @@ export const TAGS: Readonly<Record<string, BothTexts>> = {
 };
 
 /** The table. */
-export const ROUTES: readonly Route[] = [...ORDER_ROUTES, ...ELEMENT_ROUTES, ...OPERATOR_ROUTES];
+export const ROUTES: readonly Route[] = [
+  ...ORDER_ROUTES,
+  ...OPERATION_ROUTES,
+  ...WEBHOOK_ROUTES,
+  ...ELEMENT_ROUTES,
+  ...OPERATOR_ROUTES,
+];

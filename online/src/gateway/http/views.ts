@@ -7,7 +7,9 @@ import {
   type Receipt,
 } from '@tapnpay/protocol/wire';
 import { type Order, outcomeOf, type Payment, type Reversal } from '../model.ts';
+import { type Inquiry, orderInquiry, paymentInquiry } from '../operations/inquiry.ts';
 import type { MerchantProfile } from '../ports.ts';
+import { type ResponseText, responseText } from '../response-codes.ts';
 
 /** Addresses that views point to; origins without a slash at the end. */
 export type SiteAddresses = {
@@ -32,7 +34,7 @@ export type OrderView = Pick<
   | 'paymentId'
   | 'createdAtMs'
   | 'expiresAtMs'
-> & { readonly amountMinor: string; readonly payUrl: string };
+> & { readonly inquiry: Inquiry; readonly amountMinor: string; readonly payUrl: string };
 
 /** An order as it stands. */
 export function orderView(
@@ -50,6 +52,7 @@ export function orderView(
     origin,
     captureMode,
     status,
+    inquiry: orderInquiry(order),
     paymentId,
     createdAtMs,
     expiresAtMs,
@@ -68,6 +71,8 @@ export type PaymentRowView = Omit<
   'sealedOriginal' | 'deadlineMs' | 'card' | 'tsi' | 'hops' | 'state' | 'amountMinor'
 > & {
   readonly status: Payment['state'];
+  readonly inquiry: Inquiry;
+  readonly response: ResponseText | null;
   readonly outcome: ReturnType<typeof outcomeOf>;
   readonly amountMinor: string;
 };
@@ -83,7 +88,9 @@ export function paymentRowView(payment: Payment): PaymentRowView {
   } = payment;
   const { state, amountMinor, hops: _hops, ...shown } = rest;
   const outcome = outcomeOf(payment);
-  return { ...shown, status: state, outcome, amountMinor: String(amountMinor) };
+  const inquiry = paymentInquiry(payment);
+  const response = responseText(payment.responseCode);
+  return { ...shown, status: state, inquiry, outcome, response, amountMinor: String(amountMinor) };
 }
 
 /** A payment with its reversal and the hops the gateway saw. */

@@ -6,6 +6,7 @@ import type { Caller } from '../http/route.ts';
 import {
   currencyText,
   idText,
+  inquiryKind,
   MAKERS,
   minorText,
   named,
@@ -21,13 +22,9 @@ import {
 import { ownOrder, ownPayment } from '../http/routes/orders.ts';
 import { type Inquiry, operationInquiry, orderInquiry, paymentInquiry } from './inquiry.ts';
 import { OPERATION_MOVES, type Operation, type OperationKind } from './model.ts';
-import { balanceView, operationView } from './views.ts';
+import { balanceView, operationView, responseMeaning } from './views.ts';
 
 const text = z.string();
-const inquiry = z
-  .enum(['processed', 'inProgress', 'notFound'])
-  .describe('processed: final. inProgress: ask again. notFound: nothing was ever sent.');
-
 /** Body of a capture or refund. */
 const amountRequest = named(
   'AmountRequest',
@@ -60,14 +57,11 @@ const operation = named(
     status: operationStatus.describe(
       'pending: repeated until acknowledged. unknown: a void that is being reversed.',
     ),
-    inquiry,
+    inquiry: inquiryKind,
     amountMinor: minorText,
     currency: currencyText,
     note: text.nullable(),
-    response: z
-      .object({ code: text, text: z.object({ en: text, zh: text }) })
-      .nullable()
-      .describe('Field 39 and what it means.'),
+    response: responseMeaning,
     reason: text.nullable(),
     approvalCode: text.nullable(),
     settlementDate: text.nullable().describe('MMDD.'),
@@ -231,7 +225,7 @@ export const OPERATION_ROUTES: readonly Route[] = [
     idempotency: 'none',
     params: z.object({ subject: z.enum(['orders', 'payments', 'operations']), id: idText }),
     status: 200,
-    response: z.object({ inquiry }),
+    response: z.object({ inquiry: inquiryKind }),
     errors: [],
     handle: async (context, { params, caller }) => ({
       inquiry: await inquiryOf(context, caller, params),

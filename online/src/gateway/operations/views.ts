@@ -1,7 +1,22 @@
 /** What the HTTP interface shows of operations, sums and work items: amounts as text, no card data. */
-import { type ResponseText, responseText } from '../response-codes.ts';
+import { z } from 'zod';
+import { DECLINE_ACTIONS, type ResponseText, responseText } from '../response-codes.ts';
 import { type Inquiry, operationInquiry } from './inquiry.ts';
 import { type Operation, type PaymentBalance, refundableMinor } from './model.ts';
+
+const text = z.string();
+const bothTexts = z.object({ en: text, zh: text });
+
+/** Schema of `ResponseText`. */
+export const responseMeaning: z.ZodType<ResponseText | null> = z
+  .object({
+    code: text,
+    action: z.enum(DECLINE_ACTIONS),
+    merchant: bothTexts,
+    cardholder: bothTexts,
+  })
+  .nullable()
+  .describe('Field 39: what it means, and what to do.');
 
 /** A capture, void or refund as the API shows it. */
 export type OperationView = Pick<

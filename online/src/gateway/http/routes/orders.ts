@@ -4,10 +4,12 @@ import { GatewayError } from '../../errors.ts';
 import { LAB_FAULTS } from '../../lab.ts';
 import { MODES } from '../../merchants/model.ts';
 import type { Order, Payment, Reversal } from '../../model.ts';
+import { responseMeaning } from '../../operations/views.ts';
 import {
   type Caller,
   currencyText,
   idText,
+  inquiryKind,
   MAKERS,
   minorText,
   named,
@@ -86,6 +88,7 @@ const order = named(
     origin: text,
     captureMode,
     status: orderStatus.describe('unknown: sent, no final answer yet; never pay it elsewhere.'),
+    inquiry: inquiryKind,
     paymentId: idText.nullable().describe('The attempt that counts.'),
     createdAtMs: timeMs,
     expiresAtMs: timeMs,
@@ -99,6 +102,7 @@ const paymentFacts = {
   elementId: text,
   interface: z.enum(['contact', 'contactless']),
   status: paymentState,
+  inquiry: inquiryKind,
   outcome: outcome.nullable().describe('What payer and merchant are told; null: nothing yet.'),
   amountMinor: minorText,
   currency: currencyText,
@@ -107,6 +111,7 @@ const paymentFacts = {
   transmission: text.describe('Field 7.'),
   retrievalReference: text.describe('Field 37.'),
   responseCode: text.nullable().describe('Field 39.'),
+  response: responseMeaning,
   approvalCode: text.nullable().describe('Field 38.'),
   settlementDate: text.nullable().describe('Field 15, MMDD.'),
   issuer: z
@@ -119,7 +124,7 @@ const paymentFacts = {
   second: hex.nullable(),
   secondType: z.enum(['TC', 'AAC']).nullable(),
   reason: text.nullable(),
-  sequence: z.number().int().min(1),
+  sequence: z.number().int().min(0).describe('Events so far; each notification carries its own.'),
   createdAtMs: timeMs,
   updatedAtMs: timeMs,
 };
