@@ -15,6 +15,15 @@ const STARTING_PAUSE_MS = 100;
 /** Times a transaction is run again that another one made impossible; none of it had happened. */
 const CONFLICT_TRIES_MAX = 5;
 
+/** Different texts that a process prepares; later ones are planned each time. */
+const STATEMENTS_MAX = 512;
+/**
+ * Settings of every connection. A prepared plan outlives the small tables it was made for, and the
+ * parties find rows by key: what scans a table must be a statement that cannot do otherwise. Such a
+ * plan looks expensive and must not be compiled for it.
+ */
+const SETTINGS = '-c enable_seqscan=off -c jit=off';
+
 /** Type of bigint columns. @see PostgreSQL pg_type.dat */
 const OID_INT8 = 20;
 
@@ -72,8 +81,9 @@ function openPool(options: {
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
     application_name: `tapnpay-${options.schema}`,
-    options: `-c search_path=${options.schema}`,
+    options: `-c search_path=${options.schema} ${SETTINGS}`,
     types: { getTypeParser },
+    Client: PreparingClient,
   });
   const onLost = (error: Error): void => {
     options.log?.({ event: 'databaseConnectionLost', message: error.message });
@@ -82,6 +92,29 @@ function openPool(options: {
   // A connection in use reports here as well as to its query; unheard it would end the process.
   pool.on('connect', (client) => client.on('error', onLost));
   return pool;
+}
+
+const statementNames = new Map<string, string>();
+
+/** The name under which every connection prepares a text, or undefined when there are too many. */
+function statementName(text: string): string | undefined {
+  const known = statementNames.get(text);
+  if (known !== undefined || statementNames.size >= STATEMENTS_MAX) return known;
+  const name = `s${statementNames.size}`;
+  statementNames.set(text, name);
+  return name;
+}
+
+/** Statements with values are planned once a connection: planning costs more than a row. */
+class PreparingClient extends pg.Client {
+  // The overloads of `query` are pg's own; only a text with an array of values is changed.
+  override query: pg.Client['query'] = ((...args: unknown[]): unknown => {
+    const [text, values, ...rest] = args;
+    const query = super.query as (...given: unknown[]) => unknown;
+    if (typeof text !== 'string' || !Array.isArray(values)) return query.apply(this, args);
+    const name = statementName(text);
+    return query.apply(this, [{ text, values, ...(name && { name }) }, ...rest]);
+  }) as pg.Client['query'];
 }
 
 const getTypeParser: typeof pg.types.getTypeParser = (oid: number, format?: 'text' | 'binary') => {
@@ -176,7 +209,7 @@ async function commit(client: pg.PoolClient): Promise<void> {
 }
 
 /** An error that the server itself raised while it kept the connection: all was rolled back. */
-function isRefusal(thrown: unknown): boolean {
+export function isRefusal(thrown: unknown): boolean {
   if (!(thrown instanceof pg.DatabaseError)) return false;
   const isFatal = thrown.severity === 'FATAL' || thrown.severity === 'PANIC';
   // 08 connection exception, 40003 statement_completion_unknown, 57P operator intervention.

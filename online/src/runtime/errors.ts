@@ -4,6 +4,7 @@ import { TapError } from '@tapnpay/protocol/bytes';
 /** Every code this folder throws. */
 export type RuntimeErrorCode =
   | 'ERR_DATABASE_BINARIES'
+  | 'ERR_DATABASE_BUSY'
   | 'ERR_DATABASE_COMMIT_UNKNOWN'
   | 'ERR_DATABASE_CONNECT'
   | 'ERR_DATABASE_INIT'

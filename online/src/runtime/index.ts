@@ -3,6 +3,7 @@ export * from './config.ts';
 export * from './database.ts';
 export * from './embedded-postgres.ts';
 export * from './errors.ts';
+export * from './group-commit.ts';
 export * from './hsm-client.ts';
 export * from './hsm-wire.ts';
 export * from './http-faults.ts';

@@ -15,12 +15,12 @@ import { type LoadSystem, startLoadSystem } from './system.ts';
 
 /** Simulated elements, each with a channel of its own. */
 const ELEMENTS = 200;
-/** Payments before anything is counted: processes compile, connect and fill their caches. */
-const WARM_UP = 2_000;
+/** Most payments before anything is counted: processes compile, connect and fill their caches. */
+const WARM_UP_MAX = 4_000;
 /** Share of the highest throughput at which latencies are measured. */
 const LATENCY_LOAD = 0.7;
-/** Payments on channels of their own, each way. */
-const CHANNEL_PAYMENTS = 1_000;
+/** Most payments on channels of their own, each way. */
+const CHANNEL_PAYMENTS_MAX = 1_000;
 /** Channels that are opened at once. */
 const CHANNELS_AT_ONCE = 32;
 /** How long notifications may take after the last payment. */
@@ -93,19 +93,19 @@ class Run {
     onProgress('warm-up');
     // The issuer takes the new cards with the first payment.
     await this.#closed(1);
-    await this.#closed(WARM_UP);
+    await this.#closed(Math.min(count, WARM_UP_MAX));
     const measured = await this.#measure(count);
     onProgress('channels');
     await Promise.all(this.#load.payers.map(({ element }) => element.close()));
-    const cold = await this.#channels('cold');
-    const resumed = await this.#channels('resumed');
+    const cold = await this.#channels('cold', count);
+    const resumed = await this.#channels('resumed', count);
     await this.#settled();
     const report = { ...measured, elements: ELEMENTS, payments: count, cold, resumed };
     if (rows === 0) return report;
     onProgress(`filling ${rows} rows`);
     await fillBooks(this.#database, rows);
     await Promise.all(this.#load.payers.map(({ element }) => element.open({ resume: false })));
-    await this.#closed(WARM_UP);
+    await this.#closed(Math.min(count, WARM_UP_MAX));
     const filled = await this.#measure(count);
     await this.#settled();
     return { ...report, withTenMillion: { ...filled, rows } };
@@ -171,13 +171,14 @@ class Run {
     this.#approved += approvedOf(result, count);
   }
 
-  async #channels(channels: 'cold' | 'resumed'): Promise<ChannelRate> {
-    const ready = prepareLoad(this.#load.payers, CHANNEL_PAYMENTS);
+  async #channels(channels: 'cold' | 'resumed', payments: number): Promise<ChannelRate> {
+    const count = Math.min(payments, CHANNEL_PAYMENTS_MAX);
+    const ready = prepareLoad(this.#load.payers, count);
     const use = { channels, payersMax: CHANNELS_AT_ONCE };
     const result = await closedLoad(this.#ports(), ready, use);
-    this.#approved += approvedOf(result, CHANNEL_PAYMENTS);
+    this.#approved += approvedOf(result, count);
     const { p50, p99 } = spreadOf(result.latenciesMs);
-    const paymentsPerSecond = Math.round(CHANNEL_PAYMENTS / result.seconds);
+    const paymentsPerSecond = Math.round(count / result.seconds);
     return { paymentsPerSecond, p50Ms: rounded(p50), p99Ms: rounded(p99) };
   }
 
