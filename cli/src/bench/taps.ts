@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CardInterface, HopName } from '@tapnpay/protocol/wire';
 import { UsageError } from '../command.ts';
+import { openCards } from '../commands/cards.ts';
 import type { TapDocument } from '../payment/document.ts';
 import { runTap } from '../payment/run-tap.ts';
+import { virtualTapCard } from '../payment/tap-card.ts';
 import { launchSystem } from '../system/launch.ts';
 import type { SystemConfig } from '../system/layout.ts';
 import { type Benchmark, type Spread, spreadOf } from './benchmark.ts';
@@ -56,8 +58,11 @@ async function measure(count: number): Promise<readonly Report[]> {
 }
 
 async function pay(system: SystemConfig, wire: CardInterface): Promise<TapDocument> {
-  const common = { system, amount: '1.00', currency: '156', card: 'debit', pin: '123456' };
-  const document = await runTap({ ...common, interface: wire, fault: null, notifyUrl: null });
+  const cards = openCards(system.dataDir);
+  const card = virtualTapCard(cards, { card: 'debit', interface: wire, fault: null });
+  const common = { system, amount: '1.00', currency: '156', pin: '123456' };
+  const document = await runTap({ ...common, card, fault: null, notifyUrl: null });
+  await card.close();
   if (document.outcome === 'approved') return document;
   throw new UsageError(`a payment was ${document.outcome}: ${document.reason}`);
 }

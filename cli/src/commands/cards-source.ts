@@ -63,7 +63,14 @@ async function openCard(values: OptionValues, openCards: () => VirtualCards): Pr
   return await openVirtualCard(openCards(), card ?? '', wanted ?? 'contact');
 }
 
-async function openRealCard(name: string, wanted: CardInterface | undefined): Promise<CardSource> {
+/**
+ * The card in the reader that is called so, for us alone.
+ * @throws ReaderError `ERR_READER_GONE`, `ERR_CARD_ABSENT` and others of the reader.
+ */
+export async function openRealCard(
+  name: string,
+  wanted: CardInterface | undefined,
+): Promise<CardSource> {
   const readers = new PcscReaders();
   try {
     const reader = readers.reader(pickReader(await readers.list(), name));

@@ -5,11 +5,12 @@ import { join, resolve } from 'node:path';
 import { cardFault, type PaymentApdu } from '@tapnpay/agent';
 import { collectTrace } from '@tapnpay/online/observer';
 import { currencyExponent, parseAmount } from '@tapnpay/protocol/bytes';
-import { type CardInterface, Hop } from '@tapnpay/protocol/wire';
+import { Hop } from '@tapnpay/protocol/wire';
 import { type Command, type OptionValues, textOption, UsageError } from '../command.ts';
 import type { TapDocument } from '../payment/document.ts';
 import { GatewayClient } from '../payment/gateway-client.ts';
 import { isGatewayFault, runTap, type TapRequest } from '../payment/run-tap.ts';
+import { readerTapCard, type TapCard, virtualTapCard } from '../payment/tap-card.ts';
 import {
   decodedTraceText,
   summaryText,
@@ -18,27 +19,33 @@ import {
 } from '../payment/trace-text.ts';
 import { launchSystem } from '../system/launch.ts';
 import { defaultDataDir, readSystemConfig, type SystemConfig, urlOf } from '../system/layout.ts';
+import { openCards } from './cards.ts';
+import { interfaceOption } from './cards-source.ts';
 
 /** PIN of the sandbox cards, printed in their personalisation. */
 const SANDBOX_PIN = '123456';
 const USAGE = `usage: tapnpay tap [--amount 12.34] [--currency 156] [--card NAME]
                    [--interface contact|contactless] [--pin DIGITS|-|none] [--fault NAME]
-                   [--notify-url URL] [--trace [--lang zh|en]] [--json] [--data DIR] [--own]
-pays with a virtual card in the running system or, with --own or when none runs, in a
-temporary one. --pin - reads standard input; the sandbox cards have PIN ${SANDBOX_PIN}.
+                   [--reader NAME --consent] [--notify-url URL] [--trace [--lang zh|en]]
+                   [--json] [--data DIR] [--own]
+pays with a virtual card, or with the card in the PC/SC reader NAME, in the running system
+or, with --own or when none runs, in a temporary one. --consent says that this card may be
+asked for payment cryptograms; a card of another issuer is declined, its counter moves on. --pin - reads standard input; the sandbox cards have PIN ${SANDBOX_PIN}.
 faults: flip-arqc flip-mac wrong-issuer-key card-removed@N drop-reply kill-gateway@HOP
 hops: ${Object.keys(Hop).join(' ')}`;
 
 export const tap: Command = {
   summary: {
-    en: 'pay once with a virtual card and show what happened',
-    zh: '用虚拟卡支付一次并展示全过程',
+    en: 'pay once with a virtual card or one in a reader and show what happened',
+    zh: '用虚拟卡或读卡器中的卡支付一次并展示全过程',
   },
   usage: USAGE,
   options: {
     amount: { type: 'string' },
     currency: { type: 'string' },
     card: { type: 'string' },
+    reader: { type: 'string' },
+    consent: { type: 'boolean' },
     interface: { type: 'string' },
     pin: { type: 'string' },
     fault: { type: 'string' },
@@ -53,9 +60,12 @@ export const tap: Command = {
     const language = readLanguage(values);
     const { system, close } = await findSystem(values);
     const apdus: PaymentApdu[] = [];
+    let card: TapCard | null = null;
     try {
+      card = await openTapCard(values, system.dataDir, request.fault);
       const document = await runTap({
         ...request,
+        card,
         system,
         onApdu: (record) => apdus.push(record),
       });
@@ -72,6 +82,7 @@ export const tap: Command = {
       }
       return document.outcome === 'approved' ? 0 : 1;
     } finally {
+      await card?.close();
       await close();
     }
   },
@@ -98,24 +109,46 @@ function readLanguage(values: OptionValues): TraceLanguage {
   throw new UsageError(`--lang takes zh, en or both, not ${language}`);
 }
 
-function readInterface(values: OptionValues): CardInterface {
-  const wanted = textOption(values, 'interface') ?? 'contact';
-  if (wanted === 'contact' || wanted === 'contactless') return wanted;
-  throw new UsageError(`--interface takes contact or contactless, not ${wanted}`);
+/** @throws UsageError before anything is started. */
+function assertCardOptions(values: OptionValues): void {
+  interfaceOption(values);
+  const reader = textOption(values, 'reader');
+  if (reader === undefined) return;
+  if (textOption(values, 'card') !== undefined) {
+    throw new UsageError('give --card NAME or --reader NAME, not both');
+  }
+  if (!values['consent']) {
+    throw new UsageError(
+      'a payment asks the card in a reader for cryptograms (GENERATE AC): add --consent',
+    );
+  }
 }
 
-function readRequest(values: OptionValues): Omit<TapRequest, 'system' | 'onApdu'> {
+/** The card of the options. @throws AgentError, ReaderError before an order is made. */
+async function openTapCard(
+  values: OptionValues,
+  dataDir: string,
+  fault: string | null,
+): Promise<TapCard> {
+  const reader = textOption(values, 'reader');
+  const wanted = interfaceOption(values);
+  if (reader !== undefined) return await readerTapCard(reader, wanted);
+  const isWrongKey = textOption(values, 'fault') === 'wrong-issuer-key';
+  const card = textOption(values, 'card') ?? (isWrongKey ? 'wrong-issuer-key' : 'debit');
+  return virtualTapCard(openCards(dataDir), { card, interface: wanted ?? 'contact', fault });
+}
+
+function readRequest(values: OptionValues): Omit<TapRequest, 'system' | 'onApdu' | 'card'> {
   const amount = textOption(values, 'amount') ?? '12.34';
   const currency = textOption(values, 'currency') ?? '156';
   const fault = textOption(values, 'fault') ?? null;
-  const wanted = readInterface(values);
+  assertCardOptions(values);
   assertAmount(amount, currency);
   assertFault(fault);
   const isWrongKey = fault === 'wrong-issuer-key';
-  const card = textOption(values, 'card') ?? (isWrongKey ? 'wrong-issuer-key' : 'debit');
   const notifyUrl = textOption(values, 'notify-url') ?? null;
   const pin = readPin(values);
-  const told = { amount, currency, card, interface: wanted, pin, notifyUrl };
+  const told = { amount, currency, pin, notifyUrl };
   return { ...told, fault: isWrongKey ? null : fault };
 }
 

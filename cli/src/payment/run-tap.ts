@@ -1,32 +1,23 @@
-/** One payment with a virtual card against a running system: order, element, card, truth. */
+/** One payment without a browser against a running system: order, element, card, truth. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  AgentError,
-  cardFault,
   type ElementProcess,
   enrolElement,
   type PaymentApdu,
   payWithElement,
   startElement,
   tcpRelay,
-  type VirtualCards,
 } from '@tapnpay/agent';
 import { errorBody, toHex } from '@tapnpay/protocol/bytes';
-import type { CardChannel } from '@tapnpay/protocol/iso7816';
 import { systemClock, systemRandom } from '@tapnpay/protocol/node';
-import {
-  type CardInterface,
-  type ElementPayResult,
-  GATEWAY_SERVER_NAME,
-  type HopRecord,
-} from '@tapnpay/protocol/wire';
-import { openCards } from '../commands/cards.ts';
+import { type ElementPayResult, GATEWAY_SERVER_NAME, type HopRecord } from '@tapnpay/protocol/wire';
 import { elementConfig } from '../system/element.ts';
 import { type SystemConfig, urlOf } from '../system/layout.ts';
 import { type TapDocument, tapDocument } from './document.ts';
 import { GatewayClient, type OrderView, type PaymentView } from './gateway-client.ts';
 import { hopsSince, markLogs, openTapLog } from './party-log.ts';
+import type { TapCard } from './tap-card.ts';
 import { TapPerson } from './tap-person.ts';
 
 /** How long an unknown payment is watched until it is resolved. */
@@ -39,8 +30,8 @@ export type TapRequest = {
   readonly system: SystemConfig;
   readonly amount: string;
   readonly currency: string;
-  readonly card: string;
-  readonly interface: CardInterface;
+  /** Given back when the payment has ended. */
+  readonly card: TapCard;
   readonly pin: string | null;
   readonly fault: string | null;
   /** Where the merchant wants to be told. */
@@ -70,19 +61,16 @@ export async function openElement(
 
 /**
  * Runs the payment and waits until what happened to the money is known.
- * @throws AgentError `ERR_CARD_UNKNOWN`, `ERR_CARD_INTERFACE` before an order is made; TapError of
- * gateway and element.
+ * @throws TapError of gateway and element.
  */
 export async function runTap(request: TapRequest): Promise<TapDocument> {
   const { system } = request;
-  const cards = openCards(system.dataDir);
-  assertCard(cards, request);
   const gateway = new GatewayClient({ url: urlOf(system, 'gatewayHttp'), dataDir: system.dataDir });
   const mark = markLogs(system.dataDir);
   const startedMs = systemClock.nowMs();
   const order = await createOrder(gateway, request);
   const hops: HopRecord[] = [];
-  const result = await payOrder({ request, cards, gateway, order, hops });
+  const result = await payOrder({ request, gateway, order, hops });
   const resolved = await resolvePayment(gateway, order.orderId, result);
   const { payment } = resolved;
   const references = [order.orderId, ...(payment ? [payment.retrievalReference] : [])];
@@ -91,20 +79,12 @@ export async function runTap(request: TapRequest): Promise<TapDocument> {
     order: resolved.order,
     payment,
     result,
-    interface: result.interface ?? request.interface,
+    interface: result.interface ?? request.card.interface,
     resolution: resolved.resolution,
     hops: [...hops, ...(payment?.hops ?? []), ...elsewhere],
     startedMs,
     totalMs: systemClock.nowMs() - startedMs,
   });
-}
-
-function assertCard(cards: VirtualCards, { card, interface: wanted }: TapRequest): void {
-  const found = cards.list().find(({ name }) => name === card);
-  if (!found) throw new AgentError('ERR_CARD_UNKNOWN', `there is no card ${card}`, { card });
-  if (found.interfaces.includes(wanted)) return;
-  const text = `card ${card} has no ${wanted} interface`;
-  throw new AgentError('ERR_CARD_INTERFACE', text, { card });
 }
 
 function createOrder(gateway: GatewayClient, request: TapRequest): Promise<OrderView> {
@@ -125,10 +105,6 @@ export function isGatewayFault(fault: string): boolean {
   return fault === 'flip-mac' || fault.startsWith('kill-gateway@');
 }
 
-function isCardFault(fault: string): boolean {
-  return !isGatewayFault(fault) && fault !== 'drop-reply';
-}
-
 /** The issuer of a lab loses its next answer: after the posting, before the wire. */
 function askForLostAnswer(dataDir: string): void {
   mkdirSync(join(dataDir, 'lab'), { recursive: true });
@@ -137,18 +113,17 @@ function askForLostAnswer(dataDir: string): void {
 
 async function payOrder(facts: {
   readonly request: TapRequest;
-  readonly cards: VirtualCards;
   readonly gateway: GatewayClient;
   readonly order: OrderView;
   readonly hops: HopRecord[];
 }): Promise<ElementPayResult> {
-  const { request, cards, gateway, order, hops } = facts;
-  const { system, fault } = request;
+  const { request, gateway, order, hops } = facts;
+  const { system, fault, card } = request;
   if (fault === 'drop-reply') askForLostAnswer(system.dataDir);
   const person = new TapPerson({
-    interface: request.interface,
+    interface: card.interface,
     pin: request.pin,
-    present: () => presentCard(cards, request),
+    present: card.present,
   });
   const log = system.lab ? openTapLog(system.dataDir, order.orderId) : null;
   const element = await openElement(system, gateway);
@@ -172,18 +147,8 @@ async function payOrder(facts: {
     const { insertionReason } = person;
     return insertionReason === null ? result : { ...result, reason: insertionReason };
   } finally {
-    await cards.close();
     await element.close();
   }
-}
-
-/** The card at the reader, with the fault that was asked for. */
-async function presentCard(cards: VirtualCards, request: TapRequest): Promise<CardChannel> {
-  const { card, fault, interface: wanted } = request;
-  const presented = cards.present(card, wanted);
-  await presented.ready;
-  const broken = fault !== null && isCardFault(fault) ? cardFault(fault) : null;
-  return broken ? broken(presented) : presented;
 }
 
 type Resolved = {
