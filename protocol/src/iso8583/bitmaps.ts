@@ -50,15 +50,16 @@ const MTIS: readonly string[] = Array.from({ length: 10_000 }, (_, value) =>
 /** @throws Iso8583Error `ERR_ISO8583_MTI` unless it is a type of the dialect's versions. */
 export function assertMti(dialect: Dialect, mti: string, offsetBytes: number): void {
   const kind = mti.charCodeAt(1);
+  const { versions } = dialect;
   const isType =
     mti.length === 4 &&
-    dialect.versions.includes(mti.charAt(0)) &&
+    (mti.charCodeAt(0) === versions.charCodeAt(0) || versions.includes(mti.charAt(0))) &&
     kind >= 0x31 &&
     kind <= 0x38 &&
     isDigit(mti.charCodeAt(2)) &&
     isDigit(mti.charCodeAt(3));
   if (isType) return;
-  const what = `is no version ${[...dialect.versions].join(' or ')} type`;
+  const what = `is no version ${[...versions].join(' or ')} type`;
   throw fault('ERR_ISO8583_MTI', { fieldPath: 'MTI', offsetBytes }, what);
 }
 
@@ -109,15 +110,25 @@ export function readBitmap(
 ): void {
   const size = bitmapBytes(bitmap);
   assertRoom(bytes, offset, size, 'bitmap');
+  if (bitmap === 'binary') {
+    words[at] = wordAt(bytes, offset);
+    words[at + 1] = wordAt(bytes, offset + 4);
+    return;
+  }
   for (let half = 0; half < 2; half++) {
     let word = 0;
     const start = offset + (half * size) / 2;
     for (let index = start; index < start + size / 2; index++) {
       const byte = bytes[index] ?? 0;
-      word = bitmap === 'binary' ? (word << 8) | byte : (word << 4) | hexAt(bitmap, byte, index);
+      word = (word << 4) | hexAt(bitmap, byte, index);
     }
     words[at + half] = word;
   }
+}
+
+function wordAt(bytes: Uint8Array, offset: number): number {
+  const high = ((bytes[offset] ?? 0) << 24) | ((bytes[offset + 1] ?? 0) << 16);
+  return high | ((bytes[offset + 2] ?? 0) << 8) | (bytes[offset + 3] ?? 0);
 }
 
 function hexAt(encoding: BitmapEncoding, byte: number, offsetBytes: number): number {

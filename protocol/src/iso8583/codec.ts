@@ -12,11 +12,12 @@ import {
   writeMti,
 } from './bitmaps.ts';
 import { asciiText, takeBytes } from './characters.ts';
-import { DIALECT_BYTES_MAX, type Dialect, FIELD_NUMBER_MAX, planOf } from './dialect.ts';
+import { DIALECT_BYTES_MAX, type Dialect, FIELD_NUMBER_MAX } from './dialect.ts';
 import { assertRoom, readContent, readUnits, type TextRun, writeField } from './encodings.ts';
 import { fault } from './errors.ts';
+import { planOf } from './field-plan.ts';
 import { type FieldSpec, wireBytes } from './field-spec.ts';
-import { FieldTable } from './field-table.ts';
+import { FieldTable, tableOf } from './field-table.ts';
 import type { CupsHeader } from './header.ts';
 import type { FieldValue, Iso8583Message } from './message.ts';
 
@@ -43,26 +44,25 @@ export function encodeMessage<Written>(
   header: Written,
   message: Iso8583Message,
 ): Uint8Array {
-  const { mti, fields } = message;
   const start = dialect.headerBytes;
-  assertMti(dialect, mti, start);
-  const numbers = sortedNumbers(fields);
-  const highest = numbers.at(-1) ?? 0;
+  assertMti(dialect, message.mti, start);
+  const { numbers, content } = tableOf(message.fields);
+  const specs = specsOf(dialect, numbers);
+  const highest = numbers[numbers.length - 1] ?? 0;
   const bitmapStart = start + mtiBytes(dialect);
   const size = bitmapBytes(dialect.bitmap);
   const isThirdInOrder = highest > 128 && dialect.bitmaps === 'threeInOrder';
   const together = highest <= 64 ? 1 : highest <= 128 || isThirdInOrder ? 2 : 3;
   let thirdStart = isThirdInOrder ? -1 : bitmapStart + 2 * size;
   let offset = bitmapStart + together * size;
-  words.fill(0);
-  for (const number of numbers) {
+  for (let index = 0; index < numbers.length; index++) {
+    const number = numbers[index] ?? 0;
     if (number > 64 && thirdStart < 0) {
       thirdStart = offset;
       offset += size;
     }
-    const spec = specOf(dialect, number, offset);
-    offset = writeField(spec, fields.get(number) ?? '', scratch, offset);
-    setBit(words, number);
+    const spec = specs[index] ?? specOf(dialect, number, offset);
+    offset = writeField(spec, content[index] ?? '', scratch, offset);
   }
   assertMessageLength(dialect, offset);
   if (highest > 64) setBit(words, 1);
@@ -70,25 +70,24 @@ export function encodeMessage<Written>(
   writeBitmap(dialect.bitmap, words, 0, scratch, bitmapStart);
   if (highest > 64) writeBitmap(dialect.bitmap, words, 2, scratch, bitmapStart + size);
   if (highest > 128) writeBitmap(dialect.bitmap, words, 4, scratch, thirdStart);
-  writeMti(dialect, mti, scratch, start);
+  writeMti(dialect, message.mti, scratch, start);
   dialect.header.write(header, scratch, offset);
   const bytes = takeBytes(offset);
   bytes.set(scratch.subarray(0, offset));
   return bytes;
 }
 
-/** Numbers of the fields in order; most messages are made in order. */
-function sortedNumbers(fields: ReadonlyMap<number, FieldValue>): readonly number[] {
-  if (fields instanceof FieldTable) return fields.numbers;
-  const numbers: number[] = [];
-  let previous = 0;
-  let isSorted = true;
-  for (const number of fields.keys()) {
-    isSorted &&= number > previous;
-    previous = number;
-    numbers.push(number);
+/** Specifications of sorted fields, and their bits in `words`. */
+function specsOf(dialect: Dialect, numbers: readonly number[]): readonly (FieldSpec | undefined)[] {
+  for (let index = 0; index < WORDS_MAX; index++) words[index] = 0;
+  for (let index = 0; index < numbers.length; index++) {
+    const number = numbers[index] ?? 0;
+    const isRegular = number >= 2 && number <= FIELD_NUMBER_MAX && number !== 65;
+    if (!isRegular || !Number.isInteger(number))
+      return numbers.map((one) => dialect.fields.get(one));
+    setBit(words, number);
   }
-  return isSorted ? numbers : numbers.sort((left, right) => left - right);
+  return planOf(dialect, words, WORDS_MAX).specs;
 }
 
 /**
@@ -116,8 +115,9 @@ export function decodeMessage<Read>(
     }
     if (index >= plan.numbers.length) break;
     const spec = plan.specs[index] ?? specOf(dialect, plan.numbers[index] ?? 0, offset);
-    const units = readUnits(spec, bytes, offset);
-    const contentBytes = wireBytes(spec.operation, units);
+    const isFixed = spec.prefix.lengthBytes === 0;
+    const units = isFixed ? spec.max : readUnits(spec, bytes, offset);
+    const contentBytes = isFixed ? spec.contentBytesMax : wireBytes(spec.operation, units);
     offset += spec.prefix.lengthBytes;
     assertRoom(bytes, offset, contentBytes, spec.fieldPath);
     values[index] = readContent(spec, bytes, offset, units, textRun);
@@ -125,7 +125,7 @@ export function decodeMessage<Read>(
     offset += contentBytes;
   }
   assertNoTrailing(bytes, offset);
-  return { mti, fields: new FieldTable(plan, withTexts(values)), header };
+  return { mti, fields: new FieldTable(plan.numbers, withTexts(values)), header };
 }
 
 /** Cuts the text of all fields, made at once, into theirs. */

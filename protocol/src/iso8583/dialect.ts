@@ -89,81 +89,10 @@ export function prefixEncodingOf(content: ContentName): PrefixEncoding {
   return content === 'ebcdic' || content === 'ebcdicHex' ? 'ebcdic' : 'ascii';
 }
 
-/** What the codec asks of a message's bitmaps; made once for each set of fields. */
-export type FieldPlan = {
-  /** Numbers of the present fields, in order, without bits that announce bitmaps. */
-  readonly numbers: readonly number[];
-  /** Their specifications; undefined where the dialect has none. */
-  readonly specs: readonly (FieldSpec | undefined)[];
-  /** Number -> position + 1. */
-  readonly slots: Uint8Array;
-  /** Position before which a third bitmap stands in order; -1 when none does. */
-  readonly thirdBitmapAt: number;
-};
-
 /** Longest message of any dialect: the codec's working memory. */
 export const DIALECT_BYTES_MAX = 16_384;
 /** Highest field number of three bitmaps. */
 export const FIELD_NUMBER_MAX = 192;
-const PLANS_MAX = 64;
-
-type CachedPlan = { readonly words: readonly number[]; readonly plan: FieldPlan };
-
-/** Plans by dialect: few sets of fields are in use, and a strange one only costs its making. */
-const plans = new WeakMap<Dialect, (CachedPlan | undefined)[]>();
-/** Nearly always the dialect of the message before. */
-let latestDialect: Dialect | null = null;
-let latestPlans: (CachedPlan | undefined)[] = [];
-
-/** The plan of bitmaps given as 32-bit words (2, 4 or 6). */
-export function planOf(dialect: Dialect, words: Int32Array, count: number): FieldPlan {
-  const cached = plansOf(dialect);
-  let hash = count;
-  for (let index = 0; index < count; index++)
-    hash = Math.imul(hash ^ (words[index] ?? 0), 0x9e3779b1);
-  const slot = (hash ^ (hash >>> 16)) & (PLANS_MAX - 1);
-  const found = cached[slot];
-  if (found !== undefined && isSame(found.words, words, count)) return found.plan;
-  const own = Array.from(words.subarray(0, count));
-  const plan = makePlan(dialect, own);
-  cached[slot] = { words: own, plan };
-  return plan;
-}
-
-function plansOf(dialect: Dialect): (CachedPlan | undefined)[] {
-  if (dialect === latestDialect) return latestPlans;
-  const known = plans.get(dialect);
-  latestPlans = known ?? new Array<CachedPlan | undefined>(PLANS_MAX).fill(undefined);
-  latestDialect = dialect;
-  if (known === undefined) plans.set(dialect, latestPlans);
-  return latestPlans;
-}
-
-function isSame(left: readonly number[], right: Int32Array, count: number): boolean {
-  if (left.length !== count) return false;
-  for (let index = 0; index < count; index++) if (left[index] !== right[index]) return false;
-  return true;
-}
-
-function makePlan(dialect: Dialect, words: readonly number[]): FieldPlan {
-  const numbers: number[] = [];
-  const isThird = dialect.bitmaps === 'threeTogether' || dialect.bitmaps === 'threeInOrder';
-  let thirdBitmapAt = -1;
-  for (let number = 2; number <= 32 * words.length; number++) {
-    const word = words[(number - 1) >> 5] ?? 0;
-    if ((word & (0x8000_0000 >>> ((number - 1) & 31))) === 0) continue;
-    if (number === 65 && isThird) {
-      if (dialect.bitmaps === 'threeInOrder') thirdBitmapAt = numbers.length;
-    } else numbers.push(number);
-  }
-  const slots = new Uint8Array(FIELD_NUMBER_MAX + 1);
-  numbers.forEach((number, index) => {
-    slots[number] = index + 1;
-  });
-  const specs = numbers.map((number) => dialect.fields.get(number));
-  return { numbers, specs, slots, thirdBitmapAt };
-}
-
 /** A dialect whose table is known to be sound. */
 export function defineDialect<Written, Read>(
   dialect: Omit<Dialect<Written, Read>, 'headerBytes'>,

@@ -7,13 +7,15 @@ import {
   CLASS_ASCII,
   CLASSES,
   copyBytes,
+  LATIN1,
   NIBBLE_CHARACTERS,
   NIBBLES,
+  PAIR_CLASSES,
   shortText,
   takeBytes,
 } from './characters.ts';
 import { fault, type Iso8583Error } from './errors.ts';
-import { type FieldSpec, type LengthPrefix, wireBytes } from './field-spec.ts';
+import type { FieldSpec, LengthPrefix } from './field-spec.ts';
 import type { FieldValue } from './message.ts';
 
 /** Characters of a message's text fields, one after another. */
@@ -35,19 +37,30 @@ export function writeField(
   const value = spec.padding === null ? given : padded(spec, given);
   const units = value.length;
   if (units < spec.min || units > spec.max) throw lengthRefusal(spec, value, start);
-  if (typeof value === 'string') {
-    if (spec.operation === 'text') writeText(spec, value, target, start);
-    else if (spec.operation === 'bcd') writeBcd(spec, value, target, start);
-    else if (spec.operation === 'signedBcd') writeSigned(spec, value, target, start);
-    else throw refusal(spec, start, 'wants bytes');
-  } else if (spec.operation === 'bytes') writeBytes(value, target, start);
-  else if (spec.operation === 'hex') writeHex(spec, value, target, start);
-  else throw refusal(spec, start, 'wants text');
-  const end = start + wireBytes(spec.operation, units);
+  const end = writeContent(spec, value, target, start);
   if (start > offset) {
     writePrefix(spec.prefix, spec.prefix.counts === 'units' ? units : end - start, target, offset);
   }
   return end;
+}
+
+/** Answers where the content ends. */
+function writeContent(
+  spec: FieldSpec,
+  value: FieldValue,
+  target: Uint8Array,
+  start: number,
+): number {
+  const { operation } = spec;
+  if (typeof value === 'string') {
+    if (operation === 'text') return writeText(spec, value, target, start);
+    if (operation === 'bcd') return packDigits(spec, value, target, start, 0);
+    if (operation === 'signedBcd') return writeSigned(spec, value, target, start);
+    throw refusal(spec, start, 'wants bytes');
+  }
+  if (operation === 'bytes') return writeBytes(value, target, start);
+  if (operation === 'hex') return writeHex(spec, value, target, start);
+  throw refusal(spec, start, 'wants text');
 }
 
 function padded({ padding, max, prefix }: FieldSpec, value: FieldValue): FieldValue {
@@ -80,7 +93,7 @@ function isSign(code: number): boolean {
   return code === 0x43 || code === 0x44;
 }
 
-function writeText(spec: FieldSpec, text: string, target: Uint8Array, start: number): void {
+function writeText(spec: FieldSpec, text: string, target: Uint8Array, start: number): number {
   const { toWire } = spec;
   let classes = 0xff;
   const first = spec.alphabet === 'x+n' ? 1 : 0;
@@ -89,39 +102,46 @@ function writeText(spec: FieldSpec, text: string, target: Uint8Array, start: num
     if (!isSign(sign)) throw notOfType(spec, start);
     target[start] = toWire[sign] ?? 0;
   }
-  for (let index = first; index < text.length; index++) {
-    const code = text.charCodeAt(index);
-    classes &= CLASSES[code] ?? 0;
-    target[start + index] = toWire[code] ?? 0;
+  if (toWire === LATIN1) {
+    for (let index = first; index < text.length; index++) {
+      const code = text.charCodeAt(index);
+      classes &= CLASSES[code] ?? 0;
+      target[start + index] = code;
+    }
+  } else {
+    for (let index = first; index < text.length; index++) {
+      const code = text.charCodeAt(index);
+      classes &= CLASSES[code] ?? 0;
+      target[start + index] = toWire[code] ?? 0;
+    }
   }
   if ((classes & spec.classBit) === 0) throw notOfType(spec, start);
-}
-
-function writeBcd(spec: FieldSpec, text: string, target: Uint8Array, start: number): void {
-  packDigits(spec, text, target, { start, first: 0, align: spec.align });
+  return start + text.length;
 }
 
 /** The sign is a character of its own. */
-function writeSigned(spec: FieldSpec, text: string, target: Uint8Array, start: number): void {
+function writeSigned(spec: FieldSpec, text: string, target: Uint8Array, start: number): number {
   const sign = text.charCodeAt(0);
   if (!isSign(sign)) throw notOfType(spec, start);
   target[start] = sign;
-  packDigits(spec, text, target, { start: start + 1, first: 1, align: 'right' });
+  return packDigits(spec, text, target, start + 1, 1);
 }
 
+/** Packs the digits from `first` on; those behind a sign stand right. */
 function packDigits(
   spec: FieldSpec,
   text: string,
   target: Uint8Array,
-  at: { readonly start: number; readonly first: number; readonly align: 'left' | 'right' },
-): void {
+  start: number,
+  first: number,
+): number {
   const { length } = text;
   const filler = spec.filler === 'F' ? 0x0f : 0;
   let classes = 0xff;
-  let index = at.first;
-  let to = at.start;
-  const isOdd = (length - index) % 2 === 1;
-  if (isOdd && at.align === 'right') {
+  let index = first;
+  let to = start;
+  const isOdd = ((length - index) & 1) === 1;
+  if (isOdd && (first > 0 || spec.align === 'right')) {
     const code = text.charCodeAt(index++);
     classes &= CLASSES[code] ?? 0;
     target[to++] = (filler << 4) | (NIBBLES[code] ?? 0);
@@ -135,21 +155,27 @@ function packDigits(
   if (index < length) {
     const code = text.charCodeAt(index);
     classes &= CLASSES[code] ?? 0;
-    target[to] = ((NIBBLES[code] ?? 0) << 4) | filler;
+    target[to++] = ((NIBBLES[code] ?? 0) << 4) | filler;
   }
-  if ((classes & spec.classBit) === 0) throw notOfType(spec, at.start);
+  if ((classes & spec.classBit) === 0) throw notOfType(spec, start);
+  return to;
 }
 
-function writeBytes(value: Uint8Array, target: Uint8Array, start: number): void {
-  for (let index = 0; index < value.length; index++) target[start + index] = value[index] ?? 0;
+function writeBytes(value: Uint8Array, target: Uint8Array, start: number): number {
+  const { length } = value;
+  // Beyond the end of the working memory the message is too long, and that is said later.
+  if (length > 32 && start + length <= target.length) target.set(value, start);
+  else for (let index = 0; index < length; index++) target[start + index] = value[index] ?? 0;
+  return start + length;
 }
 
-function writeHex(spec: FieldSpec, value: Uint8Array, target: Uint8Array, start: number): void {
+function writeHex(spec: FieldSpec, value: Uint8Array, target: Uint8Array, start: number): number {
   let to = start;
   for (const byte of value) {
     target[to++] = spec.toWire[NIBBLE_CHARACTERS[byte >> 4] ?? 0] ?? 0;
     target[to++] = spec.toWire[NIBBLE_CHARACTERS[byte & 0x0f] ?? 0] ?? 0;
   }
+  return to;
 }
 
 /**
@@ -168,7 +194,7 @@ export function readContent(
     case 'text':
       return readText(spec, bytes, at, units, run);
     case 'bcd':
-      return readBcd(spec, bytes, at, units, run);
+      return unpackDigits(spec, bytes, at, units, run);
     case 'signedBcd':
       return readSigned(spec, bytes, at, units, run);
     case 'bytes':
@@ -195,25 +221,23 @@ function readText(
     if (!isSign(sign)) throw notOfType(spec, start);
     to[end] = sign;
   }
-  for (let index = first; index < units; index++) {
-    const code = fromWire[bytes[start + index] ?? 0] ?? 0;
-    classes &= CLASSES[code] ?? 0;
-    to[end + index] = code;
+  if (fromWire === LATIN1) {
+    for (let index = first; index < units; index++) {
+      const code = bytes[start + index] ?? 0;
+      classes &= CLASSES[code] ?? 0;
+      to[end + index] = code;
+    }
+  } else {
+    for (let index = first; index < units; index++) {
+      const code = fromWire[bytes[start + index] ?? 0] ?? 0;
+      classes &= CLASSES[code] ?? 0;
+      to[end + index] = code;
+    }
   }
   if ((classes & spec.classBit) === 0) throw notOfType(spec, start);
   if ((classes & CLASS_ASCII) === 0) return shortText(to, end, end + units);
   run.end = end + units;
   return undefined;
-}
-
-function readBcd(
-  spec: FieldSpec,
-  bytes: Uint8Array,
-  start: number,
-  units: number,
-  run: TextRun,
-): undefined {
-  unpackDigits(spec, bytes, { start, units, align: spec.align }, run);
 }
 
 function readSigned(
@@ -226,46 +250,46 @@ function readSigned(
   const sign = bytes[start] ?? 0;
   if (!isSign(sign)) throw notOfType(spec, start);
   run.bytes[run.end++] = sign;
-  unpackDigits(spec, bytes, { start: start + 1, units: units - 1, align: 'right' }, run);
+  unpackDigits(spec, bytes, start + 1, units - 1, run);
 }
 
 function unpackDigits(
   spec: FieldSpec,
   bytes: Uint8Array,
-  at: { readonly start: number; readonly units: number; readonly align: 'left' | 'right' },
+  start: number,
+  units: number,
   run: TextRun,
-): void {
+): undefined {
   const to = run.bytes;
   let { end } = run;
-  let from = at.start;
+  let from = start;
   let classes = 0xff;
   let filler = 0;
-  const isOdd = at.units % 2 === 1;
-  if (isOdd && at.align === 'right') {
+  const isOdd = (units & 1) === 1;
+  const isRight = spec.align === 'right' || spec.operation === 'signedBcd';
+  if (isOdd && isRight) {
     const byte = bytes[from++] ?? 0;
     filler = byte >> 4;
     const code = NIBBLE_CHARACTERS[byte & 0x0f] ?? 0;
     classes &= CLASSES[code] ?? 0;
     to[end++] = code;
   }
-  for (const last = at.start + (at.units >> 1) + (end - run.end); from < last; from++) {
+  for (const last = from + (units >> 1); from < last; from++) {
     const byte = bytes[from] ?? 0;
-    const high = NIBBLE_CHARACTERS[byte >> 4] ?? 0;
-    const low = NIBBLE_CHARACTERS[byte & 0x0f] ?? 0;
-    classes &= (CLASSES[high] ?? 0) & (CLASSES[low] ?? 0);
-    to[end] = high;
-    to[end + 1] = low;
+    classes &= PAIR_CLASSES[byte] ?? 0;
+    to[end] = NIBBLE_CHARACTERS[byte >> 4] ?? 0;
+    to[end + 1] = NIBBLE_CHARACTERS[byte & 0x0f] ?? 0;
     end += 2;
   }
-  if (isOdd && at.align === 'left') {
+  if (isOdd && !isRight) {
     const byte = bytes[from] ?? 0;
     filler = byte & 0x0f;
     const code = NIBBLE_CHARACTERS[byte >> 4] ?? 0;
     classes &= CLASSES[code] ?? 0;
     to[end++] = code;
   }
-  if ((classes & spec.classBit) === 0) throw notOfType(spec, at.start);
-  if (filler !== 0 && filler !== 0x0f) throw refusal(spec, at.start, 'has a digit as its filler');
+  if ((classes & spec.classBit) === 0) throw notOfType(spec, start);
+  if (filler !== 0 && filler !== 0x0f) throw refusal(spec, start, 'has a digit as its filler');
   run.end = end;
 }
 

@@ -21,6 +21,36 @@ export const NO_HEADER: HeaderCodec<null, null> = {
   check: () => undefined,
 };
 
+/**
+ * A reader that makes one object of equal headers: from message to message on a line they are.
+ * `key` is the part that `read` looks at beyond `check`; the objects are read-only.
+ */
+export function remembering<Read>(
+  key: { readonly start: number; readonly end: number },
+  check: (bytes: Uint8Array) => void,
+  read: (bytes: Uint8Array) => Read,
+): (bytes: Uint8Array) => Read {
+  const { start, end } = key;
+  type Seen = { readonly bytes: Uint8Array; readonly header: Read };
+  let latest: Seen | null = null;
+  let before: Seen | null = null;
+  return (bytes) => {
+    check(bytes);
+    if (latest !== null && isEqual(latest.bytes, bytes, start, end)) return latest.header;
+    // Requests and answers of one line take turns.
+    const other = before;
+    before = latest;
+    if (other !== null && isEqual(other.bytes, bytes, start, end)) latest = other;
+    else latest = { header: read(bytes), bytes: bytes.slice(0, end) };
+    return latest.header;
+  };
+}
+
+function isEqual(left: Uint8Array, right: Uint8Array, start: number, end: number): boolean {
+  for (let index = start; index < end; index++) if (left[index] !== right[index]) return false;
+  return true;
+}
+
 /** Length of the CUPS header; its first byte says so too. @see Q/CUP 006, message header */
 export const CUPS_HEADER_BYTES = 46;
 const VERSION = 0x01;
@@ -45,35 +75,60 @@ export type CupsHeader = {
 export const CUPS_HEADER: HeaderCodec<CupsHeader, Required<CupsHeader>> = {
   lengthBytes: CUPS_HEADER_BYTES,
   write: writeCupsHeader,
-  read: readCupsHeader,
+  read: remembering({ start: 6, end: CUPS_HEADER_BYTES }, checkCupsHeader, readCupsHeader),
   check: checkCupsHeader,
 };
+
+/** The header written last, for the next message of the same line. */
+let latest: { readonly header: CupsHeader; readonly bytes: Uint8Array } | null = null;
 
 function writeCupsHeader(header: CupsHeader, target: Uint8Array, totalBytes: number): void {
   if (totalBytes > TOTAL_BYTES_MAX)
     throw wrong('totalLength', 2, `${totalBytes} bytes are too long`);
-  target[0] = CUPS_HEADER_BYTES;
-  target[1] = VERSION;
+  if (latest !== null && isSameHeader(latest.header, header)) target.set(latest.bytes);
+  else {
+    writeRoute(header, target);
+    latest = { header: { ...header }, bytes: target.slice(0, CUPS_HEADER_BYTES) };
+  }
   let rest = totalBytes;
   for (let index = 5; index >= 2; index--) {
     target[index] = 0x30 + (rest % 10);
     rest = Math.trunc(rest / 10);
   }
+}
+
+function isSameHeader(left: CupsHeader, right: CupsHeader): boolean {
+  return (
+    left.destination === right.destination &&
+    left.source === right.source &&
+    left.batchNumber === right.batchNumber &&
+    left.transactionInfo === right.transactionInfo &&
+    left.userInfo === right.userInfo &&
+    left.rejectCode === right.rejectCode
+  );
+}
+
+/** Everything but the total length. */
+function writeRoute(header: CupsHeader, target: Uint8Array): void {
+  target[0] = CUPS_HEADER_BYTES;
+  target[1] = VERSION;
   writeInstitution(header.destination, 'destination', target, 6);
   writeInstitution(header.source, 'source', target, 17);
   // Reserved.
   target.fill(0, 28, 31);
   target[31] = header.batchNumber ?? 0;
   const { transactionInfo = '00000000', rejectCode = '00000' } = header;
-  putText(transactionInfo, target, 32);
-  if (transactionInfo.length !== 8 || !isWithin(target, 32, 40, 0x20, 0x7e)) {
+  putText(transactionInfo.slice(0, 8), target, 32);
+  if (transactionInfo.length !== 8 || !isPrintable(transactionInfo)) {
     throw wrong('transactionInfo', 32, 'is not 8 characters');
   }
   target[40] = header.userInfo ?? 0;
-  putText(rejectCode.slice(0, 5), target, 41);
-  if (rejectCode.length !== 5 || !isWithin(target, 41, 46, 0x30, 0x39)) {
-    throw wrong('rejectCode', 41, 'is not digits');
-  }
+  if (!/^[0-9]{5}$/.test(rejectCode)) throw wrong('rejectCode', 41, 'is not digits');
+  putText(rejectCode, target, 41);
+}
+
+function isPrintable(text: string): boolean {
+  return /^[\x20-\x7e]*$/.test(text);
 }
 
 /** Left-justified in 11 characters. */
@@ -104,7 +159,6 @@ function checkCupsHeader(bytes: Uint8Array): void {
 }
 
 function readCupsHeader(bytes: Uint8Array): Required<CupsHeader> {
-  checkCupsHeader(bytes);
   const destination = readInstitution(bytes, 'destination', 6);
   const source = readInstitution(bytes, 'source', 17);
   if (!isWithin(bytes, 32, 40, 0x20, 0x7e)) {

@@ -25,6 +25,7 @@ export * from './original.ts';
 export { POS_DIALECT } from './pos.ts';
 export { type PosHeader, replyHeader, swapTpdu } from './pos-header.ts';
 export * from './reply.ts';
+export * from './sign-in-keys.ts';
 export * from './subfields.ts';
 export * from './tlv.ts';
 export * from './transactions.ts';

@@ -1,5 +1,6 @@
 /** An ISO 8583 message as the program holds it, and typed access to its fields. */
 import { Iso8583Error } from './errors.ts';
+import { changedTable, tableOf } from './field-table.ts';
 
 /** Text for character fields, bytes for binary ones (52, 55, 96, 128). */
 export type FieldValue = string | Uint8Array;
@@ -17,9 +18,13 @@ export function makeMessage(
   mti: string,
   fields: Iterable<readonly [number, FieldValue | undefined]>,
 ): Iso8583Message {
-  const present = new Map<number, FieldValue>();
-  for (const [number, value] of fields) if (value !== undefined) present.set(number, value);
-  return { mti, fields: present };
+  return { mti, fields: changedTable(null, present(fields)) };
+}
+
+function* present(
+  fields: Iterable<readonly [number, FieldValue | undefined]>,
+): Iterable<readonly [number, FieldValue]> {
+  for (const [number, value] of fields) if (value !== undefined) yield [number, value];
 }
 
 /** The message with some fields replaced; `undefined` removes one. */
@@ -27,12 +32,7 @@ export function withFields(
   message: Iso8583Message,
   changes: Iterable<readonly [number, FieldValue | undefined]>,
 ): Iso8583Message {
-  const fields = new Map(message.fields);
-  for (const [number, value] of changes) {
-    if (value === undefined) fields.delete(number);
-    else fields.set(number, value);
-  }
-  return { mti: message.mti, fields };
+  return { mti: message.mti, fields: changedTable(tableOf(message.fields), changes) };
 }
 
 /** A character field, or undefined. */

@@ -1,7 +1,8 @@
 /** TPDU and application header in front of a POS message. @see Q/CUP 009.1, message frame */
-import { fromHex, toHex } from '../bytes/index.ts';
+import { toHex } from '../bytes/index.ts';
+import { NIBBLES } from './characters.ts';
 import { fault, type Iso8583Error } from './errors.ts';
-import type { HeaderCodec } from './header.ts';
+import { type HeaderCodec, remembering } from './header.ts';
 
 /** Length of the transport protocol data unit: 60, destination, source. */
 export const TPDU_BYTES = 5;
@@ -37,18 +38,15 @@ export const POS_HEADER: HeaderCodec<PosHeader, PosHeader> = {
     target[7] = (nibble(header.terminalState) << 4) | nibble(header.processingRequest);
     putHex(header.subVersion, target, { part: 'subVersion', offset: 8, lengthBytes: 3 });
   },
-  read(bytes) {
-    check(bytes);
-    return {
-      destination: toHex(bytes.subarray(1, 3)),
-      source: toHex(bytes.subarray(3, 5)),
-      applicationType: toHex(bytes.subarray(5, 6)),
-      softwareVersion: toHex(bytes.subarray(6, 7)),
-      terminalState: (bytes[7] ?? 0) >> 4,
-      processingRequest: (bytes[7] ?? 0) & 0x0f,
-      subVersion: toHex(bytes.subarray(8, 11)),
-    };
-  },
+  read: remembering({ start: 1, end: TPDU_BYTES + APPLICATION_HEADER_BYTES }, check, (bytes) => ({
+    destination: toHex(bytes.subarray(1, 3)),
+    source: toHex(bytes.subarray(3, 5)),
+    applicationType: toHex(bytes.subarray(5, 6)),
+    softwareVersion: toHex(bytes.subarray(6, 7)),
+    terminalState: (bytes[7] ?? 0) >> 4,
+    processingRequest: (bytes[7] ?? 0) & 0x0f,
+    subVersion: toHex(bytes.subarray(8, 11)),
+  })),
   check,
 };
 
@@ -81,10 +79,19 @@ function putHex(
   at: { readonly part: string; readonly offset: number; readonly lengthBytes: number },
 ): void {
   const { part, offset, lengthBytes } = at;
-  if (text.length !== 2 * lengthBytes || !/^[0-9A-Fa-f]*$/.test(text)) {
-    throw wrong(part, offset, `is not ${2 * lengthBytes} hex digits`);
+  let bad = text.length === 2 * lengthBytes ? 0 : 0x10;
+  for (let index = 0; index < lengthBytes; index++) {
+    const high = hexValue(text.charCodeAt(2 * index));
+    const low = hexValue(text.charCodeAt(2 * index + 1));
+    bad |= high | low;
+    target[offset + index] = (high << 4) | low;
   }
-  target.set(fromHex(text), offset);
+  if (bad > 0x0f) throw wrong(part, offset, `is not ${2 * lengthBytes} hex digits`);
+}
+
+function hexValue(code: number): number {
+  // `=` is a nibble of tracks only.
+  return code === 0x3d ? 0xff : (NIBBLES[code] ?? 0xff);
 }
 
 function nibble(value: number): number {
