@@ -12,6 +12,13 @@ export type BytesErrorCode =
 /** Malformed hex, BCD, length or branded value. */
 export class BytesError extends TapError<BytesErrorCode> {}
 
+/** Value of a hex digit by its character code; -1 for every other code. */
+const HEX_DIGIT_VALUES: Int8Array = new Int8Array(128).fill(-1);
+for (const [value, digit] of [...'0123456789ABCDEF'].entries()) {
+  HEX_DIGIT_VALUES[digit.charCodeAt(0)] = value;
+  HEX_DIGIT_VALUES[digit.toLowerCase().charCodeAt(0)] = value;
+}
+
 const HEX_BYTES = Array.from({ length: 256 }, (_, value) =>
   value.toString(16).padStart(2, '0').toUpperCase(),
 );
@@ -28,6 +35,24 @@ export function toHex(bytes: Uint8Array): string {
  * @throws BytesError `ERR_BYTES_HEX` with the offset of the first bad character or odd length.
  */
 export function fromHex(text: string): Uint8Array {
+  return plainHexBytes(text) ?? spacedHexBytes(text);
+}
+
+/** Bytes of digits alone, which nearly every text is; undefined for any other. */
+function plainHexBytes(text: string): Uint8Array | undefined {
+  if (text.length % 2 !== 0) return undefined;
+  const bytes = new Uint8Array(text.length / 2);
+  let seen = 0;
+  for (let index = 0; index < bytes.length; index++) {
+    const high = HEX_DIGIT_VALUES[text.charCodeAt(2 * index)] ?? -1;
+    const low = HEX_DIGIT_VALUES[text.charCodeAt(2 * index + 1)] ?? -1;
+    bytes[index] = (high << 4) | low;
+    seen |= high | low;
+  }
+  return seen < 0 ? undefined : bytes;
+}
+
+function spacedHexBytes(text: string): Uint8Array {
   const digits = text.replace(/\s+/g, '');
   const bad = digits.search(/[^0-9A-Fa-f]/);
   if (bad >= 0) {
@@ -40,11 +65,7 @@ export function fromHex(text: string): Uint8Array {
       offsetCharacters: digits.length,
     });
   }
-  const bytes = new Uint8Array(digits.length / 2);
-  for (let index = 0; index < bytes.length; index++) {
-    bytes[index] = Number.parseInt(digits.slice(2 * index, 2 * index + 2), 16);
-  }
-  return bytes;
+  return plainHexBytes(digits) ?? new Uint8Array(0);
 }
 
 /** A new array holding the parts one after another. */
@@ -78,7 +99,11 @@ export function xorBytes(left: Uint8Array, right: Uint8Array): Uint8Array {
       lengthBytes: right.length,
     });
   }
-  return left.map((value, index) => value ^ byteAt(right, index));
+  const mixed = new Uint8Array(left.length);
+  for (let index = 0; index < mixed.length; index++) {
+    mixed[index] = (left[index] ?? 0) ^ (right[index] ?? 0);
+  }
+  return mixed;
 }
 
 /** Equality whose time does not depend on where the arrays differ. */
@@ -86,7 +111,7 @@ export function equalBytes(left: Uint8Array, right: Uint8Array): boolean {
   if (left.length !== right.length) return false;
   let difference = 0;
   for (let index = 0; index < left.length; index++) {
-    difference |= byteAt(left, index) ^ byteAt(right, index);
+    difference |= (left[index] ?? 0) ^ (right[index] ?? 0);
   }
   return difference === 0;
 }

@@ -1,5 +1,5 @@
 /** EMV and PBOC card keys, session keys and cryptograms. @see EMV 4.3 B2 A1, PBOC3 P7 */
-import { concatBytes, fromHex, xorBytes } from '../bytes/index.ts';
+import { concatBytes, fromHex } from '../bytes/index.ts';
 import { tdesEncrypt } from './des.ts';
 import { assertDataLength, assertKeyLength, assertPan, CryptoError } from './errors.ts';
 import { retailMac } from './mac.ts';
@@ -24,7 +24,12 @@ export function deriveIccMasterKey(
     throw new CryptoError('ERR_CRYPTO_DIGITS', 'PAN sequence number needs 2 digits');
   }
   const y = fromHex(`${pan}${panSequenceNumber}`.slice(-16).padStart(16, '0'));
-  return tdesEncrypt(issuerMasterKey, concatBytes(y, inverted(y)));
+  const input = new Uint8Array(2 * y.length);
+  for (let index = 0; index < y.length; index++) {
+    input[index] = y[index]!;
+    input[y.length + index] = ~y[index]!;
+  }
+  return tdesEncrypt(issuerMasterKey, input);
 }
 
 /**
@@ -35,8 +40,12 @@ export function deriveIccMasterKey(
 export function deriveSessionKey(iccMasterKey: Uint8Array, atc: Uint8Array): Uint8Array {
   assertKeyLength(iccMasterKey, [16]);
   assertDataLength(atc, 2, 'ATC');
-  const zeros = new Uint8Array(6);
-  return tdesEncrypt(iccMasterKey, concatBytes(zeros, atc, zeros, inverted(atc)));
+  const input = new Uint8Array(16);
+  for (let index = 0; index < atc.length; index++) {
+    input[6 + index] = atc[index]!;
+    input[14 + index] = ~atc[index]!;
+  }
+  return tdesEncrypt(iccMasterKey, input);
 }
 
 /**
@@ -60,8 +69,9 @@ export function arpcMethod1(
   assertKeyLength(sessionKey, [16]);
   assertDataLength(cryptogram, APPLICATION_CRYPTOGRAM_BYTES, 'cryptogram');
   assertDataLength(authorisationResponseCode, 2, 'authorisation response code');
-  const padded = concatBytes(authorisationResponseCode, new Uint8Array(6));
-  return tdesEncrypt(sessionKey, xorBytes(cryptogram, padded));
+  const mixed = cryptogram.slice();
+  for (let index = 0; index < 2; index++) mixed[index]! ^= authorisationResponseCode[index]!;
+  return tdesEncrypt(sessionKey, mixed);
 }
 
 /**
@@ -82,8 +92,4 @@ export function scriptMac4(
   assertDataLength(cryptogram, APPLICATION_CRYPTOGRAM_BYTES, 'cryptogram');
   const input = concatBytes(header, atc, cryptogram, data);
   return retailMac(sessionKeyMac, input, { padding: 2 }).slice(0, 4);
-}
-
-function inverted(bytes: Uint8Array): Uint8Array {
-  return bytes.map((value) => ~value);
 }

@@ -2,16 +2,8 @@
 export * from './cmac.ts';
 export * from './cvv.ts';
 export * from './derivation.ts';
-export {
-  DES_BLOCK_BYTES,
-  desDecrypt,
-  desEncrypt,
-  forgetKeySchedules,
-  tdesCbcDecrypt,
-  tdesCbcEncrypt,
-  tdesDecrypt,
-  tdesEncrypt,
-} from './des.ts';
+export * from './des.ts';
+export { DES_BLOCK_BYTES, forgetKeySchedules } from './des-core.ts';
 export * from './dukpt.ts';
 export * from './dukpt-tdes.ts';
 export { CryptoError, type CryptoErrorCode } from './errors.ts';

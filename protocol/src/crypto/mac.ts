@@ -1,7 +1,14 @@
 /** Message authentication codes of cards and lines. @see ISO 9797-1, X9.9, X9.19 */
 import { asciiToBytes, toHex } from '../bytes/index.ts';
-import { cryptDesBlock, DES_BLOCK_BYTES, type DesRun, encipheringRun } from './des.ts';
-import { SCHEDULE_WORDS } from './des-tables.ts';
+import {
+  beginChain,
+  chainBlocks,
+  DES_BLOCK_BYTES,
+  type DesPasses,
+  encipheringRun,
+  passesOf,
+  putHalves,
+} from './des-core.ts';
 import { assertKeyLength } from './errors.ts';
 
 /** Padding of ISO 9797-1 §6.3: 1 = zeros up to whole blocks, 2 = `80` and then zeros. */
@@ -40,10 +47,8 @@ export function retailMac(
   options: { readonly padding: MacPadding },
 ): Uint8Array {
   assertKeyLength(key, [16]);
-  const run = encipheringRun(key);
-  const single = { start: run.start, end: run.start + SCHEDULE_WORDS };
   // E, D, E of the last block is 3DES as a whole.
-  return cbcMac(single, run, data, options.padding);
+  return cbcMac(key, { passes: 1, lastPasses: 3 }, data, options.padding);
 }
 
 /**
@@ -53,8 +58,8 @@ export function retailMac(
  * @throws CryptoError `ERR_CRYPTO_KEY_LENGTH`.
  */
 export function x99Mac(key: Uint8Array, data: Uint8Array): Uint8Array {
-  const run = encipheringRun(key);
-  return cbcMac(run, run, data, 1);
+  const passes = passesOf(key);
+  return cbcMac(key, { passes, lastPasses: passes }, data, 1);
 }
 
 /**
@@ -69,27 +74,26 @@ export function unionPayPosMac(key: Uint8Array, data: Uint8Array): Uint8Array {
   for (let index = 0; index < data.length; index++) {
     folded[index % DES_BLOCK_BYTES]! ^= data[index]!;
   }
-  const run = encipheringRun(key);
-  const chain = cbcMac(run, run, asciiToBytes(toHex(folded)), 1);
+  const chain = x99Mac(key, asciiToBytes(toHex(folded)));
   return asciiToBytes(toHex(chain.subarray(0, 4)));
 }
 
-/** CBC over the padded data, the last block by a run of its own; the data is not copied. */
-function cbcMac(run: DesRun, lastRun: DesRun, data: Uint8Array, padding: MacPadding): Uint8Array {
+/** CBC over the padded data, the last block in passes of its own; the data is not copied. */
+function cbcMac(
+  key: Uint8Array,
+  by: { readonly passes: DesPasses; readonly lastPasses: DesPasses },
+  data: Uint8Array,
+  padding: MacPadding,
+): Uint8Array {
+  const run = encipheringRun(key);
   const open = padding === 1 ? Math.max(0, data.length - 1) : data.length;
   const lastStart = open - (open % DES_BLOCK_BYTES);
   const last = new Uint8Array(DES_BLOCK_BYTES);
-  last.set(data.subarray(lastStart));
+  for (let index = lastStart; index < data.length; index++) last[index - lastStart] = data[index]!;
   if (padding === 2) last[data.length - lastStart] = 0x80;
-  const chain = new Uint8Array(DES_BLOCK_BYTES);
-  chainBlocks(run, chain, data, lastStart);
-  chainBlocks(lastRun, chain, last, DES_BLOCK_BYTES);
-  return chain;
-}
-
-function chainBlocks(run: DesRun, chain: Uint8Array, data: Uint8Array, end: number): void {
-  for (let offset = 0; offset < end; offset += DES_BLOCK_BYTES) {
-    for (let index = 0; index < DES_BLOCK_BYTES; index++) chain[index]! ^= data[offset + index]!;
-    cryptDesBlock(run.start, run.end, chain, 0, chain, 0);
-  }
+  beginChain();
+  chainBlocks(run, by.passes, data, lastStart);
+  chainBlocks(run, by.lastPasses, last, DES_BLOCK_BYTES);
+  putHalves(last, 0);
+  return last;
 }

@@ -1,9 +1,13 @@
 /** PIN blocks of format 0 (clear, for 3DES) and format 4 (for AES). @see ISO 9564-1 §9.3 */
-import { concatBytes, fromHex, toHex, xorBytes } from '../bytes/index.ts';
+import { concatBytes, fromHex, xorBytes } from '../bytes/index.ts';
 import { AES_BLOCK_BYTES, AES_KEY_BYTES } from './cmac.ts';
-import { DES_BLOCK_BYTES } from './des.ts';
+import { DES_BLOCK_BYTES } from './des-core.ts';
 import { assertDataLength, assertKeyLength, assertPan, assertPin, CryptoError } from './errors.ts';
 import type { CipherProvider } from './provider.ts';
+
+/** Control, length, digits and fillers, under 3DES and AES alike. */
+const PIN_FIELD_BYTES = 8;
+const DIGITS = '0123456789';
 
 /**
  * The clear format 0 block: PIN field XOR PAN field.
@@ -23,7 +27,7 @@ export function pinBlockFormat0(pin: string, pan: string): Uint8Array {
  */
 export function pinOfBlockFormat0(block: Uint8Array, pan: string): string {
   assertDataLength(block, DES_BLOCK_BYTES, 'PIN block');
-  return pinOfField(toHex(xorBytes(block, panFieldFormat0(pan))), '0', 'F');
+  return pinOfField(xorBytes(block, panFieldFormat0(pan)), 0x0, 0xf);
 }
 
 /** What goes into a format 4 block; `random8` must be fresh for every block. */
@@ -67,7 +71,7 @@ export function decipherPinBlockFormat4(
   assertDataLength(block, AES_BLOCK_BYTES, 'PIN block');
   const panField = panFieldFormat4(pan);
   const first = xorBytes(ciphers.aesEcbDecrypt(key, block), panField);
-  return pinOfField(toHex(ciphers.aesEcbDecrypt(key, first)).slice(0, 16), '4', 'A');
+  return pinOfField(ciphers.aesEcbDecrypt(key, first).slice(0, PIN_FIELD_BYTES), 0x4, 0xa);
 }
 
 /** `0000` and the 12 rightmost PAN digits without the check digit. */
@@ -87,16 +91,17 @@ function panFieldFormat4(pan: string): Uint8Array {
   return fromHex(`${pan.length - 12}${pan}`.padEnd(2 * AES_BLOCK_BYTES, '0'));
 }
 
-function pinOfField(field: string, control: string, filler: string): string {
-  const length = Number.parseInt(field.charAt(1), 16);
-  const pin = field.slice(2, 2 + length);
-  const fill = field.slice(2 + length);
-  const good =
-    field.startsWith(control) &&
-    length >= 4 &&
-    length <= 12 &&
-    /^[0-9]+$/.test(pin) &&
-    fill === filler.repeat(fill.length);
+/** Control nibble, length, digits, fillers; every nibble is looked at, whatever the first says. */
+function pinOfField(field: Uint8Array, control: number, filler: number): string {
+  const length = field[0]! & 15;
+  let good = field[0]! >> 4 === control && length >= 4 && length <= 12;
+  let pin = '';
+  for (let index = 2; index < 2 * PIN_FIELD_BYTES; index++) {
+    const nibble = (field[index >> 1]! >> (index % 2 === 0 ? 4 : 0)) & 15;
+    const isDigit = index < 2 + length;
+    if (isDigit ? nibble > 9 : nibble !== filler) good = false;
+    if (isDigit) pin += DIGITS.charAt(nibble);
+  }
   if (!good) throw new CryptoError('ERR_CRYPTO_PIN_BLOCK', 'PIN block does not decode');
   return pin;
 }

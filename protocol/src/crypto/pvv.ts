@@ -1,7 +1,11 @@
 /** Visa PIN verification value. @see Visa PVV */
-import { fromHex, toHex } from '../bytes/index.ts';
+import { fromHex } from '../bytes/index.ts';
 import { tdesEncrypt } from './des.ts';
 import { assertKeyLength, assertPan, assertPin, CryptoError } from './errors.ts';
+
+/** Digits of the PIN that one PVV covers. */
+export const PVV_DIGITS = 4;
+const DIGITS = '0123456789';
 
 /** What a PVV is made of; only the first four PIN digits count. */
 export type PvvInput = { readonly pan: string; readonly pvki: string; readonly pin: string };
@@ -23,10 +27,31 @@ export function visaPvv(pinVerificationKey: Uint8Array, input: PvvInput): string
   return decimalize(tdesEncrypt(pinVerificationKey, security));
 }
 
+/**
+ * The check value of a PIN that the issuer keeps.
+ * DEVIATION: a PVV covers four digits, a PIN of a UnionPay card has six. A longer PIN gets one PVV
+ * for each four digits, the last one for its last four, one after the other.
+ * @see Visa PVV
+ */
+export function pinVerificationValue(pvk: Uint8Array, input: PvvInput): string {
+  const { pan, pvki, pin } = input;
+  const values: string[] = [];
+  for (let start = 0; start < pin.length; start += PVV_DIGITS) {
+    const from = Math.min(start, pin.length - PVV_DIGITS);
+    values.push(visaPvv(pvk, { pan, pvki, pin: pin.slice(from, from + PVV_DIGITS) }));
+  }
+  return values.join('');
+}
+
 /** The first four of: the decimal digits from left to right, then A to F as 0 to 5. */
 function decimalize(block: Uint8Array): string {
-  const nibbles = [...toHex(block)].map((digit) => Number.parseInt(digit, 16));
-  const decimals = nibbles.filter((nibble) => nibble < 10);
-  const letters = nibbles.filter((nibble) => nibble >= 10).map((nibble) => nibble - 10);
-  return [...decimals, ...letters].slice(0, 4).join('');
+  let decimals = '';
+  let letters = '';
+  for (let index = 0; index < block.length; index++) {
+    for (const nibble of [block[index]! >> 4, block[index]! & 15]) {
+      if (nibble < 10) decimals += DIGITS.charAt(nibble);
+      else letters += DIGITS.charAt(nibble - 10);
+    }
+  }
+  return `${decimals}${letters}`.slice(0, PVV_DIGITS);
 }

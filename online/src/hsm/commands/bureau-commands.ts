@@ -2,7 +2,7 @@
  * Card personalisation. The answer holds the keys of one card, as a chip does; it goes to the
  * bureau alone. @see EMV 4.3 B2 §5 and §6
  */
-import { deriveIccMasterKey } from '@tapnpay/protocol/crypto';
+import { deriveIccMasterKey, pinVerificationValue } from '@tapnpay/protocol/crypto';
 import {
   AID_PBOC_DEBIT,
   type CardModel,
@@ -23,7 +23,6 @@ import {
   textShape,
 } from '@tapnpay/protocol/wire';
 import { HsmError } from '../errors.ts';
-import { pinVerificationValue } from './pin-commands.ts';
 import {
   type Command,
   cardShape,

@@ -9,6 +9,7 @@ import {
   encipherPinBlockFormat4,
   pinBlockFormat0,
   pinOfBlockFormat0,
+  pinVerificationValue,
   tdesDecrypt,
   tdesEncrypt,
   tr31UnwrapD,
@@ -17,7 +18,6 @@ import {
 import { nodeCiphers } from '../../runtime/system.ts';
 import { HsmError } from '../errors.ts';
 import { flipBit, seededRandom, type TestSystem, testSystem } from '../hsm.test-kit.ts';
-import { pinVerificationValue } from './pin-commands.ts';
 
 const PAN = '6299990000000000012';
 const OTHER_PAN = '6299990000000000020';

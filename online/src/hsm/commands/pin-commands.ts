@@ -11,11 +11,12 @@ import {
   DUKPT_INITIAL_KEY_ID_BYTES,
   DUKPT_KSN_BYTES,
   decipherPinBlockFormat4,
+  PVV_DIGITS,
   pinBlockFormat0,
   pinOfBlockFormat0,
+  pinVerificationValue,
   tdesDecrypt,
   tdesEncrypt,
-  visaPvv,
 } from '@tapnpay/protocol/crypto';
 import { type HsmCaller, hexShape, KeyUsage, type Shape, textShape } from '@tapnpay/protocol/wire';
 import type { HsmContext } from '../context.ts';
@@ -35,8 +36,6 @@ import {
 
 const FORMAT_0_BYTES = 8;
 const FORMAT_4_BYTES = 16;
-/** Digits of the PIN that one PVV covers. */
-const PVV_DIGITS = 4;
 
 /** The one incoming format of each caller: from elements, or from another zone. */
 const FORMAT_OF_CALLER: Partial<Readonly<Record<HsmCaller, 0 | 4>>> = { gateway: 4, switch: 0 };
@@ -110,25 +109,6 @@ export const verifyPinCommand: Command<'verifyPin'> = command<'verifyPin', 'pin'
     },
   },
 );
-
-/**
- * The check value of a PIN that the issuer keeps.
- * DEVIATION: a PVV covers four digits, a PIN of a UnionPay card has six. A longer PIN gets one PVV
- * for each four digits, the last one for its last four, one after the other.
- * @see Visa PVV
- */
-export function pinVerificationValue(
-  pvk: Uint8Array,
-  input: { readonly pan: string; readonly pvki: string; readonly pin: string },
-): string {
-  const { pan, pvki, pin } = input;
-  const values: string[] = [];
-  for (let start = 0; start < pin.length; start += PVV_DIGITS) {
-    const from = Math.min(start, pin.length - PVV_DIGITS);
-    values.push(visaPvv(pvk, { pan, pvki, pin: pin.slice(from, from + PVV_DIGITS) }));
-  }
-  return values.join('');
-}
 
 function assertFormat(from: PinSource, caller: HsmCaller): void {
   if (FORMAT_OF_CALLER[caller] !== from.format) {
