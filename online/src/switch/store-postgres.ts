@@ -1,6 +1,6 @@
 /** `SwitchStore` in PostgreSQL 15 or later: each method is one statement, or one transaction. */
 import { join } from 'node:path';
-import { type Database, type Log, openDatabase } from '../runtime/index.ts';
+import { type Database, GroupCommit, type Log, openDatabase } from '../runtime/index.ts';
 import { SwitchError } from './errors.ts';
 import type { Advice, Booking, Day, Transaction, TransactionKey } from './model.ts';
 import type {
@@ -24,6 +24,7 @@ import {
   dayOf,
   TRANSACTION_COLUMNS,
   type TransactionRow,
+  transactionJson,
   transactionOf,
   transactionValues,
 } from './store-rows.ts';
@@ -32,7 +33,7 @@ import {
 type Client = Parameters<Parameters<Database['transaction']>[0]>[0];
 
 /** Trace numbers a process takes at once. */
-const STAN_BLOCK = 100;
+const STAN_BLOCK = 1_000;
 const STAN_COUNT = 999_999;
 
 /** Opens the switch's schema and brings it up to date. */
@@ -48,11 +49,29 @@ export async function openSwitchStore(options: {
 /** The switch's books in its own schema. */
 export class PostgresSwitchStore implements SwitchStore {
   readonly #database: Database;
+  readonly #finds: GroupCommit<TransactionKey, { readonly found: Transaction | null }>;
+  /** Whether the row is new. */
+  readonly #begins: GroupCommit<Transaction, boolean>;
+  readonly #answers: GroupCommit<FinalAnswer, Transaction | null>;
   #stans: string[] = [];
   #stanBlock: Promise<void> | null = null;
 
   constructor(database: Database) {
     this.#database = database;
+    this.#finds = new GroupCommit({ run: (keys) => this.#findAll(keys) });
+    this.#begins = new GroupCommit({
+      run: (transactions) => this.#beginAll(transactions),
+      find: async ({ transactionId }) => ((await this.#row(transactionId)) ? true : null),
+    });
+    this.#answers = new GroupCommit({
+      run: (answers) => this.#answerAll(answers),
+      // One row is answered once in a statement.
+      keysOf: ({ transactionId }) => [transactionId],
+      find: async ({ transactionId }) => {
+        const row = await this.#row(transactionId);
+        return row && row.state !== 'sent' ? transactionOf(row) : null;
+      },
+    });
   }
 
   async nextStan(): Promise<string> {
@@ -75,33 +94,46 @@ export class PostgresSwitchStore implements SwitchStore {
   }
 
   async find(key: TransactionKey): Promise<Transaction | null> {
-    const [row] = await this.#rows<TransactionRow>(
-      `SELECT * FROM transactions WHERE ${KEY_MATCHES}`,
-      keyValues(key),
-    );
-    return row ? transactionOf(row) : null;
+    return (await this.#finds.submit(key)).found;
+  }
+
+  async #findAll(
+    keys: readonly TransactionKey[],
+  ): Promise<readonly { readonly found: Transaction | null }[]> {
+    const asked = keys.map((key, place) => [place, ...keyValues(key)]);
+    const rows = await this.#rows<TransactionRow & { readonly place: number }>(FIND_ALL, [
+      JSON.stringify(asked),
+    ]);
+    const found = new Map(rows.map((row) => [row.place, transactionOf(row)]));
+    return keys.map((_, place) => ({ found: found.get(place) ?? null }));
   }
 
   async begin(transaction: Transaction): Promise<Transaction | null> {
     for (;;) {
-      const inserted = await this.#rows(INSERT_TRANSACTION, transactionValues(transaction));
-      if (inserted.length > 0) return null;
+      if (await this.#begins.submit(transaction)) return null;
       const earlier = await this.find(transaction);
       if (earlier) return earlier;
     }
   }
 
-  async answer(answer: FinalAnswer): Promise<Transaction> {
-    const [row] = await this.#rows<TransactionRow>(ANSWER, [
-      answer.transactionId,
-      answer.responseCode,
-      answer.approvalCode,
-      answer.sealedAnswer,
-      answer.reason,
-      answer.neverSent,
-      answer.atMs,
+  async #beginAll(transactions: readonly Transaction[]): Promise<readonly boolean[]> {
+    const rows = await this.#rows<{ readonly transaction_id: string }>(BEGIN_ALL, [
+      JSON.stringify(transactions.map(transactionJson)),
     ]);
-    return required(row, answer.transactionId);
+    const begun = new Set(rows.map(({ transaction_id }) => transaction_id));
+    return transactions.map(({ transactionId }) => begun.has(transactionId));
+  }
+
+  async answer(answer: FinalAnswer): Promise<Transaction> {
+    const answered = await this.#answers.submit(answer);
+    if (answered) return answered;
+    return required(undefined, answer.transactionId);
+  }
+
+  async #answerAll(answers: readonly FinalAnswer[]): Promise<readonly (Transaction | null)[]> {
+    const rows = await this.#rows<TransactionRow>(ANSWER_ALL, [JSON.stringify(answers)]);
+    const answered = new Map(rows.map((row) => [row.transaction_id, transactionOf(row)]));
+    return answers.map(({ transactionId }) => answered.get(transactionId) ?? null);
   }
 
   async abandon(lost: Reversing): Promise<Transaction> {
@@ -331,11 +363,15 @@ export class PostgresSwitchStore implements SwitchStore {
   }
 
   async #get(transactionId: string): Promise<Transaction> {
+    return required(await this.#row(transactionId), transactionId);
+  }
+
+  async #row(transactionId: string): Promise<TransactionRow | undefined> {
     const [row] = await this.#rows<TransactionRow>(
       'SELECT * FROM transactions WHERE transaction_id = $1',
       [transactionId],
     );
-    return required(row, transactionId);
+    return row;
   }
 
   async #rows<Row extends object>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
@@ -346,6 +382,19 @@ export class PostgresSwitchStore implements SwitchStore {
 
 const KEY_MATCHES = `transmission = $1 AND stan = $2 AND acquirer_id = $3 AND terminal_id = $4
   AND member_id = $5`;
+
+const FIND_ALL = `
+SELECT (asked.key ->> 0)::int AS place, transactions.*
+FROM jsonb_array_elements($1::jsonb) AS asked(key) JOIN transactions ON
+  transmission = asked.key ->> 1 AND stan = asked.key ->> 2 AND acquirer_id = asked.key ->> 3
+  AND terminal_id = asked.key ->> 4 AND member_id = asked.key ->> 5`;
+
+/** Of two rows with one key the first is taken, be they in one statement or not. */
+const BEGIN_ALL = `
+INSERT INTO transactions (${TRANSACTION_COLUMNS.join(', ')})
+SELECT ${TRANSACTION_COLUMNS.join(', ')} FROM jsonb_populate_recordset(NULL::transactions, $1)
+ON CONFLICT (transmission, stan, acquirer_id, terminal_id, member_id) DO NOTHING
+RETURNING transaction_id`;
 
 const INSERT_TRANSACTION = `
 INSERT INTO transactions (${TRANSACTION_COLUMNS.join(', ')})
@@ -367,18 +416,20 @@ SELECT transaction_id, destination, chain, ${adviceSlots(TRANSACTION_COLUMNS.len
 RETURNING advice_id`;
 
 /** The first final answer counts; one to a row that is no longer `sent` is noted as late. */
-const ANSWER = `
+const ANSWER_ALL = `
 UPDATE transactions SET
   state = CASE WHEN state = 'sent' THEN 'answered' ELSE state END,
-  response_code = CASE WHEN state = 'sent' THEN $2 ELSE response_code END,
-  approval_code = CASE WHEN state = 'sent' THEN $3 ELSE approval_code END,
-  sealed_answer = CASE WHEN state = 'sent' THEN $4 ELSE sealed_answer END,
-  reason = CASE WHEN state = 'sent' THEN $5 ELSE reason END,
-  destination = CASE WHEN state = 'sent' AND $6::boolean THEN NULL ELSE destination END,
-  late_response_code = CASE WHEN state = 'sent' THEN late_response_code ELSE $2 END,
-  updated_at_ms = $7
-WHERE transaction_id = $1
-RETURNING *`;
+  response_code = CASE WHEN state = 'sent' THEN "responseCode" ELSE response_code END,
+  approval_code = CASE WHEN state = 'sent' THEN "approvalCode" ELSE approval_code END,
+  sealed_answer = CASE WHEN state = 'sent' THEN "sealedAnswer" ELSE sealed_answer END,
+  reason = CASE WHEN state = 'sent' THEN given.reason ELSE transactions.reason END,
+  destination = CASE WHEN state = 'sent' AND "neverSent" THEN NULL ELSE destination END,
+  late_response_code = CASE WHEN state = 'sent' THEN late_response_code ELSE "responseCode" END,
+  updated_at_ms = "atMs"
+FROM jsonb_to_recordset($1::jsonb) AS given("transactionId" text, "responseCode" text,
+  "approvalCode" text, "sealedAnswer" text, reason text, "neverSent" boolean, "atMs" bigint)
+WHERE transaction_id = "transactionId"
+RETURNING transactions.*`;
 
 /** Queues the advice of the moved row unless there is one. */
 const QUEUE_ADVICE = `

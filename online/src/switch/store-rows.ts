@@ -107,6 +107,13 @@ export function transactionValues(transaction: Transaction): readonly unknown[] 
   ];
 }
 
+/** A row as JSON: amounts as text, for JSON has no bigint. */
+export function transactionJson(transaction: Transaction): Readonly<Record<string, unknown>> {
+  const values = transactionValues(transaction);
+  const cell = (value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value);
+  return Object.fromEntries(TRANSACTION_COLUMNS.map((name, index) => [name, cell(values[index])]));
+}
+
 export function transactionOf(row: TransactionRow): Transaction {
   return {
     transactionId: row.transaction_id,
