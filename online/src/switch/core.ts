@@ -11,7 +11,7 @@ import { Forwarder, oldestAdviceDate } from './forwarding.ts';
 import { abandon } from './journal.ts';
 import { macIsValid, ownAnswer, withMac } from './messages.ts';
 import type { SwitchPorts, SwitchScene } from './ports.ts';
-import { ResponseCode, today, traceOf } from './responses.ts';
+import { keySetsOf, ResponseCode, today, traceOf } from './responses.ts';
 import { switchReversal } from './reversal.ts';
 import { switchRequest } from './transaction.ts';
 
@@ -64,7 +64,7 @@ export class SwitchCore {
     const { store, lines, hsm, log, breakers } = this.ports;
     const responseCode = textField(message, 39) ?? '';
     const facts = { mti: message.mti, responseCode, ...traceOf(message) };
-    const macKeys = [lines.keys(memberId)?.mac, lines.previousKeys(memberId)?.mac];
+    const macKeys = keySetsOf(lines, memberId).map(({ mac }) => mac);
     // Late acknowledgements of advices need no note: the repeat brings another one.
     const isAnswer = message.mti === '0110' || message.mti === '0210';
     const isGenuine = isAnswer && (await macIsValid(hsm, macKeys, message));
@@ -122,7 +122,7 @@ export class SwitchCore {
     const keys = lines.keys(memberId);
     if (!keys) return null;
     try {
-      const macKeys = [keys.mac, lines.previousKeys(memberId)?.mac];
+      const macKeys = keySetsOf(lines, memberId).map(({ mac }) => mac);
       const isGenuine = await macIsValid(hsm, macKeys, message);
       const responseCode = isGenuine ? ResponseCode.invalid : ResponseCode.mac;
       const facts = { responseCode, reason: 'messageType', settlementDate: today(this.ports) };

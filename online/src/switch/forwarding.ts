@@ -11,7 +11,7 @@ import { runInTrace } from '../runtime/index.ts';
 import { adviceMessage, cutOffMessage, macIsValid, unpackMessage, withMac } from './messages.ts';
 import type { Advice, AdviceKind } from './model.ts';
 import type { SwitchScene } from './ports.ts';
-import { today } from './responses.ts';
+import { keySetsOf, today } from './responses.ts';
 import { daysBefore } from './settlement.ts';
 import type { ClaimedAdvice } from './store.ts';
 
@@ -22,7 +22,8 @@ const ACKNOWLEDGED_CODES: Readonly<Record<AdviceKind, ReadonlySet<string>>> = {
   reversal: new Set(['00', '25']),
   advice: new Set(['00']),
   notice: new Set(['00']),
-  cutOff: new Set(['00']),
+  // A member that has no use for cut-offs has heard it: each answer tells it the date (F15).
+  cutOff: new Set(['00', '12']),
 };
 /** Answers that speak of the moment or of the copy; any other refusal is counted. */
 const PASSING_CODES: ReadonlySet<string> = new Set(['68', '91', '96', '98', 'A0']);
@@ -127,8 +128,7 @@ export class Forwarder {
     if (answer === 'timeout' || answer === 'down') return null;
     breakers.answered(destination);
     if (answer.mti !== responseMti(message.mti) || !answersTo(answer, message)) return null;
-    const sets = [lines.keys(destination), lines.previousKeys(destination), keys];
-    const macKeys = sets.map((set) => set?.mac);
+    const macKeys = [...keySetsOf(lines, destination), keys].map(({ mac }) => mac);
     // Answers of network management carry no MAC.
     const isGenuine = advice.kind === 'cutOff' || (await macIsValid(hsm, macKeys, answer));
     return isGenuine ? (textField(answer, 39) ?? null) : null;

@@ -52,8 +52,13 @@ const LOADS: readonly TransactionKind[] = ['designatedLoad', 'cashLoad', 'nonDes
 export const KIND_RULES: Readonly<Record<TransactionKind, KindRule>> = {
   sale: { ...FIRST, side: 'debit' },
   saleVoid: { ...FOLLOW_UP, side: 'credit', originals: ['sale'], sameDay: true },
-  // Several refunds of one sale are legal: their sum is the issuer's decision.
-  refund: { ...FOLLOW_UP, side: 'credit', originals: ['sale'], endsOriginal: false },
+  // Several refunds of one payment are legal: their sum is the issuer's decision.
+  refund: {
+    ...FOLLOW_UP,
+    side: 'credit',
+    originals: ['sale', 'completionAdvice'],
+    endsOriginal: false,
+  },
   preAuthorisation: FIRST,
   preAuthorisationCancel: { ...FOLLOW_UP, originals: ['preAuthorisation'] },
   completionAdvice: { ...FOLLOW_UP, side: 'debit', originals: ['preAuthorisation'] },

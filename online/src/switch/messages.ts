@@ -100,15 +100,19 @@ export function unpackMessage(text: string): Iso8583Message {
   );
 }
 
-/** The request as it goes to the issuer, without its MAC. */
+/** The message as it goes to the issuer, without its MAC; both book it under one date. */
 export function requestToIssuer(
   request: Iso8583Message,
-  destination: string,
-  pinBlock: Uint8Array | null,
+  facts: {
+    readonly destination: string;
+    readonly settlementDate: string;
+    readonly pinBlock: Uint8Array | null;
+  },
 ): Iso8583Message {
   return withFields(request, [
-    [DE_52_PIN_BLOCK, pinBlock ?? undefined],
-    [DE_100_RECEIVING_INSTITUTION, destination],
+    settlementOf(facts),
+    [DE_52_PIN_BLOCK, facts.pinBlock ?? undefined],
+    [DE_100_RECEIVING_INSTITUTION, facts.destination],
     [DE_128_MAC, undefined],
   ]);
 }
@@ -141,7 +145,7 @@ export type AnswerFacts = {
   readonly settlementDate: string;
 };
 
-function settlementOf(facts: AnswerFacts): readonly [number, string] {
+function settlementOf(facts: Pick<AnswerFacts, 'settlementDate'>): readonly [number, string] {
   return [DE_15_SETTLEMENT_DATE, settlementField(facts.settlementDate)];
 }
 
@@ -172,10 +176,12 @@ export function adviceMessage(
   transaction: Transaction,
   original: Iso8583Message,
 ): Iso8583Message {
+  const { destination } = advice;
+  const { settlementDate } = transaction;
   const message =
     advice.kind === 'reversal'
       ? reversalMessage(advice, transaction, original)
-      : requestToIssuer(original, advice.destination, null);
+      : requestToIssuer(original, { destination, settlementDate, pinBlock: null });
   return asTry(advice, message);
 }
 
@@ -213,6 +219,7 @@ function reversalMessage(
     ...REVERSAL_FIELDS.map((number) => [number, original.fields.get(number)] as const),
     [DE_7_TRANSMISSION_DATE_TIME, advice.transmission],
     [DE_11_STAN, advice.stan],
+    settlementOf({ settlementDate: transaction.reversalDate ?? transaction.settlementDate }),
     [DE_38_APPROVAL_CODE, transaction.approvalCode ?? undefined],
     [DE_90_ORIGINAL_DATA_ELEMENTS, originalData],
     [DE_100_RECEIVING_INSTITUTION, advice.destination],

@@ -17,6 +17,8 @@ export interface MemberLines {
   keys(institutionId: string): LineKeys | null;
   /** The keys before the last exchange on the same line, for messages under way meanwhile. */
   previousKeys(institutionId: string): LineKeys | null;
+  /** All that hold, the current ones first, where more than one change may be under way. */
+  acceptedKeys?(institutionId: string): readonly LineKeys[];
   /**
    * Sends and waits. `down`: surely nothing was sent. A rejection counts as no answer: the message
    * may have left.

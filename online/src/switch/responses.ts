@@ -2,7 +2,7 @@
 import { type Iso8583Message, textField } from '@tapnpay/protocol/iso8583';
 import { type AnswerFacts, macIsValid, ownAnswer, unpackMessage } from './messages.ts';
 import type { Transaction } from './model.ts';
-import type { LineKeys, SwitchScene } from './ports.ts';
+import type { LineKeys, MemberLines, SwitchScene } from './ports.ts';
 import { settlementDateOf } from './settlement.ts';
 
 /** Field 39 of the switch's own answers. */
@@ -24,9 +24,18 @@ export function today({ clock, profile }: Pick<SwitchScene, 'clock' | 'profile'>
   return settlementDateOf(clock.nowMs(), profile.cutOffMinute);
 }
 
+/** Every set of keys under which a message of a member may be, the current one first. */
+export function keySetsOf(lines: MemberLines, memberId: string): readonly LineKeys[] {
+  const sets = lines.acceptedKeys?.(memberId) ?? [
+    lines.keys(memberId),
+    lines.previousKeys(memberId),
+  ];
+  return sets.filter((set) => set !== null);
+}
+
 /**
- * The keys of the set whose MAC key field 128 is right under: the line's own, or the set before
- * while messages under it are still on their way.
+ * The keys of the set whose MAC key field 128 is right under: the line's own, or a set before while
+ * messages under it are still on their way.
  */
 export async function verifyMember(
   scene: Pick<SwitchScene, 'lines' | 'hsm'>,
@@ -36,8 +45,8 @@ export async function verifyMember(
   const { lines, hsm } = scene;
   const current = lines.keys(memberId);
   if (!current) return { keys: null, verified: false };
-  for (const keys of [current, lines.previousKeys(memberId)]) {
-    if (keys && (await macIsValid(hsm, [keys.mac], request))) return { keys, verified: true };
+  for (const keys of keySetsOf(lines, memberId)) {
+    if (await macIsValid(hsm, [keys.mac], request)) return { keys, verified: true };
   }
   return { keys: current, verified: false };
 }

@@ -41,6 +41,8 @@ export type RunningSwitch = {
   readonly close: () => Promise<void>;
   /** For the ready line. */
   readonly facts: { readonly port: number };
+  /** New working keys for a member; the old ones hold for a while. Faults as of `HostLines`. */
+  readonly changeKeys: (institutionId: string) => Promise<void>;
 };
 
 /**
@@ -80,7 +82,11 @@ export async function startSwitch(input: SwitchConfig): Promise<RunningSwitch> {
       await listener.close();
     });
     ticker.start();
-    return { close: () => closeAll(closers), facts: { port: listener.port } };
+    return {
+      close: () => closeAll(closers),
+      facts: { port: listener.port },
+      changeKeys: (institutionId) => lines.changeKeys(institutionId),
+    };
   } catch (thrown) {
     await closeAll(closers);
     throw thrown;
@@ -101,7 +107,12 @@ function assemble(parts: {
     clock: systemClock,
     work: async () => {
       const { closed } = await core.tick();
-      if (closed.length > 0) await writeMissingDayFiles(dayFolder(config, store));
+      if (closed.length === 0) return;
+      await writeMissingDayFiles(dayFolder(config, store));
+      // Working keys live for one settlement day.
+      for (const memberId of zoneKeys.keys()) {
+        if (lines.keys(memberId)) await lines.changeKeys(memberId);
+      }
     },
     onFault: (fault) => log.error({ event: 'tickFailed', ...errorBody(fault) }),
   });
@@ -169,11 +180,12 @@ function dayFolder(config: SwitchConfig, store: SwitchStore): DayFolderPorts {
 
 /** The lines as the core sees them: only a line lost after sending leaves the end open. */
 export function memberLines(
-  lines: Pick<HostLines, 'keys' | 'previousKeys' | 'request'>,
+  lines: Pick<HostLines, 'keys' | 'previousKeys' | 'acceptedKeys' | 'request'>,
 ): MemberLines {
   return {
     keys: (institutionId) => lines.keys(institutionId),
     previousKeys: (institutionId) => lines.previousKeys(institutionId),
+    acceptedKeys: (institutionId) => lines.acceptedKeys(institutionId),
     async send(
       institutionId: string,
       message: Iso8583Message,

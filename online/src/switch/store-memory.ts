@@ -303,10 +303,20 @@ export class MemorySwitchStore implements SwitchStore {
     const { transactionId, originalId, kind, state } = transaction;
     if (originalId === null || kind === null || !ENDING_KINDS.has(kind)) return;
     const original = this.#require(originalId);
-    const isFreed = state === 'reversed' && original.endedBy === transactionId;
-    if (!isFreed && !endsOriginal(transaction)) return;
-    const endedBy = isFreed ? null : transactionId;
-    this.#transactions.set(originalId, { ...original, endedBy });
+    const first = original.originalId === null ? null : this.#require(original.originalId);
+    if (endsOriginal(transaction)) {
+      this.#setEnd(original, transactionId);
+      if (first?.endedBy === originalId) this.#setEnd(first, null);
+    }
+    const wasEnd = state === 'reversed' && original.endedBy === transactionId;
+    if (wasEnd && (first === null || first.endedBy === null)) {
+      this.#setEnd(original, null);
+      if (first) this.#setEnd(first, originalId);
+    }
+  }
+
+  #setEnd(transaction: Transaction, endedBy: string | null): void {
+    this.#transactions.set(transaction.transactionId, { ...transaction, endedBy });
   }
 
   #queue(transaction: Transaction, advice: NewAdvice): void {
@@ -327,9 +337,10 @@ export class MemorySwitchStore implements SwitchStore {
   }
 }
 
-function endsOriginal({ kind, state, responseCode, originalId }: Transaction): boolean {
+function endsOriginal(transaction: Transaction): boolean {
+  const { kind, state, responseCode, originalId, endedBy } = transaction;
   const isEnding = kind !== null && ENDING_KINDS.has(kind) && originalId !== null;
-  return isEnding && state === 'answered' && responseCode === '00';
+  return isEnding && state === 'answered' && responseCode === '00' && endedBy === null;
 }
 
 function opened(

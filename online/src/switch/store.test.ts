@@ -1,13 +1,14 @@
 /**
  * The contract of `SwitchStore`, shown on the memory store and on a real PostgreSQL: one row a key,
- * legal moves only, one advice a transaction, leases, and atomic steps under races.
+ * legal moves only, one advice a transaction, leases and order of advices, ends of originals, days
+ * booked once, and atomic steps under races.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import pg from 'pg';
 import { startTestDatabase, type TestDatabase } from '../runtime/test-database.ts';
-import type { Transaction, TransactionKey } from './model.ts';
-import type { NewAdvice, SwitchStore } from './store.ts';
+import type { Booking, Transaction, TransactionKey } from './model.ts';
+import type { BookingPlace, NewAdvice, NewCutOff, SwitchStore } from './store.ts';
 import { MemorySwitchStore } from './store-memory.ts';
 import { openSwitchStore } from './store-postgres.ts';
 
@@ -258,6 +259,254 @@ function suite(open: () => SwitchStore): void {
     assert.equal((await store.claimAdvices(options)).length, 1);
   });
 
+  test('an advice and what its issuer is owed are one step; a copy finds the first', async () => {
+    const store = open();
+    const taken = transactionOf({ kind: 'refund', state: 'answered', responseCode: '00' });
+    const destination = `issuer ${taken.transactionId}`;
+    const copies = Array.from({ length: 6 }, (_, index) => ({
+      ...taken,
+      destination,
+      transactionId: `${taken.transactionId}-${index}`,
+    }));
+    const results = await Promise.all(
+      copies.map((copy) => store.takeAdvice(copy, adviceFor({ kind: 'advice' }))),
+    );
+    assert.equal(results.filter((result) => result === null).length, 1);
+    const written = await store.find(keyOf(taken));
+    const [owed, ...others] = await claim(store, { ...taken, destination }, 2_000);
+    assert.deepEqual(others, []);
+    assert.deepEqual(owed?.of, written);
+    assert.deepEqual([owed?.kind, owed?.orderKey], ['advice', written?.transactionId]);
+    assert.equal(await store.isOwed(written?.transactionId ?? ''), true);
+    await store.settleAdvice(owed?.adviceId ?? '', '00', 2_500);
+    assert.equal(await store.isOwed(written?.transactionId ?? ''), false);
+    // It is a fact: its acknowledgement changes nothing of it.
+    assert.deepEqual(await store.find(keyOf(taken)), written);
+  });
+
+  test('order is kept inside one original only, and what is stuck holds up nothing', async () => {
+    const store = open();
+    const sale = await begun(store);
+    await store.answer({ ...approval, transactionId: sale.transactionId });
+    const destination = sale.destination ?? '';
+    const refund = async (originalId: string | null): Promise<string> => {
+      const row = transactionOf({ kind: 'refund', state: 'answered', responseCode: '00' });
+      const advice = adviceFor({ kind: 'advice' });
+      await store.takeAdvice({ ...row, originalId, destination }, advice);
+      return advice.adviceId;
+    };
+    const [first, second, other] = [
+      await refund(sale.transactionId),
+      await refund(sale.transactionId),
+      await refund(null),
+    ];
+    const ids = async (nowMs: number): Promise<readonly string[]> =>
+      (await claim(store, sale, nowMs)).map(({ adviceId }) => adviceId).sort();
+    assert.deepEqual(await ids(2_000), [first, other].sort());
+    const poison = { adviceId: first, nextAtMs: 9_000, responseCode: '30', refused: true };
+    await store.noteTry({ ...poison, refused: false, stuck: false });
+    assert.deepEqual(await ids(2_200), [other]);
+    await store.noteTry({ ...poison, stuck: true });
+    assert.deepEqual(await ids(2_400), [other, second].sort());
+    const stuck = (await store.advices()).find(({ adviceId }) => adviceId === first);
+    assert.deepEqual(
+      [stuck?.state, stuck?.refusals, stuck?.attempts, stuck?.responseCode],
+      ['stuck', 1, 1, '30'],
+    );
+    assert.ok((await store.stuckAdvices(100)).some(({ adviceId }) => adviceId === first));
+    // A person lets it go again, as one of another day.
+    const retry = { adviceId: first, settlementDate: '20260316', nowMs: 3_000 };
+    const again = await store.retryAdvice(retry);
+    assert.deepEqual(
+      [again?.state, again?.refusals, again?.settlementDate, again?.nextAtMs],
+      ['open', 0, '20260316', 3_000],
+    );
+    assert.equal(await store.retryAdvice(retry), null);
+    assert.ok((await ids(3_000)).includes(first));
+  });
+
+  test('an advice is not sent across its settlement days, and not dropped', async () => {
+    const store = open();
+    const old = await begun(store);
+    const { adviceId, ...advice } = adviceFor({ settlementDate: '20250101' });
+    const { transactionId } = old;
+    await store.abandon({ transactionId, advice: { ...advice, adviceId }, atMs: 1 });
+    assert.deepEqual(await claim(store, old, 5_000), []);
+    assert.equal(await store.expireAdvices('20250101'), 0);
+    assert.equal(await store.expireAdvices('20250102'), 1);
+    assert.equal((await adviceOf(store, old))?.state, 'stuck');
+    await store.noteTry({
+      ...{ adviceId, nextAtMs: 0, responseCode: null, refused: false, stuck: false },
+    });
+    assert.equal((await adviceOf(store, old))?.state, 'stuck');
+    // A late acknowledgement still settles it.
+    await store.settleAdvice(adviceId, '00', 6_000);
+    assert.equal((await store.find(keyOf(old)))?.state, 'reversed');
+  });
+
+  test('a transaction ends once, shows by what, and is free when that is reversed', async () => {
+    const store = open();
+    const sale = await begun(store);
+    await store.answer({ ...approval, transactionId: sale.transactionId });
+    const ending = { kind: 'saleVoid', originalId: sale.transactionId } as const;
+    const endedBy = async (): Promise<string | null | undefined> =>
+      (await store.find(keyOf(sale)))?.endedBy;
+    const refused = await begun(store, ending);
+    const refusal = { ...approval, transactionId: refused.transactionId, responseCode: '12' };
+    await store.answer(refusal);
+    assert.equal(await endedBy(), null);
+    const [one, two] = [await begun(store, ending), await begun(store, ending)];
+    await store.answer({ ...approval, transactionId: one.transactionId });
+    assert.equal(await endedBy(), one.transactionId);
+    await assert.rejects(store.answer({ ...approval, transactionId: two.transactionId }));
+    assert.equal((await store.find(keyOf(two)))?.state, 'sent');
+    const advice = adviceFor();
+    await store.reverse({ transactionId: one.transactionId, advice, atMs: 2_000 });
+    assert.equal(await endedBy(), one.transactionId);
+    await store.settleAdvice(advice.adviceId, '00', 2_500);
+    assert.equal(await endedBy(), null);
+    await store.answer({ ...approval, transactionId: two.transactionId });
+    assert.equal(await endedBy(), two.transactionId);
+  });
+
+  test('the void of a completion frees the pre-authorisation; its reversal binds it again', async () => {
+    const store = open();
+    const hold = await begun(store, { kind: 'preAuthorisation' });
+    await store.answer({ ...approval, transactionId: hold.transactionId });
+    const ends = async (): Promise<readonly (string | null | undefined)[]> => [
+      (await store.find(keyOf(hold)))?.endedBy,
+      (await store.find(keyOf(completion)))?.endedBy,
+    ];
+    const completion = transactionOf({
+      ...{ kind: 'completionAdvice', originalId: hold.transactionId },
+      ...{ state: 'answered', responseCode: '00' },
+    });
+    assert.equal(await store.takeAdvice(completion, adviceFor({ kind: 'advice' })), null);
+    assert.deepEqual(await ends(), [completion.transactionId, null]);
+    const undo = await begun(store, {
+      ...{ kind: 'completionVoid', originalId: completion.transactionId },
+    });
+    await store.answer({ ...approval, transactionId: undo.transactionId });
+    assert.deepEqual(await ends(), [null, undo.transactionId]);
+    const advice = adviceFor();
+    await store.reverse({ transactionId: undo.transactionId, advice, atMs: 2_000 });
+    await store.settleAdvice(advice.adviceId, '00', 2_500);
+    assert.deepEqual(await ends(), [completion.transactionId, null]);
+  });
+
+  const bookingsOf = async (store: SwitchStore, settlementDate: string) => {
+    const pages = [];
+    for (let after: BookingPlace | null = null; ; ) {
+      const page: readonly Booking[] = await store.listBookings({
+        ...{ settlementDate, after, limit: 2 },
+      });
+      pages.push(...page);
+      const last = page.at(-1);
+      if (page.length < 2 || !last) break;
+      after = { transactionId: last.of.transactionId, leg: last.leg };
+    }
+    return pages.map(({ leg, of }) => `${of.transactionId} ${leg}`);
+  };
+  const turn = (store: SwitchStore, settlementDate: string) =>
+    store.turnDay({ settlementDate, atMs: 1, cutOffs: [] });
+  const close = (store: SwitchStore, settlementDate: string, cutOffs: NewCutOff[] = []) =>
+    store.closeDay({ settlementDate, oldestDate: '20300101', atMs: 9, cutOffs });
+
+  test('a day is booked once; each transaction and reversal is in exactly one day', async () => {
+    const store = open();
+    await turn(store, '20300105');
+    await turn(store, '20300106');
+    const ofDay = { settlementDate: '20300105' };
+    const kept = await begun(store, ofDay);
+    const undone = await begun(store, ofDay);
+    const later = await begun(store, ofDay);
+    const lost = await begun(store, ofDay);
+    for (const { transactionId } of [kept, undone, later]) {
+      await store.answer({ ...approval, transactionId });
+    }
+    assert.deepEqual(await close(store, '20300105'), { open: 1 });
+    const { transactionId } = lost;
+    await store.abandon({ transactionId, advice: adviceFor(ofDay), atMs: 1 });
+    const reverse = (row: Transaction, settlementDate: string) =>
+      store.reverse({
+        transactionId: row.transactionId,
+        advice: adviceFor({ settlementDate }),
+        atMs: 2,
+      });
+    await reverse(undone, '20300105');
+    await reverse(lost, '20300105');
+    const outcomes = await Promise.all([1, 2, 3].map(() => close(store, '20300105')));
+    assert.deepEqual(outcomes.sort(), ['closed', 'closedBefore', 'closedBefore']);
+    const first = await bookingsOf(store, '20300105');
+    const legs = (...rows: readonly (readonly [Transaction, string])[]): readonly string[] =>
+      rows.map(([row, leg]) => `${row.transactionId} ${leg}`).sort();
+    const ofLost = [lost, 'original'] as const;
+    assert.deepEqual(
+      first,
+      legs(
+        [kept, 'original'],
+        [undone, 'original'],
+        [undone, 'reversal'],
+        [later, 'original'],
+        ofLost,
+      ),
+    );
+    // What raced with the close, and what is undone later, comes with the next day.
+    await reverse(later, '20300106');
+    const raced = await begun(store, ofDay);
+    await store.answer({ ...approval, transactionId: raced.transactionId });
+    assert.equal(await close(store, '20300106'), 'closed');
+    assert.deepEqual(
+      await bookingsOf(store, '20300106'),
+      legs([later, 'reversal'], [raced, 'original']),
+    );
+    assert.deepEqual(await bookingsOf(store, '20300105'), first);
+    assert.equal(await close(store, '20300104'), 'unknownDay');
+    const [day] = (await store.days(100)).filter((row) => row.settlementDate === '20300105');
+    assert.deepEqual(day, { settlementDate: '20300105', begunAtMs: 1, closedAtMs: 9 });
+  });
+
+  test('a barrier and a message of no kind are in no day', async () => {
+    const store = open();
+    await turn(store, '20300111');
+    const ofDay = { settlementDate: '20300111', kind: null, state: 'reversed' } as const;
+    await begun(store, { ...ofDay, reversalDate: '20300111' });
+    assert.equal(await close(store, '20300111'), 'closed');
+    assert.deepEqual(await bookingsOf(store, '20300111'), []);
+  });
+
+  test('a turn of the day is announced once to each member, the first of all to nobody', async () => {
+    const store = open();
+    const member = `member ${++count}`;
+    const cutOff = (reason: string, settlementDate: string): NewCutOff => ({
+      ...adviceFor({ kind: 'cutOff', reason, settlementDate }),
+      destination: member,
+    });
+    await turn(store, '20300120');
+    const next = { settlementDate: '20300121', atMs: 5, cutOffs: [cutOff('201', '20300121')] };
+    const turns = await Promise.all([1, 2, 3].map(() => store.turnDay(next)));
+    assert.deepEqual(turns.sort(), [false, false, true]);
+    await close(store, '20300120', [cutOff('202', '20300121')]);
+    await close(store, '20300120', [cutOff('202', '20300121')]);
+    const own = (await store.advices()).filter(({ destination }) => destination === member);
+    assert.deepEqual(
+      own.map(({ reason }) => reason),
+      ['201', '202'],
+    );
+    assert.ok(
+      own.every(
+        ({ transactionId, orderKey }) => transactionId === null && orderKey === `cutOff ${member}`,
+      ),
+    );
+    const query = { ...claimOf, destination: member, oldestDate: '20300121' };
+    // The end of a cut-off does not overtake its beginning.
+    const [begins, ...others] = await store.claimAdvices({ ...query, nowMs: 2_000 });
+    assert.deepEqual([begins?.reason, begins?.of, others], ['201', null, []]);
+    await store.settleAdvice(begins?.adviceId ?? '', '00', 2_001);
+    const [ends] = await store.claimAdvices({ ...query, nowMs: 2_000 });
+    assert.equal(ends?.reason, '202');
+  });
+
   test('sent transactions are listed by age and number', async () => {
     const store = open();
     const old = await begun(store, { createdAtMs: 10 });
@@ -318,6 +567,16 @@ describe('in PostgreSQL', { skip: database === null }, () => {
     const client = new pg.Client({ connectionString: options.databaseUrl });
     await client.connect();
     try {
+      const refused = { code: '23514' };
+      await turnAndBook(client, transactionId);
+      for (const change of [
+        'UPDATE switch.bookings SET leg = leg',
+        'DELETE FROM switch.bookings',
+      ]) {
+        await assert.rejects(client.query(change), refused);
+      }
+      const backwards = `UPDATE switch.transactions SET reversal_date = '20260101'`;
+      await assert.rejects(client.query(backwards), refused);
       for (const state of ['sent', 'unknown', 'paid']) {
         await assert.rejects(
           client.query('UPDATE switch.transactions SET state = $2 WHERE transaction_id = $1', [
@@ -332,3 +591,11 @@ describe('in PostgreSQL', { skip: database === null }, () => {
     }
   });
 });
+
+/** A booking, whatever the store thinks of it. */
+async function turnAndBook(client: pg.Client, transactionId: string): Promise<void> {
+  await client.query(`INSERT INTO switch.days VALUES ('20310101', 1, NULL)`);
+  await client.query(`INSERT INTO switch.bookings VALUES ($1, 'original', '20310101')`, [
+    transactionId,
+  ]);
+}

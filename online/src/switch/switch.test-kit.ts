@@ -17,7 +17,9 @@ import {
   macBlock,
   makeMessage,
   requireText,
+  type TransactionKind,
   textField,
+  transactionSpec,
   transmissionDateTime,
   withFields,
 } from '@tapnpay/protocol/iso8583';
@@ -53,6 +55,10 @@ export class TestClock implements Clock {
 
   nowMs(): number {
     return this.#nowMs;
+  }
+
+  set(nowMs: number): void {
+    this.#nowMs = nowMs;
   }
 
   advance(ms: number): void {
@@ -237,13 +243,7 @@ export function reversalOf(
   const fields = [2, 3, 4, 12, 13, 18, 22, 23, 25, 32, 33, 37, 41, 42, 43, 49, 60].map(
     (number) => [number, sale.fields.get(number)] as const,
   );
-  const original = encodeOriginalDataElements({
-    mti: '0200',
-    stan: requireText(sale, 11),
-    transmission: requireText(sale, 7),
-    acquirer: GATEWAY,
-    forwarder: GATEWAY,
-  });
+  const original = originalDataOf(sale);
   const reversal = makeMessage(options.repeated ? '0421' : '0420', [
     ...fields,
     [7, transmissionDateTime(START_MS)],
@@ -251,6 +251,63 @@ export function reversalOf(
     [90, original],
   ]);
   return signed(GATEWAY_KEYS.mac, withFields(reversal, options.changes ?? []));
+}
+
+/** The first message of a kind that a card stands behind: a sale's fields under its own codes. */
+export function requestOf(
+  kind: TransactionKind,
+  changes: readonly (readonly [number, FieldValue | undefined])[] = [],
+): Iso8583Message {
+  const { mti, processingCode, conditionCode } = transactionSpec(kind);
+  const isTold = kind === 'offlineSaleAdvice';
+  const fields: readonly (readonly [number, FieldValue | undefined])[] = [
+    [3, processingCode],
+    [25, conditionCode],
+    ...(kind === 'balanceInquiry' ? [[4, undefined] as const] : []),
+    ...(isTold ? [[22, '052'] as const, [52, undefined] as const, [53, undefined] as const] : []),
+  ];
+  const message = withFields(saleRequest(), [...fields, ...changes]);
+  return signed(GATEWAY_KEYS.mac, { ...message, mti });
+}
+
+/** A void, refund, cancellation, completion or notice of an earlier message. */
+export function followUpOf(
+  kind: TransactionKind,
+  original: Iso8583Message,
+  options: {
+    readonly repeated?: boolean;
+    readonly changes?: readonly (readonly [number, FieldValue | undefined])[];
+  } = {},
+): Iso8583Message {
+  const { mti, processingCode, conditionCode } = transactionSpec(kind);
+  const stan = String(++traceCount).padStart(6, '0');
+  const isNotice = kind === 'scriptResultNotice';
+  const message = withFields(original, [
+    [3, isNotice ? textField(original, 3) : processingCode],
+    [11, stan],
+    [14, undefined],
+    [25, isNotice ? textField(original, 25) : conditionCode],
+    [35, undefined],
+    [37, `607309${stan}`],
+    [52, undefined],
+    [53, undefined],
+    [55, isNotice ? fromHex('DF3105200000000000') : undefined],
+    [90, originalDataOf(original)],
+    ...(options.changes ?? []),
+  ]);
+  const type = options.repeated ? `${mti.slice(0, 3)}1` : mti;
+  return signed(GATEWAY_KEYS.mac, { ...message, mti: type });
+}
+
+/** Field 90 of what speaks of a message. */
+export function originalDataOf(original: Iso8583Message): string {
+  return encodeOriginalDataElements({
+    mti: `${original.mti.slice(0, 3)}0`,
+    stan: requireText(original, 11),
+    transmission: requireText(original, 7),
+    acquirer: GATEWAY,
+    forwarder: GATEWAY,
+  });
 }
 
 /** Everything a test turns and looks at. */

@@ -9,6 +9,7 @@ import {
 } from '../runtime/index.ts';
 import { SwitchCore } from './core.ts';
 import { INSTITUTION_GATEWAY, INSTITUTION_ISSUER, type SwitchPorts } from './ports.ts';
+import { keySetsOf } from './responses.ts';
 
 /** The core over ports that write what passes them; without a tracer the core as it is. */
 export function switchCore(ports: SwitchPorts, tracer: Tracer | undefined): SwitchCore {
@@ -24,6 +25,7 @@ function tracedPorts(ports: SwitchPorts, tracer: Tracer): SwitchPorts {
     lines: {
       keys: (institutionId) => lines.keys(institutionId),
       previousKeys: (institutionId) => lines.previousKeys(institutionId),
+      acceptedKeys: (institutionId) => keySetsOf(lines, institutionId),
       send: (institutionId, message, timeoutMs) =>
         traceExchange(tracer, { message, peer: peerName(institutionId) }, () =>
           lines.send(institutionId, message, timeoutMs),

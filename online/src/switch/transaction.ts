@@ -33,6 +33,7 @@ import { type LineKeys, reachRoute, type SwitchScene } from './ports.ts';
 import {
   answerOfState,
   answerToRepeat,
+  keySetsOf,
   ResponseCode,
   today,
   traceOf,
@@ -231,8 +232,9 @@ async function journal(scene: SwitchScene, context: Context): Promise<Partial<Co
 }
 
 function signedForIssuer(scene: SwitchScene, context: Context): Promise<Iso8583Message> {
-  const { request, destination, pinBlock } = context;
-  const unsigned = requestToIssuer(request, known(destination), pinBlock ?? null);
+  const { request, settlementDate, pinBlock = null } = context;
+  const destination = known(context.destination);
+  const unsigned = requestToIssuer(request, { destination, settlementDate, pinBlock });
   return withMac(scene.hsm, known(context.issuerKeys).mac, unsigned);
 }
 
@@ -321,8 +323,8 @@ async function answerFault(
   if (answer.mti !== responseMti(toIssuer.mti)) return 'answerType';
   const destination = known(context.destination);
   // The line may have got new keys, or been made anew, meanwhile.
-  const sets = [scene.lines.keys(destination), scene.lines.previousKeys(destination)];
-  const keys = [...sets.map((set) => set?.mac), known(context.issuerKeys).mac];
+  const sets = [...keySetsOf(scene.lines, destination), known(context.issuerKeys)];
+  const keys = sets.map(({ mac }) => mac);
   if (!(await macIsValid(scene.hsm, keys, answer))) return 'answerMac';
   const foreign = foreignField(toIssuer, answer);
   if (foreign !== null) return `answerField${foreign}`;

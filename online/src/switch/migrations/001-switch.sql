@@ -42,9 +42,10 @@ CREATE INDEX transactions_sent ON transactions (created_at_ms) WHERE state = 'se
 CREATE INDEX transactions_day ON transactions USING brin (settlement_date);
 CREATE INDEX transactions_reversal_day ON transactions (reversal_date)
   WHERE reversal_date IS NOT NULL;
--- A transaction ends once. The list is kinds.ts#ENDING_KINDS.
+-- A transaction ends once; after the void of its completion a pre-authorisation may end again. The
+-- list is kinds.ts#ENDING_KINDS.
 CREATE UNIQUE INDEX transactions_ended_once ON transactions (original_id)
-  WHERE state = 'answered' AND response_code = '00' AND kind IN
+  WHERE state = 'answered' AND response_code = '00' AND ended_by IS NULL AND kind IN
     ('saleVoid', 'preAuthorisationCancel', 'completionAdvice', 'completionVoid');
 
 -- Blocks of trace numbers; a process takes a block and counts inside it.
@@ -93,14 +94,24 @@ END $$;
 CREATE TRIGGER transaction_move BEFORE UPDATE OF state ON transactions
   FOR EACH ROW EXECUTE FUNCTION check_transaction_move();
 
--- A transaction shows what ended it, from the approval until that is reversed.
+-- A transaction shows what ended it, from the approval until that is reversed. The end of an end (a
+-- completion's void) frees the first original, and its reversal binds it again.
 CREATE FUNCTION mark_original() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  first_id text;
 BEGIN
   IF NEW.state = 'answered' AND NEW.response_code = '00' THEN
-    UPDATE transactions SET ended_by = NEW.transaction_id WHERE transaction_id = NEW.original_id;
+    UPDATE transactions SET ended_by = NEW.transaction_id
+    WHERE transaction_id = NEW.original_id RETURNING original_id INTO first_id;
+    UPDATE transactions SET ended_by = NULL
+    WHERE transaction_id = first_id AND ended_by = NEW.original_id;
   ELSIF NEW.state = 'reversed' THEN
     UPDATE transactions SET ended_by = NULL
-    WHERE transaction_id = NEW.original_id AND ended_by = NEW.transaction_id;
+    WHERE transaction_id = NEW.original_id AND ended_by = NEW.transaction_id AND NOT EXISTS (
+      SELECT 1 FROM transactions other
+      WHERE other.transaction_id = transactions.original_id AND other.ended_by IS NOT NULL)
+    RETURNING original_id INTO first_id;
+    UPDATE transactions SET ended_by = NEW.original_id WHERE transaction_id = first_id;
   END IF;
   RETURN NULL;
 END $$;
