@@ -1,6 +1,6 @@
 /** `IssuerStore` in PostgreSQL 15 or later; a request's whole effect is one statement. */
 import { join } from 'node:path';
-import { type Database, type Log, openDatabase } from '../runtime/index.ts';
+import { type Database, GroupCommit, type Log, openDatabase } from '../runtime/index.ts';
 import {
   type Act,
   type AdminChange,
@@ -39,18 +39,43 @@ const CONSTRAINTS_STALE: ReadonlySet<unknown> = new Set([
   'accounts_held_minor_check',
 ]);
 
-/** A card with everything that a decision needs; $1 and $2 are a counter and a day. */
-const CARD_QUERY = `
-  SELECT cards.*, own.balance_minor, own.held_minor, own.credit_line_minor,
+/** What a decision needs of a card. */
+const CARD_COLUMNS = `cards.*, own.balance_minor, own.held_minor, own.credit_line_minor,
     owed.balance_minor AS owed_balance_minor, ecash.balance_minor AS ecash_balance_minor,
     card_atcs.atc_use, hot_list.reason AS hot_reason, used.amount_minor AS used_amount_minor,
-    used.count AS used_count, used.no_pin_minor AS used_no_pin_minor
-  FROM cards JOIN accounts AS own USING (account_id)
-    JOIN accounts AS owed ON owed.account_id = 'owed-' || card_id
-    JOIN accounts AS ecash ON ecash.account_id = 'ecash-' || card_id
-    LEFT JOIN card_atcs ON card_atcs.card_id = cards.card_id AND card_atcs.atc = $1::integer
-    LEFT JOIN card_days AS used ON used.card_id = cards.card_id AND used.day = $2
+    used.count AS used_count, used.no_pin_minor AS used_no_pin_minor`;
+
+/** Where it comes from, beside `cards`; counter and day are SQL. */
+function cardJoins(atc: string, day: string): string {
+  return `JOIN accounts AS own USING (account_id)
+    JOIN accounts AS owed ON owed.account_id = 'owed-' || cards.card_id
+    JOIN accounts AS ecash ON ecash.account_id = 'ecash-' || cards.card_id
+    LEFT JOIN card_atcs ON card_atcs.card_id = cards.card_id AND card_atcs.atc = ${atc}
+    LEFT JOIN card_days AS used ON used.card_id = cards.card_id AND used.day = ${day}
     LEFT JOIN hot_list ON hot_list.pan_lookup = cards.pan_lookup`;
+}
+
+/** A card; $1 and $2 are a counter and a day. */
+const CARD_QUERY = `SELECT ${CARD_COLUMNS} FROM cards ${cardJoins('$1::integer', '$2')}`;
+
+/** Cards of account numbers: place, counter, day, digest and sequence number each. */
+const CARDS_QUERY = `
+SELECT asked.place, ${CARD_COLUMNS}
+FROM (SELECT (key ->> 0)::int AS place, (key ->> 1)::int AS atc, key ->> 2 AS day,
+    key ->> 3 AS pan_lookup, key ->> 4 AS pan_sequence_number
+  FROM jsonb_array_elements($1::jsonb) AS given(key)) AS asked
+JOIN cards USING (pan_lookup, pan_sequence_number) ${cardJoins('asked.atc', 'asked.day')}`;
+
+const REQUESTS_QUERY = 'SELECT * FROM requests WHERE trace_key = ANY ($1)';
+
+const COMMIT_ALL = `
+SELECT commit_change(change) AS result
+FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS given(change, place) ORDER BY place`;
+
+type PanQuery = Omit<CardQuery, 'card'> & {
+  readonly card: Extract<CardQuery['card'], { readonly panLookup: string }>;
+};
+type Found<T> = { readonly found: T | null };
 
 /** Opens the issuer's schema and brings it up to date. */
 export async function openIssuerStore(options: {
@@ -65,9 +90,21 @@ export async function openIssuerStore(options: {
 /** The issuer's books in its own schema. */
 export class PostgresIssuerStore implements IssuerStore, IssuerAdmin {
   readonly #database: Database;
+  readonly #cards: GroupCommit<PanQuery, Found<CardView>>;
+  readonly #requests: GroupCommit<string, Found<RequestRecord>>;
+  readonly #commits: GroupCommit<IssuerChange, CommitResult>;
 
   constructor(database: Database) {
     this.#database = database;
+    this.#cards = new GroupCommit({ run: (queries) => this.#findCards(queries) });
+    this.#requests = new GroupCommit({ run: (traceKeys) => this.#findRequests(traceKeys) });
+    this.#commits = new GroupCommit({
+      run: (changes) => this.#commitAll(changes),
+      // A decision stands on the card as it was: the second of a card would be stale.
+      keysOf: ({ record }) => [record.panLookup],
+      find: async ({ record }) =>
+        isSame(record, await this.#findRequest(record.traceKey)) ? 'committed' : null,
+    });
   }
 
   async importCards(cards: readonly NewCard[], atMs: number): Promise<number> {
@@ -83,26 +120,39 @@ export class PostgresIssuerStore implements IssuerStore, IssuerAdmin {
   }
 
   async findCard({ card, atc, day }: CardQuery): Promise<CardView | null> {
-    const [where, which] =
-      'cardId' in card
-        ? ['cards.card_id = $3', [card.cardId]]
-        : [
-            'cards.pan_lookup = $3 AND pan_sequence_number = $4',
-            [card.panLookup, card.panSequenceNumber],
-          ];
+    if ('panLookup' in card) return (await this.#cards.submit({ card, atc, day })).found;
     const { rows: cards } = await this.#database.pool.query<rows.CardRow>(
-      `${CARD_QUERY} WHERE ${where}`,
-      [atc, day, ...which],
+      `${CARD_QUERY} WHERE cards.card_id = $3`,
+      [atc, day, card.cardId],
     );
     return cards[0] ? rows.cardOf(cards[0]) : null;
   }
 
+  async #findCards(queries: readonly PanQuery[]): Promise<readonly Found<CardView>[]> {
+    const asked = queries.map(({ card, atc, day }, place) => {
+      return [place, atc, day, card.panLookup, card.panSequenceNumber];
+    });
+    const { rows: cards } = await this.#database.pool.query<
+      rows.CardRow & { readonly place: number }
+    >(CARDS_QUERY, [JSON.stringify(asked)]);
+    const found = new Map(cards.map((row) => [row.place, rows.cardOf(row)]));
+    return queries.map((_, place) => ({ found: found.get(place) ?? null }));
+  }
+
   async findRequest(traceKey: string): Promise<RequestRecord | null> {
-    const { rows: found } = await this.#database.pool.query<rows.RequestRow>(
-      'SELECT * FROM requests WHERE trace_key = $1',
-      [traceKey],
-    );
-    return found[0] ? rows.requestOf(found[0]) : null;
+    return (await this.#requests.submit(traceKey)).found;
+  }
+
+  async #findRequests(traceKeys: readonly string[]): Promise<readonly Found<RequestRecord>[]> {
+    const { rows: requests } = await this.#database.pool.query<rows.RequestRow>(REQUESTS_QUERY, [
+      traceKeys,
+    ]);
+    const found = new Map(requests.map((row) => [row.trace_key, rows.requestOf(row)]));
+    return traceKeys.map((traceKey) => ({ found: found.get(traceKey) ?? null }));
+  }
+
+  async #findRequest(traceKey: string): Promise<RequestRecord | null> {
+    return (await this.#findRequests([traceKey]))[0]?.found ?? null;
   }
 
   async findHold(holdId: string): Promise<Hold | null> {
@@ -115,15 +165,19 @@ export class PostgresIssuerStore implements IssuerStore, IssuerAdmin {
 
   async commit(change: IssuerChange): Promise<CommitResult> {
     try {
-      const { rows: results } = await this.#database.pool.query<{ result: CommitResult }>(
-        'SELECT commit_change($1) AS result',
-        [JSON.stringify(bodyOf(change))],
-      );
-      return results[0]?.result ?? 'stale';
+      return await this.#commits.submit(change);
     } catch (thrown) {
       if (isStale(thrown)) return 'stale';
       throw thrown;
     }
+  }
+
+  async #commitAll(changes: readonly IssuerChange[]): Promise<readonly CommitResult[]> {
+    const { rows: results } = await this.#database.pool.query<{ result: CommitResult }>(
+      COMMIT_ALL,
+      [JSON.stringify(changes.map(bodyOf))],
+    );
+    return results.map(({ result }) => result);
   }
 
   async expireHolds(nowMs: number, limit: number): Promise<number> {
@@ -236,6 +290,17 @@ function bodyOf(change: IssuerChange): unknown {
     ...(transaction && { transaction: rows.rowOfTransaction(transaction) }),
     ...(workItems?.length && { work_items: workItems.map(rows.rowOfWorkItem) }),
   };
+}
+
+/** Whether a record that was found is the one that was to be written. */
+function isSame(written: RequestRecord, found: RequestRecord | null): boolean {
+  return (
+    found !== null &&
+    found.fingerprint === written.fingerprint &&
+    found.responseCode === written.responseCode &&
+    found.ledgerEntryId === written.ledgerEntryId &&
+    found.answeredAtMs === written.answeredAtMs
+  );
 }
 
 function isStale(thrown: unknown): boolean {
