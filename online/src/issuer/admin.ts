@@ -8,6 +8,8 @@ import type { CardLimits, CardState, CardView, HotReason, WorkItem } from './mod
 export type CardSummary = {
   readonly cardId: string;
   readonly name: string;
+  /** Keyed digest of the account number. */
+  readonly panLookup: string;
   readonly panMasked: string;
   readonly panSequenceNumber: string;
   readonly expiryYymm: string;
@@ -89,11 +91,12 @@ export function subjectOf(change: AdminChange): string {
 
 /** A card as an operator sees it. */
 export function summaryOf(view: CardView): CardSummary {
-  const { cardId, name, panMasked, panSequenceNumber, expiryYymm, state, pinFailures } = view;
+  const { cardId, name, panLookup, panMasked, panSequenceNumber, expiryYymm, state, pinFailures } =
+    view;
   const { currency, balanceMinor, heldMinor, owedMinor, electronicCashMinor } = view;
   const { limits, hotReason } = view;
   return {
-    ...{ cardId, name, panMasked, panSequenceNumber, expiryYymm, state, pinFailures },
+    ...{ cardId, name, panLookup, panMasked, panSequenceNumber, expiryYymm, state, pinFailures },
     ...{ currency, balanceMinor, heldMinor, owedMinor, electronicCashMinor, limits, hotReason },
   };
 }

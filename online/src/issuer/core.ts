@@ -29,7 +29,7 @@ import type { RequestBase } from './request.ts';
 import { Turns } from './turns.ts';
 
 /** Times a decision is made anew because another process changed what it stood on. */
-const DECISIONS_MAX = 8;
+const DECISIONS_MAX = 64;
 /** The month in a settlement date YYYYMMDD. */
 const MONTH_AT = 4;
 

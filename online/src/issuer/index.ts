@@ -5,6 +5,7 @@ export { parseCardFile } from './cards.ts';
 export { IssuerCore } from './core.ts';
 export { IssuerError, type IssuerErrorCode } from './errors.ts';
 export { dropReplyPath, type IssuerFaults } from './lab-faults.ts';
+export { openKeyedDigest } from './lookup-key.ts';
 export * from './model.ts';
 export * from './ports.ts';
 export * from './settlement.ts';

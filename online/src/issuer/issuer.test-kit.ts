@@ -64,13 +64,16 @@ export function panOf(account: number): string {
   return payload + luhnCheckDigit(payload);
 }
 
-/** Bytes that differ each time and are the same in each run. */
+let sources = 0;
+/** Bytes that differ each time, from those of every other source too, and are repeatable. */
 export function countingRandom(): RandomSource {
+  sources += 1;
+  const key = `test ${sources}`;
   let count = 0;
   return {
     bytes(lengthBytes) {
       count += 1;
-      const seed = createHmac('sha512', 'test').update(String(count)).digest();
+      const seed = createHmac('sha512', key).update(String(count)).digest();
       return new Uint8Array(lengthBytes).map((_, index) => seed[index % seed.length] ?? 0);
     },
   };
