@@ -194,6 +194,40 @@ test('an approval ends the order: hop 14, goods sold, no more questions', async 
   assert.equal(await stock(shop), 58);
 });
 
+test('20 copies of one notification at once have one effect', async () => {
+  const shop = await testShop();
+  const { orderId, gatewayId, orderNumber } = await ordered(shop);
+  const body = newsBody({ gatewayId, orderNumber, outcome: 'approved' });
+  const message = signed(body, { id: 'msg_same' });
+  await Promise.all(Array.from({ length: 20 }, () => shop.core.notification(message)));
+  assert.equal((await shop.core.order(orderId)).state, 'paid');
+  assert.equal(shop.hops.filter(({ name }) => name === 'tell').length, 1);
+  const trail = await shop.store.orderTrail(orderId);
+  assert.deepEqual(
+    trail.notifications.map(({ effect }) => effect),
+    ['applied'],
+  );
+});
+
+test('events about holds, captures and refunds are taken and change nothing', async () => {
+  const shop = await testShop();
+  const { orderId, gatewayId, orderNumber } = await ordered(shop);
+  const approved = newsBody({ gatewayId, orderNumber, outcome: 'approved' });
+  for (const [type, outcome] of [
+    ['payment.authorised', 'authorised'],
+    ['payment.voided', 'voided'],
+    ['refund.succeeded', 'approved'],
+    ['void.unknown', 'approved'],
+  ]) {
+    const { data, ...rest } = JSON.parse(approved);
+    const body = JSON.stringify({ ...rest, type, data: { ...data, outcome } });
+    await shop.core.notification(signed(body));
+  }
+  assert.equal((await shop.core.order(orderId)).state, 'awaitingPayment');
+  const untyped = JSON.stringify({ ...JSON.parse(approved), type: undefined, data: {} });
+  assert.equal(await codeOf(shop.core.notification(signed(untyped))), 'ERR_REQUEST');
+});
+
 test('every order of the same notifications, each twice, ends the same', async () => {
   const outcomes = ['unknown', 'reversed', 'approved'] as const;
   for (const order of permutations([0, 1, 2])) {

@@ -15,7 +15,16 @@ const orderSchema = z.object({
     .regex(/^[0-9]{1,12}$/)
     .transform(BigInt),
   currency: z.string(),
-  status: z.enum(['open', 'processing', 'paid', 'unknown', 'cancelled', 'expired']),
+  status: z
+    .enum([
+      ...['open', 'processing', 'paid', 'unknown', 'cancelled', 'expired'],
+      ...['authorised', 'voided'],
+    ] as const)
+    // A hold waits for its capture; what was voided takes no payment any more.
+    .transform((status) => {
+      if (status === 'authorised') return 'processing';
+      return status === 'voided' ? 'cancelled' : status;
+    }),
   paymentId: z.string().nullable(),
   expiresAtMs: z.number(),
 });

@@ -28,9 +28,17 @@ const schema = z.object({
 });
 type News = z.infer<typeof schema>['data'];
 
+/** Events that tell how a payment ended; others (holds, captures, refunds) are taken as read. */
+const PAYMENT_ENDS: ReadonlySet<unknown> = new Set(
+  ['approved', 'declined', 'reversed', 'unknown'].map((outcome) => `payment.${outcome}`),
+);
+
 /** Resolves when the notification is taken, as new or as known. @throws ShopError. */
 export async function takeNotification(ports: ShopPorts, message: WebhookMessage): Promise<void> {
-  const news = newsOf(message.body);
+  const body = jsonOf(message.body);
+  const type = typeof body === 'object' && body !== null && 'type' in body ? body.type : null;
+  if (typeof type === 'string' && !PAYMENT_ENDS.has(type)) return;
+  const news = newsOf(body);
   const order = await matchingOrder(ports, news, message);
   const { clock, store } = ports;
   const atMs = clock.nowMs();
@@ -73,13 +81,15 @@ async function noteLateMoney(
   await reportIncident(ports, { code, order, facts, dedupe });
 }
 
-function newsOf(body: string): News {
-  let value: unknown;
+function jsonOf(body: string): unknown {
   try {
-    value = JSON.parse(body);
+    return JSON.parse(body);
   } catch (cause) {
     throw new ShopError('ERR_REQUEST', 'the notification is no JSON', {}, cause);
   }
+}
+
+function newsOf(value: unknown): News {
   const result = schema.safeParse(value);
   if (result.success) return result.data.data;
   const field = result.error.issues[0]?.path.join('.') ?? '';
