@@ -2,8 +2,10 @@
  * Calls of the merchant API over `fetch`: an idempotency key of its own for each call, kept over
  * its repeats, and repeats only where they can do no harm.
  */
+
+import { type Api, OPERATIONS } from './calls.ts';
 import { ApiError, NoAnswerError } from './errors.ts';
-import { type Api, OPERATIONS, type Problem } from './generated.ts';
+import type { Problem } from './types.ts';
 
 /** Repeats of one call, and the pauses between them. */
 const REPEATS_DEFAULT = 4;

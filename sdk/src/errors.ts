@@ -1,5 +1,5 @@
 /** What a call throws: an answer that says no, or no answer at all. */
-import type { Problem } from './generated.ts';
+import type { Problem } from './types.ts';
 
 /** The gateway said no. `code` is what programs test; `problem` has texts and a link. */
 export class ApiError extends Error {

@@ -22,6 +22,7 @@ import {
 import { type MerchantKeys, openMerchantKeys } from '../merchant-keys.ts';
 import { buildHttp } from './api.ts';
 import { testHttpPorts } from './http.test-kit.ts';
+import { assertDocumented } from './openapi/conformance.test-kit.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'tapnpay-http-'));
 const KEY = {
@@ -75,7 +76,11 @@ async function ask(
           payload: typeof options.body === 'string' ? options.body : JSON.stringify(options.body),
         }),
   });
-  return { status: response.statusCode, json: response.json(), headers: response.headers };
+  const { statusCode: status, headers } = response;
+  const json: Record<string, unknown> = response.json();
+  const contentType = String(headers['content-type']);
+  assertDocumented({ method, url, status, contentType, json });
+  return { status, json, headers };
 }
 
 function idempotency(key = `key-${++count}`): Record<string, string> {

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { openApiDocument } from './document.ts';
-import { sdkSource } from './typescript.ts';
+import { sdkCalls, sdkTypes } from './typescript.ts';
 
 /** The checkout. */
 export const projectRoot: string = resolve(import.meta.dirname, '../../../../..');
@@ -12,7 +12,8 @@ export function generatedFiles(): readonly { readonly path: string; readonly tex
   const document = openApiDocument();
   return [
     { path: 'docs/openapi.json', text: JSON.stringify(document) },
-    { path: 'sdk/src/generated.ts', text: sdkSource(document) },
+    { path: 'sdk/src/types.ts', text: sdkTypes(document) },
+    { path: 'sdk/src/calls.ts', text: sdkCalls(document) },
   ].map(({ path, text }) => ({ path, text: formatted(path, text) }));
 }
 

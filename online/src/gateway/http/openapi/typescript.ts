@@ -2,6 +2,7 @@
 import type { Json, JsonObject } from './document.ts';
 
 const SCHEMA_PREFIX = '#/components/schemas/';
+const MADE = 'made of docs/openapi.json, not by hand.';
 
 /** One operation of the document with what the SDK needs of it. */
 type Operation = {
@@ -11,30 +12,36 @@ type Operation = {
   readonly facts: JsonObject;
 };
 
-/** `sdk/src/generated.ts`, not yet formatted. */
-export function sdkSource(document: JsonObject): string {
+/** `sdk/src/types.ts`: what goes in and out. Not yet formatted. */
+export function sdkTypes(document: JsonObject): string {
   const schemas = memberOf(memberOf(document, 'components'), 'schemas');
+  const types = Object.entries(schemas).map(
+    ([name, schema]) =>
+      `/** \`${name}\` of the API. */\nexport type ${name} = ${typeOf(schema)};\n`,
+  );
+  return [`/** Types of the merchant API v1: ${MADE} */`, ...types].join('\n');
+}
+
+/** `sdk/src/calls.ts`: every call and how it goes over the wire. Not yet formatted. */
+export function sdkCalls(document: JsonObject): string {
   const operations = operationsOf(document);
+  const methods = operations.map(methodOf).join('\n');
+  const names = Object.keys(memberOf(memberOf(document, 'components'), 'schemas'));
+  const used = names.filter((name) => new RegExp(`\\b${name}\\b`).test(methods));
   return [
-    '/** Types and calls of the merchant API v1: made of docs/openapi.json, not by hand. */',
+    `/** Calls of the merchant API v1: ${MADE} */`,
     "import type { CallOptions, OperationFacts } from './client.ts';",
+    `import type { ${used.join(', ')} } from './types.ts';`,
     '',
-    ...Object.entries(schemas).map(
-      ([name, schema]) =>
-        `/** \`${name}\` of the API. */\nexport type ${name} = ${typeOf(schema)};\n`,
-    ),
     '/** Every call; `createClient` makes one. Errors are `ApiError` or `NoAnswerError`. */',
-    'export type Api = {',
-    ...operations.map(methodOf),
-    '};',
+    `export type Api = {\n${methods}\n};`,
     '',
     '/** How each call goes over the wire. */',
     'export const OPERATIONS: Readonly<Record<keyof Api, OperationFacts>> = {',
     ...operations.map(({ id, method, path, facts }) => {
       const repeatable = method === 'get' || facts['x-idempotency'] !== 'none';
       const keyed = facts['x-idempotency'] !== 'none';
-      const verb = method.toUpperCase();
-      const way = `method: '${verb}', path: '${path}'`;
+      const way = `method: '${method.toUpperCase()}', path: '${path}'`;
       return `${id}: { ${way}, keyed: ${keyed}, repeatable: ${repeatable} },`;
     }),
     '};',
