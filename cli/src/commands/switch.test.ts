@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import {
   daysBefore,
+  type NewAdvice,
   openSwitchStore,
   readRoutes,
   routesPath,
@@ -101,10 +102,10 @@ test('days are closed and their files proved; stuck messages are sent again', {
     const notOver = await run('close-day', today);
     assert.deepEqual([notOver.exit, /not over/.test(notOver.error)], [1, true]);
     assert.equal((await run('close-day', '20260230')).exit, 2);
-    const advice = {
+    const advice: NewAdvice = {
       ...{ adviceId: 'a1', kind: 'reversal', stan: '900001', transmission: '0314092655' },
       ...{ reason: 'noAnswer', settlementDate: yesterday, nextAtMs: nowMs },
-    } as const;
+    };
     await store.abandon({ transactionId: 't2', advice, atMs: nowMs });
 
     const closed = await run('close-day', '--json');
