@@ -14,6 +14,14 @@ const BENCHMARKS: Readonly<Record<string, Row>> = {
     what: 'from the card to the result, hop by hop, over real processes, 100 payments each',
     load: async () => (await import('../bench/taps.ts')).benchTaps,
   },
+  mux: {
+    what: 'round trips a second of the lines on loopback, two threads, beside a bare echo',
+    load: async () => (await import('../bench/mux.ts')).benchMux,
+  },
+  'mux-soak': {
+    what: '10 million answers shuffled, late, doubled and without field 41; each accounted for',
+    load: async () => (await import('../bench/mux.ts')).benchMuxSoak,
+  },
   payments: {
     what:
       'full payments a second with durable commits, and their latency; --rows 10000000 measures ' +

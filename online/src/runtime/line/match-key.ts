@@ -45,9 +45,12 @@ export function requireMatchKey(message: Iso8583Message): MatchKey {
   };
 }
 
-/** Values by key, found also by a key that leaves out fields. */
-export class KeyIndex<Value extends { readonly key: MatchKey }> {
-  readonly #byTrace = new Map<string, Value[]>();
+/** What an index holds: a value with its key, chained to others of the same trace. */
+export type Keyed = { readonly key: MatchKey; next: Keyed | null };
+
+/** Values by key, found also by a key that leaves out fields. A value is in one index at a time. */
+export class KeyIndex<Value extends Keyed> {
+  readonly #first = new Map<string, Value>();
   #size = 0;
 
   get size(): number {
@@ -57,77 +60,94 @@ export class KeyIndex<Value extends { readonly key: MatchKey }> {
   /** Adds a value; several may have one key. */
   add(value: Value): void {
     const { trace } = value.key;
-    const same = this.#byTrace.get(trace);
-    if (same) same.push(value);
-    else this.#byTrace.set(trace, [value]);
+    value.next = this.#first.get(trace) ?? null;
+    this.#first.set(trace, value);
     this.#size += 1;
   }
 
   /** Whether the value was in it. */
   remove(value: Value): boolean {
     const { trace } = value.key;
-    const same = this.#byTrace.get(trace);
-    const at = same ? same.indexOf(value) : -1;
-    if (!same || at < 0) return false;
-    if (same.length === 1) this.#byTrace.delete(trace);
-    else same.splice(at, 1);
+    const first = this.#first.get(trace);
+    if (first === undefined) return false;
+    const rest = value.next as Value | null;
+    if (first === value) {
+      if (rest === null) this.#first.delete(trace);
+      else this.#first.set(trace, rest);
+    } else {
+      let before: Keyed = first;
+      while (before.next !== null && before.next !== value) before = before.next;
+      if (before.next === null) return false;
+      before.next = rest;
+    }
+    value.next = null;
     this.#size -= 1;
     return true;
   }
 
   /** The value of exactly this key. */
-  exactly(key: MatchKey): Value | undefined {
-    return this.#byTrace.get(key.trace)?.find((value) => isSame(value.key, key));
+  exactly(key: MatchKey): Value | null {
+    let value: Keyed | null = this.#first.get(key.trace) ?? null;
+    while (value !== null && !isSame(value.key, key)) value = value.next;
+    return value as Value | null;
   }
 
   /** Every value that `key` may mean: what both name is equal. */
   meantBy(key: MatchKey): readonly Value[] {
-    return (this.#byTrace.get(key.trace) ?? []).filter((value) => agrees(value.key, key));
+    const meant: Value[] = [];
+    let value: Keyed | null = this.#first.get(key.trace) ?? null;
+    for (; value !== null; value = value.next) {
+      if (agrees(value.key, key)) meant.push(value as Value);
+    }
+    return meant;
   }
 
   /** Every value, in no order. */
   *values(): Generator<Value> {
-    for (const same of this.#byTrace.values()) yield* same;
+    for (const first of this.#first.values()) {
+      for (let value: Keyed | null = first; value !== null; value = value.next) {
+        yield value as Value;
+      }
+    }
   }
 }
 
 /** The last keys of some kind, at most a fixed number; the oldest are forgotten first. */
 export class KeyMemory {
-  readonly #index = new KeyIndex<{ readonly key: MatchKey }>();
-  readonly #inOrder = new Set<{ readonly key: MatchKey }>();
+  readonly #index = new KeyIndex<Keyed>();
+  /** A ring: what is overwritten is forgotten. */
+  readonly #inOrder: Keyed[] = [];
   readonly #sizeMax: number;
+  #at = 0;
 
   constructor(sizeMax: number) {
     this.#sizeMax = sizeMax;
   }
 
   add(key: MatchKey): void {
-    if (this.#inOrder.size >= this.#sizeMax) {
-      for (const oldest of this.#inOrder) {
-        this.#drop(oldest);
-        break;
-      }
-    }
-    const entry = { key };
+    const oldest = this.#inOrder[this.#at];
+    if (oldest) this.#index.remove(oldest);
+    const entry = { key, next: null };
     this.#index.add(entry);
-    this.#inOrder.add(entry);
+    this.#inOrder[this.#at] = entry;
+    this.#at = (this.#at + 1) % this.#sizeMax;
   }
 
   /** Forgets exactly this key; whether it was known. */
   forget(key: MatchKey): boolean {
     const entry = this.#index.exactly(key);
-    if (entry) this.#drop(entry);
-    return entry !== undefined;
+    return entry !== null && this.#index.remove(entry);
   }
 
-  /** The keys that `key` may mean. */
-  meantBy(key: MatchKey): readonly MatchKey[] {
-    return this.#index.meantBy(key).map((entry) => entry.key);
+  /** How many keys `key` may mean. */
+  countMeantBy(key: MatchKey): number {
+    return this.#index.meantBy(key).length;
   }
 
-  #drop(entry: { readonly key: MatchKey }): void {
-    this.#index.remove(entry);
-    this.#inOrder.delete(entry);
+  /** The one key that `key` may mean, or null. */
+  onlyMeantBy(key: MatchKey): MatchKey | null {
+    const [first, ...more] = this.#index.meantBy(key);
+    return first && more.length === 0 ? first.key : null;
   }
 }
 

@@ -5,7 +5,7 @@
 import type { Clock } from '@tapnpay/protocol/bytes';
 import { type LineCounters, newCounters } from './counters.ts';
 import { LineError } from './errors.ts';
-import { KeyIndex, KeyMemory, type MatchKey } from './match-key.ts';
+import { type Keyed, KeyIndex, KeyMemory, type MatchKey } from './match-key.ts';
 
 /** Requests in flight on one line, and waiting for a place in that flight. */
 export const IN_FLIGHT_MAX = 1_024;
@@ -25,8 +25,7 @@ export type Expectation = {
   readonly isUrgent?: boolean;
 };
 
-type Pending<Answer> = {
-  readonly key: MatchKey;
+type Pending<Answer> = Keyed & {
   deadlineMs: number;
   /** Null once it is sent. */
   send: (() => void) | null;
@@ -99,7 +98,8 @@ export class Multiplexer<Answer> {
       const sentMs = this.#nowMs();
       const deadlineMs = sentMs + options.timeoutMs;
       const send = isNext ? null : options.send;
-      const pending: Pending<Answer> = { key, deadlineMs, send, sentMs, resolve, reject };
+      const next = null;
+      const pending: Pending<Answer> = { key, next, deadlineMs, send, sentMs, resolve, reject };
       this.#waiting.add(pending);
       if (!isNext) this.#queue.add(pending);
       if (deadlineMs < this.#armedMs) this.#arm(deadlineMs);
@@ -120,7 +120,7 @@ export class Multiplexer<Answer> {
       pending.resolve(answer);
       return 'matched';
     }
-    const isLate = this.#expired.forget(key) || this.#expired.forget(this.#onlyExpired(key) ?? key);
+    const isLate = this.#expired.forget(key) || this.#expired.forget(this.#lateKey(key) ?? key);
     const settled = isLate ? 'late' : 'unmatched';
     this.#counters[settled] += 1;
     return settled;
@@ -160,14 +160,14 @@ export class Multiplexer<Answer> {
     const meant = this.#waiting.meantBy(key).filter(({ send }) => send === null);
     const [pending] = meant;
     if (!pending || meant.length > 1) return null;
-    const others = this.#expired.meantBy(key).length + this.#answered.meantBy(key).length;
+    const others = this.#expired.countMeantBy(key) + this.#answered.countMeantBy(key);
     return others === 0 ? pending : null;
   }
 
-  #onlyExpired(key: MatchKey): MatchKey | null {
-    const [first, ...more] = this.#expired.meantBy(key);
-    const others = this.#waiting.meantBy(key).length + this.#answered.meantBy(key).length;
-    return first && more.length === 0 && others === 0 ? first : null;
+  /** The expired request whose late answer this is, for sure. */
+  #lateKey(key: MatchKey): MatchKey | null {
+    const others = this.#waiting.meantBy(key).length + this.#answered.countMeantBy(key);
+    return others === 0 ? this.#expired.onlyMeantBy(key) : null;
   }
 
   #remove(pending: Pending<Answer>): void {

@@ -1,6 +1,5 @@
 /** Lines over TCP: the driver below the transport. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { concatBytes } from '@tapnpay/protocol/bytes';
 import { LineError } from './errors.ts';
 import type { Transport } from './transport.ts';
 
@@ -18,7 +17,7 @@ export function tcpTransport(socket: Socket): Transport {
   const flush = (): void => {
     if (unsent.length === 0 || !socket.writable) return;
     const [first = new Uint8Array(0)] = unsent;
-    const bytes = unsent.length === 1 ? first : concatBytes(...unsent);
+    const bytes = unsent.length === 1 ? first : Buffer.concat(unsent);
     unsent.length = 0;
     socket.write(bytes);
     if (socket.writableLength > UNSENT_BYTES_MAX) {
