@@ -46,51 +46,57 @@ function suite(name: string, open: () => Promise<GatewayStore | null>): void {
 }
 
 function raceRules(rule: Rule): void {
-  rule('50 parallel refunds of 60 on 100: exactly one succeeds, with exact sums', async (world) => {
-    const { core, strict } = world;
-    const { paymentId } = await paidOrder(world, { amount: '100.00' });
-    const before_ = strict.paidMinor();
-    const refunds = await Promise.allSettled(
-      Array.from({ length: 50 }, () =>
-        core.operate(wish('refund', paymentId, { amount: '60.00' })),
-      ),
-    );
-    const done = refunds.filter(({ status }) => status === 'fulfilled');
-    const codes = refunds.flatMap((row) => (row.status === 'rejected' ? [row.reason.code] : []));
-    assert.equal(done.length, 1);
-    assert.deepEqual(
-      codes,
-      Array.from({ length: 49 }, () => 'ERR_REFUND_EXCEEDS'),
-    );
-    const { balance, operations } = await core.paymentWhole(paymentId);
-    assert.deepEqual(
-      [balance.capturedMinor, balance.refundedMinor, balance.pendingRefundMinor],
-      [10_000n, 6_000n, 0n],
-    );
-    assert.equal(operations.length, 1);
-    assert.equal(before_ - strict.paidMinor(), 6_000n);
-    assert.equal((await bookOf(world, paymentId))[LEDGER_PAYER_CLEARING], 4_000n);
-  });
+  rule(
+    'complaint 2: 50 parallel refunds of 60 on 100: exactly one succeeds, with exact sums',
+    async (world) => {
+      const { core, strict } = world;
+      const { paymentId } = await paidOrder(world, { amount: '100.00' });
+      const before_ = strict.paidMinor();
+      const refunds = await Promise.allSettled(
+        Array.from({ length: 50 }, () =>
+          core.operate(wish('refund', paymentId, { amount: '60.00' })),
+        ),
+      );
+      const done = refunds.filter(({ status }) => status === 'fulfilled');
+      const codes = refunds.flatMap((row) => (row.status === 'rejected' ? [row.reason.code] : []));
+      assert.equal(done.length, 1);
+      assert.deepEqual(
+        codes,
+        Array.from({ length: 49 }, () => 'ERR_REFUND_EXCEEDS'),
+      );
+      const { balance, operations } = await core.paymentWhole(paymentId);
+      assert.deepEqual(
+        [balance.capturedMinor, balance.refundedMinor, balance.pendingRefundMinor],
+        [10_000n, 6_000n, 0n],
+      );
+      assert.equal(operations.length, 1);
+      assert.equal(before_ - strict.paidMinor(), 6_000n);
+      assert.equal((await bookOf(world, paymentId))[LEDGER_PAYER_CLEARING], 4_000n);
+    },
+  );
 
-  rule('50 parallel refunds of 3 on 100, half of the answers lost: 33 happen', async (world) => {
-    const { core, strict } = world;
-    const { paymentId } = await paidOrder(world, { amount: '100.00' });
-    const before_ = strict.paidMinor();
-    let turn = 0;
-    strict.weather = () => (turn++ % 2 === 0 ? 'answerLost' : 'fair');
-    const refunds = await Promise.allSettled(
-      Array.from({ length: 50 }, () => core.operate(wish('refund', paymentId, { amount: '3' }))),
-    );
-    assert.equal(refunds.filter(({ status }) => status === 'fulfilled').length, 33);
-    const during = (await core.paymentWhole(paymentId)).balance;
-    assert.equal(during.refundedMinor + during.pendingRefundMinor, 9_900n);
-    strict.weather = () => 'fair';
-    await pass(world, 60_000, 4);
-    const { balance } = await core.paymentWhole(paymentId);
-    assert.deepEqual([balance.refundedMinor, balance.pendingRefundMinor], [9_900n, 0n]);
-    assert.equal(before_ - strict.paidMinor(), 9_900n);
-    assert.equal((await bookOf(world, paymentId))[LEDGER_PAYER_CLEARING], 100n);
-  });
+  rule(
+    'complaint 20: 50 parallel refunds of 3 on 100, half of the answers lost: 33 happen',
+    async (world) => {
+      const { core, strict } = world;
+      const { paymentId } = await paidOrder(world, { amount: '100.00' });
+      const before_ = strict.paidMinor();
+      let turn = 0;
+      strict.weather = () => (turn++ % 2 === 0 ? 'answerLost' : 'fair');
+      const refunds = await Promise.allSettled(
+        Array.from({ length: 50 }, () => core.operate(wish('refund', paymentId, { amount: '3' }))),
+      );
+      assert.equal(refunds.filter(({ status }) => status === 'fulfilled').length, 33);
+      const during = (await core.paymentWhole(paymentId)).balance;
+      assert.equal(during.refundedMinor + during.pendingRefundMinor, 9_900n);
+      strict.weather = () => 'fair';
+      await pass(world, 60_000, 4);
+      const { balance } = await core.paymentWhole(paymentId);
+      assert.deepEqual([balance.refundedMinor, balance.pendingRefundMinor], [9_900n, 0n]);
+      assert.equal(before_ - strict.paidMinor(), 9_900n);
+      assert.equal((await bookOf(world, paymentId))[LEDGER_PAYER_CLEARING], 100n);
+    },
+  );
 
   rule(
     'void against refund, capture against void, at the same moment: one of them',
@@ -339,7 +345,7 @@ describe('what the database itself refuses', () => {
     await database?.close();
   });
 
-  test('I5: more refunded than captured, more captured than held, sums below zero', async (context) => {
+  test('complaint 4, I5: more refunded than captured, more captured than held, sums below zero', async (context) => {
     if (!raw) return context.skip('no database here');
     for (const [change, constraint] of [
       ['refunded_minor = captured_minor + 1', /refunds_within_capture/],
