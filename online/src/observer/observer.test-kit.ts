@@ -145,7 +145,7 @@ export const CONTACT: readonly Line[] = [
     kind: 'ledger',
     title: 'posting',
     data: {
-      transaction: 'purchase',
+      transaction: 'sale',
       entryId: 'e1',
       account: 'card-7',
       currency: '156',

@@ -45,7 +45,12 @@ const TAGS: Readonly<Record<string, string>> = { tvr: '95', tsi: '9B' };
 
 const TRANSACTIONS: Readonly<Record<string, TwoLanguages>> = {
   captured: two('the order is paid', '订单已付'),
-  purchase: two('purchase', '消费'),
+  sale: two('purchase', '消费'),
+  saleVoid: two('void of a purchase', '消费撤销'),
+  refund: two('refund', '退货'),
+  completionAdvice: two('completion of a pre-authorisation', '预授权完成'),
+  completionVoid: two('void of a completion', '预授权完成撤销'),
+  offlineSaleAdvice: two('electronic cash payment', '电子现金消费'),
   reversal: two('reversal', '冲正'),
   reversed: two('reversal', '冲正'),
 };
@@ -74,6 +79,9 @@ export function ledgerName(event: TraceEvent): TwoLanguages {
 
 const ACCOUNTS: readonly (readonly [RegExp, TwoLanguages])[] = [
   [/^card-/, two("the cardholder's account", '持卡人账户')],
+  [/^ecash-/, two("the issuer's record of the purse", '电子现金影子账户')],
+  [/^owed-/, two('what the cardholder owes', '持卡人欠款')],
+  [/^difference-/, two('electronic cash differences', '电子现金差额')],
   [/^clearing-/, two('interbank clearing', '银行间清算')],
   [/^opening-/, two('opening balances', '期初余额')],
   [/clearing/i, two('clearing of payers', '付款方清算')],
