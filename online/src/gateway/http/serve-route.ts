@@ -36,6 +36,7 @@ export function serveRoute(app: FastifyInstance, server: RouteServer, route: Rou
       const caller = await callerOf(server, route, request, reply);
       const input = inputOf(route, { request, reply, caller });
       const answer = await answerOf(server.context, route, { request, reply, input });
+      if (caller.role === 'operator') server.door.forget();
       return reply
         .code(answer.status)
         .type(answer.status < 400 ? 'application/json; charset=utf-8' : PROBLEM_TYPE)
@@ -182,20 +183,32 @@ async function storedAnswer(
   // A key that is used again after its life is another intent.
   const identity = sha256([given.identity, turn.createdAtMs]);
   const input = { ...call.input, idempotency: { ...given, identity } };
+  const answer = await performedOrRefused(context, route, { ...call, input });
+  if (answer instanceof Unfinished) {
+    await idempotency.release(scope, turn.run);
+    throw answer.cause;
+  }
+  await idempotency.finish(scope, turn.run, answer);
+  return answer;
+}
+
+/** Came to nothing final: the cause goes to the caller, and no answer is kept. */
+class Unfinished extends Error {}
+
+/** The answer to keep, be it a refusal. */
+async function performedOrRefused(
+  context: RouteContext,
+  route: Route,
+  call: Call,
+): Promise<StoredAnswer | Unfinished> {
   try {
-    const answer = await perform(context, route, { ...call, input });
-    await idempotency.finish(scope, turn.run, answer);
-    return answer;
+    return await perform(context, route, call);
   } catch (thrown) {
     const fault = asGatewayError(thrown, HTTP_BODY_BYTES_MAX);
     const at = { publicUrl: context.site.publicUrl, instance: call.request.id };
     const problem = problemOf(fault, at);
-    if (problem.status >= 500 || problem.status === 429) {
-      await idempotency.release(scope, turn.run);
-      throw thrown;
-    }
-    const answer = { status: problem.status, body: JSON.stringify(problem) };
-    await idempotency.finish(scope, turn.run, answer);
-    return answer;
+    const isFinal = problem.status < 500 && problem.status !== 429;
+    if (!isFinal) return new Unfinished('not final', { cause: thrown });
+    return { status: problem.status, body: JSON.stringify(problem) };
   }
 }
