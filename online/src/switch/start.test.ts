@@ -3,7 +3,7 @@
  * TCP that sign on and get their keys. Times are short; nothing waits for a fixed time.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -22,9 +22,13 @@ import {
 import { startTestDatabase } from '../runtime/test-database.ts';
 import { macIsValid, withMac } from './messages.ts';
 import { INSTITUTION_GATEWAY, INSTITUTION_ISSUER, INSTITUTION_SWITCH } from './ports.ts';
+import { readRoutes, routesPath, writeRoutes } from './route-file.ts';
 import { type RunningSwitch, startSwitch } from './start.ts';
 import { openSwitchStore } from './store-postgres.ts';
-import { codeOf, reversalOf, saleRequest, TEST_PAN } from './switch.test-kit.ts';
+import { codeOf, followUpOf, reversalOf, saleRequest, TEST_PAN } from './switch.test-kit.ts';
+
+const OTHER_ISSUER = '62990000002';
+const OTHER_PAN = '6299997700000015';
 
 const database = await startTestDatabase();
 const dataDir = mkdtempSync(join(tmpdir(), 'tapnpay-switch-'));
@@ -70,6 +74,8 @@ async function connectAs(
 /** One end of a line with its HSM; the issuer's script decides what it answers. */
 async function member(options: {
   readonly party: 'gateway' | 'issuer';
+  /** Of a further issuer. */
+  readonly institution?: string;
   readonly hsmPort: number;
   readonly switchPort: number;
   readonly answer?: (message: Iso8583Message) => Iso8583Message | null;
@@ -80,7 +86,8 @@ async function member(options: {
   const zoneKey: string = JSON.parse(readFileSync(keyFile, 'utf8')).keys.zmk.keyBlock;
   const seen: Iso8583Message[] = [];
   const line: MemberLine = new MemberLine({
-    localId: party === 'gateway' ? INSTITUTION_GATEWAY : INSTITUTION_ISSUER,
+    localId:
+      options.institution ?? (party === 'gateway' ? INSTITUTION_GATEWAY : INSTITUTION_ISSUER),
     remoteId: INSTITUTION_SWITCH,
     zoneKey,
     hsm,
@@ -187,6 +194,82 @@ test('sign-on, sale, lost answer, reversal, restart', { skip: database === null 
     reason: 'issuerDown',
   });
   assert.ok(!log.includes(TEST_PAN));
+});
+
+test('a further issuer by the table, advices of both, and a change of keys', {
+  skip: database === null,
+}, async () => {
+  const databaseUrl = database?.url ?? '';
+  const ports = await startHsms();
+  const zones = JSON.parse(readFileSync(join(dataDir, 'keys', 'switch.json'), 'utf8')).keys;
+  const running = await startSwitch({
+    ...{ databaseUrl, schema: 'switch2', dataDir, logFile, port: 0, issuerTimeoutMs: 2_000 },
+    hsm: { port: ports.switch, tokenHex: readHsmTokens(dataDir, 'switch').switch ?? '' },
+    advicePausesMs: [50],
+    members: [{ institution: OTHER_ISSUER, zoneKey: zones.zmkIssuer.keyBlock, isAcquirer: false }],
+  });
+  closers.push(() => running.close());
+  const { port } = running.facts;
+  const store = await openSwitchStore({ databaseUrl, schema: 'switch2' });
+  closers.push(() => store.close());
+  const gateway = await member({ party: 'gateway', hsmPort: ports.gateway, switchPort: port });
+  const answer = (message: Iso8583Message): Iso8583Message =>
+    buildReply(message, '00', [[38, 'A1B2C3']]);
+  const issuerAt = { party: 'issuer', hsmPort: ports.issuer, switchPort: port, answer } as const;
+  const issuer = await member(issuerAt);
+  const other = await member({ ...issuerAt, institution: OTHER_ISSUER });
+  const own = unsignedSale();
+  const foreign = withFields(unsignedSale(), [
+    [2, OTHER_PAN],
+    [35, `${OTHER_PAN}D3012`],
+  ]);
+  for (const sale of [own, foreign]) assert.equal(codeOf(await gateway.send(sale)), '00');
+  assert.deepEqual([issuer.seen.length, other.seen.length], [2, 0]);
+
+  // The table is the first start's; a change is read while the switch runs.
+  const path = routesPath(dataDir);
+  writeRoutes(path, [
+    ...readRoutes(path),
+    { prefix: OTHER_PAN.slice(0, 8), institutionId: OTHER_ISSUER },
+  ]);
+  const again = (): Iso8583Message => {
+    const trace = unsignedSale();
+    return withFields(foreign, [
+      [11, trace.fields.get(11)],
+      [37, trace.fields.get(37)],
+    ]);
+  };
+  await until(async () => {
+    await gateway.send(again());
+    return other.seen.length > 0;
+  });
+  for (const institution of [INSTITUTION_GATEWAY, INSTITUTION_ISSUER, OTHER_ISSUER]) {
+    await running.changeKeys(institution);
+  }
+  const refund = followUpOf('refund', own, { changes: [[38, 'A1B2C3']] });
+  const taken = await gateway.send(refund);
+  assert.deepEqual([taken.mti, codeOf(taken)], ['0230', '00']);
+  await until(async () => issuer.seen.some(({ mti }) => mti === '0220'));
+  await until(async () => (await store.advices()).every(({ state }) => state === 'settled'));
+  const [day] = await store.days(1);
+  assert.equal(day?.closedAtMs, null);
+  const unknown = followUpOf('refund', unsignedSale());
+  assert.equal(codeOf(await gateway.send(unknown)), '25');
+});
+
+test('a broken BIN table stops the start, and says where it is broken', async () => {
+  const path = routesPath(dataDir);
+  const before = readFileSync(path, 'utf8');
+  writeFileSync(path, before.replace('"629999"', '"62999x"'));
+  try {
+    const config = {
+      ...{ databaseUrl: 'postgres://127.0.0.1:1/none', schema: 'switch', dataDir, port: 0 },
+      hsm: { port: 1, tokenHex: '00'.repeat(16) },
+    };
+    await assert.rejects(startSwitch(config), { code: 'ERR_SWITCH_ROUTES', message: /route 1/ });
+  } finally {
+    writeFileSync(path, before);
+  }
 });
 
 test('a configuration that is no good is refused by name', async () => {
