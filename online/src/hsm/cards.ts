@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Clock, luhnCheckDigit, type RandomSource, toHex } from '@tapnpay/protocol/bytes';
 import {
   AID_PBOC_CREDIT,
+  CARD_DEFAULTS,
   EmvDataError,
   iccSummary,
   parseIccImage,
@@ -19,6 +20,21 @@ import { systemClock, systemRandom } from '../runtime/system.ts';
 import { HsmError } from './errors.ts';
 import { makePrivateFolder, readFileIfAny, writeFileAtomic } from './files.ts';
 import { KEY_BYTES } from './profile.ts';
+
+/** An account beside its balance; amounts are minor units, what is left out is the issuer's own. */
+export type CardAccount = {
+  /** What a credit card may spend beyond its balance. */
+  readonly creditLineMinor?: string;
+  /** What the chip's electronic cash holds. */
+  readonly electronicCashMinor?: string;
+  readonly limits?: {
+    readonly singleAmountMinor?: string;
+    readonly dayAmountMinor?: string;
+    readonly dayCount?: number;
+    readonly noPinMinor?: string;
+    readonly noPinDayMinor?: string;
+  };
+};
 
 /** One card of the table. */
 export type CardSpec = {
@@ -44,12 +60,13 @@ export type CardSpec = {
   readonly interfaces?: CardInterfaces;
   /** First and last month, in place of what `monthsValid` says. */
   readonly validity?: { readonly effectiveYymm: string; readonly expiryYymm: string };
+  readonly account?: CardAccount;
   /** What a card model says beside holder, PAN and validity; label, AID and sides are its own. */
   readonly model?: Readonly<Record<string, unknown>>;
 };
 
 /** What the issuer is told of a card; `<dataDir>/issuer-cards.json` is a list of these. */
-export type CardRecord = {
+export type CardRecord = CardAccount & {
   readonly name: string;
   readonly pan: string;
   readonly panSequenceNumber: string;
@@ -73,7 +90,8 @@ export type PersonalisedCards = {
 };
 
 const BIN = '629999';
-const PVKI = '1';
+/** Index of the PIN verification key, in each PVV. */
+export const PVKI = '1';
 const CURRENCY = '156';
 const LAB_PIN = '123456';
 const RICH_MINOR = '10000000';
@@ -107,6 +125,10 @@ export const LAB_CARD_DEFAULTS: Omit<CardSpec, 'name' | 'pan'> = {
   isWrongIssuerKey: false,
 };
 
+/** What the issuer knows of a purse that its chip comes with. */
+const WITH_PURSE: CardAccount = {
+  electronicCashMinor: CARD_DEFAULTS.electronicCash.balanceMinor,
+};
 const DEBIT_WITH_PIN = { product: 'debit', pin: { value: LAB_PIN } } as const;
 
 /** The cards of every lab. The first has 19 digits, as UnionPay debit cards do, the others 16. */
@@ -159,12 +181,14 @@ export const LAB_CARDS: readonly CardSpec[] = [
     ...LAB_CARD_DEFAULTS,
     name: 'e-cash',
     pan: labPan('000000014'),
+    account: WITH_PURSE,
     model: { applications: [{ ...DEBIT_WITH_PIN, electronicCash: {} }] },
   },
   {
     ...LAB_CARD_DEFAULTS,
     name: 'dual-currency',
     pan: labPan('000000015'),
+    account: WITH_PURSE,
     model: {
       applications: [
         { ...DEBIT_WITH_PIN, electronicCash: { second: { currencyCode: CURRENCY_HKD } } },
@@ -268,7 +292,8 @@ export function recordOf(
   const { name, pan, panSequenceNumber, expiryYymm, balanceMinor, state } = card;
   const pinFailures = card.pinFailures ?? 0;
   const head = { name, pan, panSequenceNumber, expiryYymm };
-  return { ...head, pvki: PVKI, pvv, balanceMinor, currency: CURRENCY, state, pinFailures };
+  const held = { pvki: PVKI, pvv, balanceMinor, currency: CURRENCY, state, pinFailures };
+  return { ...head, ...held, ...card.account };
 }
 
 async function foreignMasterKey(makers: {

@@ -4,6 +4,7 @@ import { type CipherProvider, forgetKeySchedules, kcvAes } from '@tapnpay/protoc
 import type { KeyAlgorithm, KeyUsage } from '@tapnpay/protocol/wire';
 import type { HsmParty } from '../runtime/party-keys.ts';
 import { BoundedMap } from './bounded-map.ts';
+import { HSM_MECHANISMS, type HsmMechanism } from './driver.ts';
 import { HsmError } from './errors.ts';
 import { LAB_LABEL } from './profile.ts';
 import { memoryRsaVault, type RsaVault } from './rsa-vault.ts';
@@ -40,6 +41,8 @@ export type HsmContext = {
   /** Keyed digest of a clear key -> the one usage and algorithm that it has here. */
   readonly knownKeys: BoundedMap<string, string>;
   readonly rsa: RsaVault;
+  /** What these ciphers can compute. */
+  readonly mechanisms: ReadonlySet<HsmMechanism>;
   readonly initialKeys: InitialKeyLedger;
 };
 
@@ -69,19 +72,38 @@ export function createHsmContext(options: {
     masterKeyKcv: kcvAes(ciphers, masterKey),
     ciphers,
     random,
-    openKeys: new BoundedMap(OPEN_KEYS_MAX),
+    openKeys: new BoundedMap(OPEN_KEYS_MAX, ({ key }) => key.expose().fill(0)),
     knownKeys: new BoundedMap(KNOWN_KEYS_MAX),
     rsa: options.rsa ?? memoryRsaVault(),
+    mechanisms: mechanismsOf(ciphers),
     initialKeys: options.initialKeys ?? memoryInitialKeyLedger(),
   };
+}
+
+/** All of them, but for SM4 where this build of OpenSSL has none. */
+function mechanismsOf(ciphers: CipherProvider): ReadonlySet<HsmMechanism> {
+  try {
+    ciphers.sm4EcbEncrypt(new Uint8Array(16), new Uint8Array(16));
+    return new Set(HSM_MECHANISMS);
+  } catch {
+    return new Set(HSM_MECHANISMS.filter((name) => name !== 'sm4' && name !== 'sm4Unwrap'));
+  }
 }
 
 /** Wipes the master key and every cached key; the context is of no use afterwards. */
 export function closeHsmContext(context: HsmContext): void {
   context.masterKey.expose().fill(0);
-  context.openKeys.clear();
+  forgetKeys(context);
   context.knownKeys.clear();
+}
+
+/** Wipes cached keys, those of `blocks` or all, with all schedules; returns how many there were. */
+export function forgetKeys(context: HsmContext, blocks?: readonly string[]): number {
+  const before = context.openKeys.size;
+  if (blocks === undefined) context.openKeys.clear();
+  else for (const block of blocks) context.openKeys.delete(block);
   forgetKeySchedules();
+  return before - context.openKeys.size;
 }
 
 function memoryInitialKeyLedger(): InitialKeyLedger {

@@ -14,6 +14,8 @@ export type HsmErrorCode =
   | 'ERR_HSM_PARAMETER'
   /** Whatever was wrong about a PIN block; on purpose one code and one text. */
   | 'ERR_HSM_PIN'
+  /** The driver cannot compute this; `mechanism` in the data names what it lacks. */
+  | 'ERR_HSM_MECHANISM'
   | 'ERR_HSM_INTERNAL'
   /** Who connected did not prove to be a caller of this HSM. */
   | 'ERR_HSM_HELLO'

@@ -117,6 +117,7 @@ export function sampleRequests(
   const pinBlock = '0011223344556677';
   return {
     status: of(issuer, { command: 'status' }),
+    forgetKeys: of(issuer, { command: 'forgetKeys' }),
     formKey: of(
       { party: 'issuer', caller: 'ceremony' },
       {
@@ -153,6 +154,14 @@ export function sampleRequests(
       ...({ command: 'verifyPin', pinKey: pin, pvk: pvk.keyBlock, pinBlock } as const),
       ...{ pan: CARD.pan, pvki: '1', pvv: '12345678' },
     }),
+    generatePvv: of(issuer, {
+      ...({ command: 'generatePvv', pinKey: pin, pvk: pvk.keyBlock, pinBlock } as const),
+      ...{ pan: CARD.pan, pvki: '1' },
+    }),
+    generatePin: of(issuer, {
+      ...({ command: 'generatePin', pinKey: pin, pvk: pvk.keyBlock } as const),
+      ...{ pan: CARD.pan, pvki: '1' },
+    }),
     verifyArqc: of(issuer, {
       ...({ command: 'verifyArqc', imkAc: imkAc.keyBlock, data: 'AA' } as const),
       ...cryptogram,
@@ -164,6 +173,14 @@ export function sampleRequests(
     generateScriptMac: of(issuer, {
       ...({ command: 'generateScriptMac', imkMac: imkMac.keyBlock } as const),
       ...{ ...cryptogram, header: '8418000004', data: '' },
+    }),
+    generatePinChange: of(issuer, {
+      ...({ command: 'generatePinChange', imkEnc: imkEnc.keyBlock, pinKey: pin } as const),
+      ...{ card: CARD, atc: '0001', pinBlock },
+    }),
+    verifyEcBalance: of(issuer, {
+      ...({ command: 'verifyEcBalance', imkMac: imkMac.keyBlock, card: CARD } as const),
+      ...{ atc: '0001', balance: '0000001234', mac: '00000000' },
     }),
     exportInitialKey: of(gateway, {
       ...({ command: 'exportInitialKey', initialKeyId: '1234567890123456' } as const),

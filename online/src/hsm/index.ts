@@ -7,8 +7,16 @@ export {
   type HsmContext,
   type InitialKeyLedger,
 } from './context.ts';
+export * from './driver.ts';
+export { EmbeddedDriver } from './embedded.ts';
 export * from './errors.ts';
-export { executeForeign, executeHsmCommand, inProcessHsm } from './execute.ts';
+export {
+  executeBatch,
+  executeForeign,
+  executeHsmCommand,
+  type HsmDevice,
+  inProcessHsm,
+} from './execute.ts';
 export { personaliseModel } from './new-card.ts';
 export { CALLERS_OF_PARTY, LAB_LABEL } from './profile.ts';
 export { memoryRsaVault, type RsaVault, type SandboxAuthority } from './rsa-vault.ts';

@@ -50,21 +50,24 @@ export function wrapKey(context: HsmContext, kind: KeyKind, key: Uint8Array): Wr
 }
 
 /**
- * The key of a block, if its header allows what is needed.
- * @throws HsmError `ERR_HSM_KEY_BLOCK`, `ERR_HSM_KEY_USAGE`.
+ * The key of a block.
+ * @throws HsmError `ERR_HSM_KEY_BLOCK` for a block that is altered or of another HSM,
+ *   `ERR_HSM_KEY_USAGE` for a header that is none of ours.
  */
-export function openKey(context: HsmContext, need: KeyNeed): OpenKey {
-  const { block, usages, algorithm } = need;
-  const open = context.openKeys.get(block) ?? unwrap(context, block);
-  if (!usages.includes(open.usage)) {
-    const text = `a key of usage ${open.usage} was given, ${usages.join(' or ')} is needed`;
-    throw new HsmError('ERR_HSM_KEY_USAGE', text, { usage: open.usage });
+export function openKey(context: HsmContext, block: KeyBlock): OpenKey {
+  return context.openKeys.get(block) ?? unwrap(context, block);
+}
+
+/** @throws HsmError `ERR_HSM_KEY_USAGE` when the header of a key does not allow what is needed. */
+export function assertNeed(kind: KeyKind, { usages, algorithm }: KeyNeed): void {
+  if (!usages.includes(kind.usage)) {
+    const text = `a key of usage ${kind.usage} was given, ${usages.join(' or ')} is needed`;
+    throw new HsmError('ERR_HSM_KEY_USAGE', text, { usage: kind.usage });
   }
-  if (algorithm !== undefined && algorithm !== open.algorithm) {
-    const text = `a key of algorithm ${open.algorithm} was given, ${algorithm} is needed`;
-    throw new HsmError('ERR_HSM_KEY_USAGE', text, { algorithm: open.algorithm });
+  if (algorithm !== undefined && algorithm !== kind.algorithm) {
+    const text = `a key of algorithm ${kind.algorithm} was given, ${algorithm} is needed`;
+    throw new HsmError('ERR_HSM_KEY_USAGE', text, { algorithm: kind.algorithm });
   }
-  return open;
 }
 
 /**

@@ -3,7 +3,13 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CardModel, parseCardModel } from '@tapnpay/protocol/emv/data';
 import type { Hsm } from '@tapnpay/protocol/wire';
-import { type CardSpec, LAB_CARD_DEFAULTS, personaliseCards, readCardRecords } from './cards.ts';
+import {
+  type CardAccount,
+  type CardSpec,
+  LAB_CARD_DEFAULTS,
+  personaliseCards,
+  readCardRecords,
+} from './cards.ts';
 import { HsmError } from './errors.ts';
 
 /**
@@ -18,8 +24,10 @@ export async function personaliseModel(options: {
   readonly ceremony: Hsm;
   readonly name: string;
   readonly modelText: string;
+  /** A lab card's when left out; electronic cash is the model's. */
+  readonly account?: CardAccount & { readonly balanceMinor?: string };
 }): Promise<CardModel> {
-  const { dataDir, bureau, ceremony, name, modelText } = options;
+  const { dataDir, bureau, ceremony, name, modelText, account = {} } = options;
   const model = parseCardModel(modelText);
   if (existsSync(join(dataDir, 'cards', `${name}.json`))) {
     throw new HsmError('ERR_HSM_CARDS', `there is a card ${name} already`);
@@ -27,7 +35,14 @@ export async function personaliseModel(options: {
   if (readCardRecords(dataDir).some(({ pan }) => pan === model.pan)) {
     throw new HsmError('ERR_HSM_CARDS', 'the PAN is that of another card; write another');
   }
-  await personaliseCards({ dataDir, bureau, ceremony, specs: [specOf(name, model, modelText)] });
+  const { balanceMinor = LAB_CARD_DEFAULTS.balanceMinor, ...more } = account;
+  const purse = model.applications.find(({ electronicCash }) => electronicCash !== null);
+  const electronicCashMinor = purse?.electronicCash?.balanceMinor ?? '0';
+  const spec = {
+    ...specOf(name, model, modelText),
+    ...{ balanceMinor, account: { electronicCashMinor, ...more } },
+  };
+  await personaliseCards({ dataDir, bureau, ceremony, specs: [spec] });
   return model;
 }
 

@@ -8,13 +8,18 @@ import { encodeHsmFrame, HSM_HELLO_TIMEOUT_MS, HsmFrameDecoder } from '../runtim
 import type { Log } from '../runtime/logging.ts';
 import type { HsmParty } from '../runtime/party-keys.ts';
 import { nodeCiphers, systemClock, systemRandom } from '../runtime/system.ts';
-import { closeHsmContext, createHsmContext, type HsmContext } from './context.ts';
+import { createHsmContext } from './context.ts';
+import { EmbeddedDriver } from './embedded.ts';
+import type { HsmDevice } from './execute.ts';
 import { sealedRsaVault } from './rsa-vault.ts';
 import { HsmSession, type HsmTokens, refusal, type SessionOutput } from './session.ts';
 import { hsmFolder, openInitialKeyLedger, openMasterKey, openTokens } from './store.ts';
 
 /** Most callers at one time; further ones are cut off. */
 export const HSM_CONNECTIONS_MAX = 64;
+
+/** Frames of one connection that are worked on at one time; it is not read beyond them. */
+export const HSM_FRAMES_IN_FLIGHT_MAX = 64;
 
 /** What an HSM is started with. */
 export type HsmServerConfig = {
@@ -52,6 +57,7 @@ export async function startHsm(config: HsmServerConfig): Promise<RunningHsm> {
     initialKeys: openInitialKeyLedger(dataDir, party),
   });
   lmk.fill(0);
+  const device = { party, driver: new EmbeddedDriver(context) };
   const sockets = new Set<Socket>();
   const server = createServer({ noDelay: true }, (socket) => {
     if (sockets.size >= HSM_CONNECTIONS_MAX) {
@@ -60,7 +66,7 @@ export async function startHsm(config: HsmServerConfig): Promise<RunningHsm> {
     }
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    serve(socket, { context, tokens, random, clock: config.clock ?? systemClock, log: config.log });
+    serve(socket, { device, tokens, random, clock: config.clock ?? systemClock, log: config.log });
   });
   const port = await listen(server, config.port);
   return {
@@ -69,13 +75,13 @@ export async function startHsm(config: HsmServerConfig): Promise<RunningHsm> {
     close: async () => {
       for (const socket of sockets) socket.destroy();
       await new Promise((done) => server.close(done));
-      closeHsmContext(context);
+      device.driver.close();
     },
   };
 }
 
 type Service = {
-  readonly context: HsmContext;
+  readonly device: HsmDevice;
   readonly tokens: HsmTokens;
   readonly random: RandomSource;
   readonly clock: Clock;
@@ -86,10 +92,13 @@ type Service = {
 function serve(socket: Socket, service: Service): void {
   const session = new HsmSession(service);
   const decoder = new HsmFrameDecoder();
+  let isOver = false;
   const cancelTimer = service.clock.startTimer(HSM_HELLO_TIMEOUT_MS, () => {
     if (!session.caller) socket.destroy();
   });
   const send = (output: SessionOutput): void => {
+    if (isOver) return;
+    isOver = output.isOver;
     const frame = encodeHsmFrame(JSON.stringify(output.frame));
     if (output.isOver) {
       if ('error' in output.frame) {
@@ -103,13 +112,17 @@ function serve(socket: Socket, service: Service): void {
       socket.once('drain', () => socket.resume());
     }
   };
+  let framesInFlight = 0;
+  const answer = async (value: unknown): Promise<void> => {
+    framesInFlight++;
+    if (framesInFlight >= HSM_FRAMES_IN_FLIGHT_MAX) socket.pause();
+    send(await session.receive(value));
+    framesInFlight--;
+    if (framesInFlight < HSM_FRAMES_IN_FLIGHT_MAX && !socket.writableNeedDrain) socket.resume();
+  };
   socket.on('data', (chunk: Buffer) => {
     try {
-      for (const value of decoder.push(chunk)) {
-        const output = session.receive(value);
-        send(output);
-        if (output.isOver) return;
-      }
+      for (const value of decoder.push(chunk)) void answer(value);
     } catch (thrown) {
       send(refusal(thrown));
     }

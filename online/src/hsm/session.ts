@@ -16,15 +16,13 @@ import {
   type HsmGreeting,
   type HsmHello,
   type HsmRefusal,
-  type HsmReply,
   type HsmReplyFrame,
   type HsmWelcome,
   hsmProof,
   isSameProof,
 } from '../runtime/hsm-wire.ts';
-import type { HsmContext } from './context.ts';
 import { HsmError } from './errors.ts';
-import { executeForeign } from './execute.ts';
+import { executeBatch, type HsmDevice } from './execute.ts';
 
 /** Hex token of each caller that this HSM knows. */
 export type HsmTokens = Readonly<Partial<Record<HsmCaller, string>>>;
@@ -50,18 +48,19 @@ export type SessionOutput = {
 
 /** The conversation with one caller. */
 export class HsmSession {
-  readonly #context: HsmContext;
+  readonly #device: HsmDevice;
   readonly #tokens: HsmTokens;
   readonly #nonce: string;
   readonly #unknownToken: string;
   #caller: HsmCaller | undefined;
+  #over: SessionOutput | undefined;
 
   constructor(options: {
-    readonly context: HsmContext;
+    readonly device: HsmDevice;
     readonly tokens: HsmTokens;
     readonly random: RandomSource;
   }) {
-    this.#context = options.context;
+    this.#device = options.device;
     this.#tokens = options.tokens;
     this.#nonce = toHex(options.random.bytes(HSM_NONCE_BYTES));
     this.#unknownToken = toHex(options.random.bytes(HSM_NONCE_BYTES));
@@ -78,12 +77,18 @@ export class HsmSession {
   }
 
   /** The answer to one frame; never throws. */
-  receive(value: unknown): SessionOutput {
+  async receive(value: unknown): Promise<SessionOutput> {
+    // Frames that came along with the one that ended the connection are not looked at.
+    if (this.#over) return this.#over;
     try {
-      const frame = this.#caller ? this.#execute(this.#caller, value) : this.#welcome(value);
-      return { frame, isOver: false };
+      const caller = this.#caller;
+      if (!caller) return { frame: this.#welcome(value), isOver: false };
+      const { id, batch } = checkShape(frameShape, value, 'frame');
+      const replies = await executeBatch(this.#device, caller, batch);
+      return { frame: { id, replies }, isOver: false };
     } catch (thrown) {
-      return refusal(thrown);
+      this.#over = refusal(thrown);
+      return this.#over;
     }
   }
 
@@ -98,19 +103,6 @@ export class HsmSession {
     }
     this.#caller = known[0] as HsmCaller;
     return { proof: hsmProof(token, { caller: nonce, hsm: this.#nonce }) };
-  }
-
-  #execute(caller: HsmCaller, value: unknown): HsmReplyFrame {
-    const { id, batch } = checkShape(frameShape, value, 'frame');
-    return { id, replies: batch.map((request) => this.#reply(caller, request)) };
-  }
-
-  #reply(caller: HsmCaller, request: unknown): HsmReply {
-    try {
-      return { ok: executeForeign(this.#context, caller, request) };
-    } catch (thrown) {
-      return { error: errorBody(thrown) };
-    }
   }
 }
 

@@ -9,6 +9,7 @@ import { elementField, type ValueContext } from './tlv.ts';
 
 const SENTENCES: Readonly<Record<HsmCommand, TwoLanguages>> = {
   status: two('Says whose HSM it is and under which master key', '报告所属机构与主密钥校验值'),
+  forgetKeys: two('Wipes the keys that the HSM has open', '清除加密机内缓存的密钥'),
   formKey: two('Makes a key of its components', '由分量合成密钥'),
   generateKey: two('Makes a new key, enciphered for a partner', '生成新密钥并为对方加密'),
   importKey: two('Takes a key that a partner has enciphered', '导入对方加密的密钥'),
@@ -28,6 +29,11 @@ const SENTENCES: Readonly<Record<HsmCommand, TwoLanguages>> = {
     "Compares the PIN with the card's verification value inside the HSM",
     '在加密机内用 PVV 核对 PIN',
   ),
+  generatePvv: two(
+    'Makes the verification value of a PIN that the customer chose',
+    '为客户设定的 PIN 生成 PVV',
+  ),
+  generatePin: two('Makes a random PIN that nobody sees', '生成随机 PIN，明文不出加密机'),
   verifyArqc: two(
     "Derives the card's key and makes the cryptogram again: only this card can have made it",
     '分散出卡片密钥并重算应用密文：只有这张卡能产生它',
@@ -37,6 +43,14 @@ const SENTENCES: Readonly<Record<HsmCommand, TwoLanguages>> = {
     '生成授权响应密文 ARPC，由卡片验证',
   ),
   generateScriptMac: two('Makes the MAC of a command for the card', '为发卡行脚本命令生成 MAC'),
+  generatePinChange: two(
+    "Enciphers a new PIN for the card's own ears",
+    '为卡片加密新 PIN（改密脚本数据）',
+  ),
+  verifyEcBalance: two(
+    'Checks that the card itself vouches for its e-cash balance',
+    '核对卡片对电子现金余额的 MAC',
+  ),
   exportInitialKey: two("Makes an element's initial PIN key", '为安全单元导出初始 PIN 密钥'),
   personaliseCard: two('Makes the keys and certificates of a card', '生成卡片的密钥与证书'),
 };

@@ -1,4 +1,4 @@
-/** PIN blocks of format 0 (clear, for 3DES) and format 4 (for AES). @see ISO 9564-1 §9.3 */
+/** PIN blocks of formats 0 and 3 (clear, for 3DES) and format 4 (for AES). @see ISO 9564-1 §9.3 */
 import { concatBytes, fromHex, xorBytes } from '../bytes/index.ts';
 import { AES_BLOCK_BYTES, AES_KEY_BYTES } from './cmac.ts';
 import { DES_BLOCK_BYTES } from './des-core.ts';
@@ -7,6 +7,9 @@ import type { CipherProvider } from './provider.ts';
 
 /** Control, length, digits and fillers, under 3DES and AES alike. */
 const PIN_FIELD_BYTES = 8;
+/** Digits of the shortest PIN leave ten fillers; of format 3 each is one of these. */
+const FILLERS_MAX = 10;
+const FILLERS = 'ABCDEF';
 const DIGITS = '0123456789';
 
 /**
@@ -27,7 +30,33 @@ export function pinBlockFormat0(pin: string, pan: string): Uint8Array {
  */
 export function pinOfBlockFormat0(block: Uint8Array, pan: string): string {
   assertDataLength(block, DES_BLOCK_BYTES, 'PIN block');
-  return pinOfField(xorBytes(block, panFieldFormat0(pan)), 0x0, 0xf);
+  return pinOfField(xorBytes(block, panFieldFormat0(pan)), { control: 0, filler: [0xf, 0xf] });
+}
+
+/**
+ * The clear format 3 block: as format 0, but its fillers are random digits A to F, so that one PIN
+ * and PAN give many blocks. `random10` has a fresh byte for each of the at most ten fillers.
+ * @see ISO 9564-1 §9.3.5
+ * @throws CryptoError `ERR_CRYPTO_PIN`, `ERR_CRYPTO_PAN`, `ERR_CRYPTO_DATA_LENGTH`.
+ */
+export function pinBlockFormat3(input: {
+  readonly pin: string;
+  readonly pan: string;
+  readonly random10: Uint8Array;
+}): Uint8Array {
+  const { pin, pan, random10 } = input;
+  assertPin(pin);
+  assertDataLength(random10, FILLERS_MAX, 'random filler');
+  const fillers = [...random10].map((value) => FILLERS.charAt(value % FILLERS.length)).join('');
+  const digits = `3${pin.length.toString(16)}${pin}`;
+  const pinField = `${digits}${fillers}`.slice(0, 2 * PIN_FIELD_BYTES);
+  return xorBytes(fromHex(pinField), panFieldFormat0(pan));
+}
+
+/** The PIN of a clear format 3 block. @throws CryptoError `ERR_CRYPTO_PIN_BLOCK` as format 0. */
+export function pinOfBlockFormat3(block: Uint8Array, pan: string): string {
+  assertDataLength(block, DES_BLOCK_BYTES, 'PIN block');
+  return pinOfField(xorBytes(block, panFieldFormat0(pan)), { control: 3, filler: [0xa, 0xf] });
 }
 
 /** What goes into a format 4 block; `random8` must be fresh for every block. */
@@ -71,7 +100,10 @@ export function decipherPinBlockFormat4(
   assertDataLength(block, AES_BLOCK_BYTES, 'PIN block');
   const panField = panFieldFormat4(pan);
   const first = xorBytes(ciphers.aesEcbDecrypt(key, block), panField);
-  return pinOfField(ciphers.aesEcbDecrypt(key, first).slice(0, PIN_FIELD_BYTES), 0x4, 0xa);
+  return pinOfField(ciphers.aesEcbDecrypt(key, first).slice(0, PIN_FIELD_BYTES), {
+    control: 4,
+    filler: [0xa, 0xa],
+  });
 }
 
 /** `0000` and the 12 rightmost PAN digits without the check digit. */
@@ -92,14 +124,18 @@ function panFieldFormat4(pan: string): Uint8Array {
 }
 
 /** Control nibble, length, digits, fillers; every nibble is looked at, whatever the first says. */
-function pinOfField(field: Uint8Array, control: number, filler: number): string {
+function pinOfField(
+  field: Uint8Array,
+  form: { readonly control: number; readonly filler: readonly [lowest: number, highest: number] },
+): string {
+  const [lowest, highest] = form.filler;
   const length = field[0]! & 15;
-  let good = field[0]! >> 4 === control && length >= 4 && length <= 12;
+  let good = field[0]! >> 4 === form.control && length >= 4 && length <= 12;
   let pin = '';
   for (let index = 2; index < 2 * PIN_FIELD_BYTES; index++) {
     const nibble = (field[index >> 1]! >> (index % 2 === 0 ? 4 : 0)) & 15;
     const isDigit = index < 2 + length;
-    if (isDigit ? nibble > 9 : nibble !== filler) good = false;
+    if (isDigit ? nibble > 9 : nibble < lowest || nibble > highest) good = false;
     if (isDigit) pin += DIGITS.charAt(nibble);
   }
   if (!good) throw new CryptoError('ERR_CRYPTO_PIN_BLOCK', 'PIN block does not decode');

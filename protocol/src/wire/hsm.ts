@@ -31,6 +31,9 @@ export const CARD_KEY_ALGORITHMS: ReadonlyMap<number, CardKeyAlgorithm> = new Ma
   [0x04, '4'],
 ]);
 
+/** PIN block formats of ISO 9564-1 that carry a PAN; 1 and 2, which do not, are never made. */
+export type PinFormat = 0 | 3 | 4;
+
 /** Who talks to an HSM; each caller has a whitelist of commands. */
 export type HsmCaller = 'gateway' | 'switch' | 'issuer' | 'bureau' | 'ceremony';
 
@@ -46,6 +49,8 @@ export type CardInterfaces = 'dual' | 'contactOnly' | 'asksForInsertion';
 /** Hex in upper case everywhere; clear keys and PINs never appear in an answer. */
 export type HsmRequest =
   | { readonly command: 'status' }
+  /** Wipes cached keys, those of `keys` or all; a block opens again when it is used. */
+  | { readonly command: 'forgetKeys'; readonly keys?: readonly KeyBlock[] }
   /** ceremony: XOR of 2-3 components makes a key; the answer's KCV is compared by people. */
   | {
       readonly command: 'formKey';
@@ -77,22 +82,54 @@ export type HsmRequest =
       readonly data: string;
       readonly mac: string;
     }
-  /** PIN block format 4 under AES DUKPT (base key + KSN), or format 0 under 3DES, -> format 0. */
+  /**
+   * From a PIN key of a zone, or with a KSN from an element's AES DUKPT key, to a PIN key of a zone
+   * in `toFormat`, 0 when left out. One PAN for both sides. Formats 0 and 3 are under 3DES, 4 under
+   * AES. @see ISO 9564-1 §9
+   */
   | {
       readonly command: 'translatePin';
-      readonly from: { readonly key: KeyBlock; readonly format: 0 | 4; readonly ksn?: string };
+      readonly from: { readonly key: KeyBlock; readonly format: PinFormat; readonly ksn?: string };
       readonly toKey: KeyBlock;
+      readonly toFormat?: PinFormat;
       readonly pan: string;
       readonly pinBlock: string;
     }
   | {
       readonly command: 'verifyPin';
       readonly pinKey: KeyBlock;
+      /** 0 when left out. */
+      readonly pinFormat?: PinFormat;
       readonly pvk: KeyBlock;
       readonly pinBlock: string;
       readonly pan: string;
       readonly pvki: string;
       readonly pvv: string;
+    }
+  /** What the issuer keeps of a PIN that a customer chose; the block is under a PIN key. */
+  | {
+      readonly command: 'generatePvv';
+      readonly pinKey: KeyBlock;
+      readonly pinFormat?: PinFormat;
+      readonly pvk: KeyBlock;
+      readonly pinBlock: string;
+      readonly pan: string;
+      readonly pvki: string;
+    }
+  /**
+   * A random PIN (six digits when nothing is said): what the issuer keeps of it, and the PIN in a
+   * block under `pinKey`, or, to the bureau of a laboratory alone, in a letter that only the holder
+   * of the printer's RSA key (SPKI hex) can read.
+   */
+  | {
+      readonly command: 'generatePin';
+      readonly pvk: KeyBlock;
+      readonly pan: string;
+      readonly pvki: string;
+      readonly pinDigits?: number;
+      readonly pinKey?: KeyBlock;
+      readonly pinFormat?: PinFormat;
+      readonly printerKeySpki?: string;
     }
   /** CVN 01 or 17 over already assembled AC input; a TC or AAC is checked the same way. */
   | {
@@ -123,6 +160,31 @@ export type HsmRequest =
       readonly arqc: string;
       readonly header: string;
       readonly data: string;
+    }
+  /**
+   * Data of PIN CHANGE/UNBLOCK (84 24 00 02) before its MAC: the PIN of a block, enciphered for the
+   * card. There is no command that enciphers data of the caller's own under this key: it would find
+   * the PIN by trying all of them.
+   */
+  | {
+      readonly command: 'generatePinChange';
+      readonly algorithm?: CardKeyAlgorithm;
+      readonly imkEnc: KeyBlock;
+      readonly card: CardId;
+      readonly atc: string;
+      readonly pinKey: KeyBlock;
+      readonly pinFormat?: PinFormat;
+      readonly pinBlock: string;
+    }
+  /** The e-cash balance (its five low bytes) that a card vouches for in 9F10, and its MAC. */
+  | {
+      readonly command: 'verifyEcBalance';
+      readonly algorithm?: CardKeyAlgorithm;
+      readonly imkMac: KeyBlock;
+      readonly card: CardId;
+      readonly atc: string;
+      readonly balance: string;
+      readonly mac: string;
     }
   /** The DUKPT initial key, RSA-OAEP(SHA-256) under the element's public key (SPKI hex). */
   | {
@@ -161,7 +223,17 @@ export type HsmCommand = HsmRequest['command'];
 
 /** The answer of each command. */
 export type HsmAnswers = {
-  status: { readonly party: string; readonly masterKeyKcv: string; readonly label: string };
+  status: {
+    readonly party: string;
+    readonly masterKeyKcv: string;
+    readonly label: string;
+    readonly driver: string;
+    /** What the driver can compute. */
+    readonly mechanisms: readonly string[];
+    /** What this HSM is not. */
+    readonly notice: string;
+  };
+  forgetKeys: { readonly forgotten: number };
   formKey: { readonly keyBlock: KeyBlock; readonly kcv: string };
   generateKey: {
     readonly keyBlock: KeyBlock;
@@ -173,9 +245,18 @@ export type HsmAnswers = {
   verifyMac: { readonly valid: boolean };
   translatePin: { readonly pinBlock: string };
   verifyPin: { readonly valid: boolean };
+  generatePvv: { readonly pvv: string };
+  generatePin: {
+    readonly pvv: string;
+    readonly pinBlock: string | null;
+    /** RSA-OAEP(SHA-256) of the letter's text. */
+    readonly letter: string | null;
+  };
   verifyArqc: { readonly valid: boolean };
   generateArpc: { readonly arpc: string };
   generateScriptMac: { readonly mac: string };
+  generatePinChange: { readonly data: string };
+  verifyEcBalance: { readonly valid: boolean };
   exportInitialKey: { readonly enciphered: string; readonly kcv: string };
   /** `image` is the JSON text of an `IccImage` (emv/data), `pvv` goes to the issuer's card file. */
   personaliseCard: {

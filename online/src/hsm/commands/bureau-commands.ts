@@ -87,6 +87,7 @@ export const personaliseCardCommand: Command<'personaliseCard'> = command<
     interfaces: optionalShape(oneOfShape('dual', 'contactOnly', 'asksForInsertion')),
     model: optionalShape(textShape(MODEL_CHARACTERS_MAX)),
   },
+  mechanisms: () => ['cardPersonalisation', 'pvv'],
   keys: ({ imkAc, imkMac, imkEnc, pvk }) => ({
     imkAc: { block: imkAc, usages: [KeyUsage.issuerMasterAc], algorithm: 'T' },
     imkMac: { block: imkMac, usages: [KeyUsage.issuerMasterMac], algorithm: 'T' },

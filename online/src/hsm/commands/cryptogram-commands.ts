@@ -12,6 +12,7 @@ import {
   sm4Arpc,
   sm4ScriptMac4,
 } from '@tapnpay/protocol/crypto';
+import { ecBalanceMac, IAD_ALGORITHM_3DES, IAD_ALGORITHM_SM4 } from '@tapnpay/protocol/emv/data';
 import {
   type CardKeyAlgorithm,
   hexShape,
@@ -40,6 +41,9 @@ const SCRIPT_DATA_BYTES_MAX = 251;
 export const cardAlgorithm: Shape<CardKeyAlgorithm | undefined> = optionalShape(
   oneOfShape<CardKeyAlgorithm>('T', '4'),
 );
+/** Of 9F10: the five low bytes of the balance and their MAC. */
+const EC_BALANCE_BYTES = 5;
+const EC_BALANCE_MAC_BYTES = 4;
 const atc = exactHex(2);
 const cryptogram = exactHex(APPLICATION_CRYPTOGRAM_BYTES);
 
@@ -54,6 +58,7 @@ export const verifyArqcCommand: Command<'verifyArqc'> = command<'verifyArqc', 'i
     data: hexShape({ min: 1, max: AC_INPUT_BYTES_MAX }),
     arqc: cryptogram,
   },
+  mechanisms: () => ['emvCryptograms'],
   keys: ({ imkAc, algorithm }) => ({ imk: cardKey(imkAc, KeyUsage.issuerMasterAc, algorithm) }),
   run: ({ context, request, keys }) => {
     const key = sessionKeyOf(context, keys.imk, request);
@@ -83,6 +88,7 @@ export const generateArpcCommand: Command<'generateArpc'> = command<'generateArp
       arqc: cryptogram,
       arc: exactHex(2),
     },
+    mechanisms: () => ['emvCryptograms'],
     keys: ({ imkAc, algorithm }) => ({ imk: cardKey(imkAc, KeyUsage.issuerMasterAc, algorithm) }),
     run: ({ context, request, keys }) => {
       const key = sessionKeyOf(context, keys.imk, request);
@@ -113,6 +119,7 @@ export const generateScriptMacCommand: Command<'generateScriptMac'> = command<
     header: exactHex(5),
     data: hexShape({ max: SCRIPT_DATA_BYTES_MAX }),
   },
+  mechanisms: () => ['emvCryptograms'],
   keys: ({ imkMac, algorithm }) => ({ imk: cardKey(imkMac, KeyUsage.issuerMasterMac, algorithm) }),
   run: ({ context, request, keys }) => {
     const key = sessionKeyOf(context, keys.imk, request);
@@ -128,6 +135,38 @@ export const generateScriptMacCommand: Command<'generateScriptMac'> = command<
     return { mac: toHex(mac) };
   },
 });
+
+/**
+ * Whether the card vouches for a balance. Its MAC covers seven bytes, that of a script fifteen or
+ * more: neither command helps with the other's. @see PBOC3 P13
+ */
+export const verifyEcBalanceCommand: Command<'verifyEcBalance'> = command<'verifyEcBalance', 'imk'>(
+  'verifyEcBalance',
+  {
+    callers: ['issuer'],
+    fields: {
+      algorithm: cardAlgorithm,
+      imkMac: keyBlockShape,
+      card: cardShape,
+      atc,
+      balance: exactHex(EC_BALANCE_BYTES),
+      mac: exactHex(EC_BALANCE_MAC_BYTES),
+    },
+    mechanisms: () => ['emvCryptograms'],
+    keys: ({ imkMac, algorithm }) => ({
+      imk: cardKey(imkMac, KeyUsage.issuerMasterMac, algorithm),
+    }),
+    run: ({ context, request, keys }) => {
+      const expected = ecBalanceMac(context.ciphers, {
+        algorithm: request.algorithm === '4' ? IAD_ALGORITHM_SM4 : IAD_ALGORITHM_3DES,
+        sessionKeyMac: sessionKeyOf(context, keys.imk, request),
+        atc: bytesOf(request.atc),
+        balance: bytesOf(request.balance),
+      });
+      return { valid: equalBytes(expected, bytesOf(request.mac)) };
+    },
+  },
+);
 
 /** An issuer master key of one usage under the algorithm that the request names. */
 export function cardKey(

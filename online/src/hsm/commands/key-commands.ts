@@ -12,6 +12,7 @@ import {
   type Shape,
 } from '@tapnpay/protocol/wire';
 import type { HsmContext } from '../context.ts';
+import { CIPHER_OF, type HsmMechanism } from '../driver.ts';
 import { HsmError } from '../errors.ts';
 import {
   adjusted,
@@ -39,18 +40,17 @@ const COMPONENTS_MIN = 2;
 const COMPONENTS_MAX = 3;
 /** Smallest key that an initial key may leave under. */
 const TRANSPORT_KEY_BITS_MIN = 2048;
-const SPKI_BYTES_MAX = 1024;
+export const SPKI_BYTES_MAX = 1024;
+
+/** What a key that arrives under a zone key of its own algorithm needs. */
+const UNWRAP_OF: Readonly<Record<KeyAlgorithm, HsmMechanism>> = {
+  T: 'tdesUnwrap',
+  A: 'aesUnwrap',
+  '4': 'sm4Unwrap',
+};
 
 const anyUsage: Shape<KeyUsage> = oneOfShape(...Object.values(KeyUsage));
 const algorithm: Shape<KeyAlgorithm> = oneOfShape(...Object.values(KeyAlgorithm));
-
-/** Who this HSM is. */
-export const statusCommand: Command<'status'> = command('status', {
-  callers: ['gateway', 'switch', 'issuer', 'bureau', 'ceremony'],
-  fields: {},
-  keys: noKeys,
-  run: ({ context: { party, masterKeyKcv, label } }) => ({ party, masterKeyKcv, label }),
-});
 
 /** XOR of the components of several people makes a key that none of them knows. */
 export const formKeyCommand: Command<'formKey'> = command('formKey', {
@@ -60,6 +60,7 @@ export const formKeyCommand: Command<'formKey'> = command('formKey', {
     algorithm,
     components: listShape(exactHex(KEY_BYTES), COMPONENTS_MAX),
   },
+  mechanisms: (request) => [CIPHER_OF[request.algorithm]],
   keys: noKeys,
   run: ({ context, request }) => {
     assertAlgorithm(request);
@@ -77,6 +78,7 @@ export const generateKeyCommand: Command<'generateKey'> = command<'generateKey',
   {
     callers: ['switch'],
     fields: { usage: anyUsage, algorithm, exportUnder: optionalShape(keyBlockShape) },
+    mechanisms: (request) => [CIPHER_OF[request.algorithm]],
     keys: ({ exportUnder, ...kind }) => {
       assertLineKey(kind);
       return (exportUnder === undefined ? {} : { zone: zoneKey(exportUnder, kind) }) as {
@@ -104,6 +106,7 @@ export const importKeyCommand: Command<'importKey'> = command('importKey', {
     enciphered: exactHex(KEY_BYTES),
     kcv: hexShape({ min: 4, max: 5 }),
   },
+  mechanisms: ({ algorithm: wanted = 'T' }) => [UNWRAP_OF[wanted]],
   keys: ({ under, usage, algorithm: wanted = 'T' }) => ({
     zone: zoneKey(under, { usage, algorithm: wanted }),
   }),
@@ -129,6 +132,7 @@ export const exportInitialKeyCommand: Command<'exportInitialKey'> = command('exp
     initialKeyId: exactHex(8),
     publicKeySpki: hexShape({ min: 1, max: SPKI_BYTES_MAX }),
   },
+  mechanisms: () => ['aesDukpt', 'rsaOaep'],
   keys: ({ baseKey }) => ({ base: { block: baseKey, usages: [KeyUsage.baseDerivation] } }),
   run: ({ context, request: { initialKeyId, publicKeySpki }, keys }) => {
     const publicKey = transportKey(publicKeySpki);
@@ -160,7 +164,8 @@ function sealInitialKey(
   };
 }
 
-function transportKey(spkiHex: string): KeyObject {
+/** The RSA key of whoever may open what is sealed to it. @throws HsmError `ERR_HSM_PARAMETER`. */
+export function transportKey(spkiHex: string): KeyObject {
   let key: KeyObject;
   try {
     key = createPublicKey({ key: Buffer.from(spkiHex, 'hex'), format: 'der', type: 'spki' });

@@ -14,6 +14,7 @@ import {
   WireError,
 } from '@tapnpay/protocol/wire';
 import type { HsmContext } from '../context.ts';
+import type { DriverCall, HsmMechanism } from '../driver.ts';
 import { HsmError } from '../errors.ts';
 import { type KeyKind, type KeyNeed, openKey } from '../keys.ts';
 
@@ -23,6 +24,8 @@ export type RequestOf<C extends HsmCommand> = Extract<HsmRequest, { readonly com
 export type CommandRow<C extends HsmCommand, K extends string> = {
   readonly callers: readonly HsmCaller[];
   readonly fields: Fields<Omit<RequestOf<C>, 'command'>>;
+  /** What the driver must be able to compute beside the ciphers of the keys. */
+  readonly mechanisms?: (request: RequestOf<C>) => readonly HsmMechanism[];
   /** Key blocks of a request and what their headers must say. */
   readonly keys: (request: RequestOf<C>, caller: HsmCaller) => Readonly<Record<K, KeyNeed>>;
   readonly run: (call: CommandCall<C, K>) => HsmAnswers[C];
@@ -42,9 +45,14 @@ type Fields<T> = { readonly [F in keyof T]: Shape<T[F]> };
 /** A row with its types folded away, for the table. */
 export type Command<C extends HsmCommand> = {
   readonly callers: readonly HsmCaller[];
-  /** @throws HsmError */
-  readonly execute: (context: HsmContext, caller: HsmCaller, value: object) => HsmAnswers[C];
+  /** A request of unknown form, found good but for its keys. @throws HsmError */
+  readonly parse: (caller: HsmCaller, value: object) => DriverCall;
+  readonly mechanisms: (request: HsmRequest) => readonly HsmMechanism[];
+  /** The embedded driver's answer. @throws HsmError */
+  readonly run: (context: HsmContext, call: DriverCall) => HsmAnswers[C];
 };
+
+const NO_MECHANISMS: readonly HsmMechanism[] = [];
 
 /** Makes a command of a row. */
 export function command<C extends HsmCommand, K extends string = never>(
@@ -54,18 +62,23 @@ export function command<C extends HsmCommand, K extends string = never>(
   const shape = strictShape(row.fields);
   return {
     callers: row.callers,
-    execute: (context, caller, value) =>
+    mechanisms: (request) => row.mechanisms?.(request as RequestOf<C>) ?? NO_MECHANISMS,
+    parse: (caller, value) =>
       withHsmErrors(() => {
         const { command: _, ...fields } = value as { command: C };
         const request = { ...shape(fields, name), command: name } as RequestOf<C>;
+        return { caller, command: name, request, needs: row.keys(request, caller) };
+      }),
+    run: (context, { caller, request, needs }) =>
+      withHsmErrors(() => {
         const keys = {} as Record<K, Uint8Array>;
         const kinds = {} as Record<K, KeyKind>;
-        for (const [slot, need] of Object.entries<KeyNeed>(row.keys(request, caller))) {
-          const open = openKey(context, need);
-          keys[slot as K] = open.key.expose();
-          kinds[slot as K] = open;
+        for (const slot of Object.keys(needs) as K[]) {
+          const open = openKey(context, (needs as Record<K, KeyNeed>)[slot].block);
+          keys[slot] = open.key.expose();
+          kinds[slot] = open;
         }
-        return row.run({ context, caller, request, keys, kinds });
+        return row.run({ context, caller, request: request as RequestOf<C>, keys, kinds });
       }),
   };
 }
