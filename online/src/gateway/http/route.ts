@@ -176,6 +176,15 @@ export function visibleText(charactersMax: number): z.ZodString {
     .regex(/^[\x20-\x7e]+$/);
 }
 
+/** Text of any language without control characters: no database takes U+0000. */
+export function plainText(charactersMax: number): z.ZodString {
+  return z
+    .string()
+    .min(1)
+    .max(charactersMax)
+    .regex(/^[^\p{Cc}\p{Cs}]+$/u);
+}
+
 /** An identifier in a path. */
 export const idText: z.ZodString = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/);
 /** Minor units as text: JSON numbers lose digits. */

@@ -11,6 +11,7 @@ import {
   minorText,
   named,
   OPERATORS,
+  plainText,
   READERS,
   REFUNDERS,
   type Route,
@@ -35,14 +36,11 @@ const amountRequest = named(
       .optional()
       .describe('Decimal text in the digits of the currency; absent: all that is there.'),
     currency: z.string().max(8).optional().describe('If given it must be the payment’s.'),
-    note: z.string().min(1).max(200).optional(),
+    note: plainText(200).optional(),
   }),
 );
 /** Body of a void. */
-const noteRequest = named(
-  'NoteRequest',
-  z.strictObject({ note: z.string().min(1).max(200).optional() }),
-);
+const noteRequest = named('NoteRequest', z.strictObject({ note: plainText(200).optional() }));
 
 const operationStatus = z.enum(
   Object.keys(OPERATION_MOVES) as [Operation['state'], ...Operation['state'][]],

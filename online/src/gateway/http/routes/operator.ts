@@ -9,6 +9,7 @@ import {
   OPERATORS,
   PAGE_ROWS_MAX,
   pageOf,
+  plainText,
   type Route,
   type RouteContext,
   route,
@@ -28,7 +29,7 @@ const merchantRequest = named(
       .regex(/^[0-9A-Za-z]{15}$/)
       .describe('Field 42.'),
     name: visibleText(40),
-    nameZh: z.string().min(1).max(40),
+    nameZh: plainText(40),
     terminalId: z
       .string()
       .regex(/^[0-9A-Za-z]{8}$/)
