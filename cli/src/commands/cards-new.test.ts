@@ -65,6 +65,11 @@ test('without a model it is a debit card; a wrong model is told by its path', as
   assert.match(wrong.error, /troubles\[0\] is not known; write one of: expired/);
   const missing = await run(['wrong', join(dataDir, 'none.json'), '--own-issuer']);
   assert.equal(missing.exit, 2);
+  for (const wish of [['--balance', '5'], ['--pin-mailer'], ['--day', '5']]) {
+    const wished = await run(['wished', '--own-issuer', ...wish]);
+    assert.deepEqual([wished.exit, /keeps no accounts/.test(wished.error)], [2, true]);
+  }
+  assert.equal((await run(['wished', '--balance', '1.00'])).exit, 2);
   const nameless = await run([]);
   assert.equal(nameless.exit, 2);
 });

@@ -2,14 +2,16 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { personaliseCard, type VirtualCards } from '@tapnpay/agent';
-import { labPan, personaliseModel, readHsmTokens } from '@tapnpay/online/hsm';
+import { type CardAccount, labPan, personaliseModel, readHsmTokens } from '@tapnpay/online/hsm';
 import { connectHsm } from '@tapnpay/online/runtime';
 import { maskPan, TapError, toHex } from '@tapnpay/protocol/bytes';
 import { type CardModel, parseCardModel } from '@tapnpay/protocol/emv/data';
 import { nodeCiphers, systemClock, systemRandom } from '@tapnpay/protocol/node';
 import type { Hsm } from '@tapnpay/protocol/wire';
-import { type OptionValues, UsageError } from '../command.ts';
+import { type OptionValues, textOption, UsageError } from '../command.ts';
 import { readSystemConfig } from '../system/layout.ts';
+import { limitsOf } from './card-limits.ts';
+import { drawPin, removePinMailer, withPin, writePinMailer } from './cards-pin.ts';
 
 /** Years that a card without a model is valid. */
 const YEARS_VALID = 5;
@@ -29,6 +31,14 @@ type Made = {
   readonly troubles: readonly string[];
   /** File of the CA's public keys that check the card. */
   readonly caKeys: string;
+  /** File with the PIN, if one was drawn. */
+  readonly pinMailer: string | null;
+};
+
+/** How a lab card's account differs from the ordinary one, and whether its PIN is drawn. */
+type Wishes = {
+  readonly account: CardAccount & { readonly balanceMinor?: string };
+  readonly isPinDrawn: boolean;
 };
 
 /**
@@ -43,12 +53,38 @@ export async function newCommand(
 ): Promise<number> {
   const { name, file, dataDir } = wanted;
   const modelText = file === undefined ? plainModel() : readModel(file);
+  const wishes = wishesOf(values);
   const made =
     values['own-issuer'] === true
       ? makeOwn({ name, modelText, directory: join(dataDir, 'cards') }, openCards())
-      : await makeAtLab({ name, modelText, dataDir });
+      : await makeAtLab({ name, modelText, dataDir, wishes });
   process.stdout.write(values['json'] === true ? `${JSON.stringify(made)}\n` : text(made));
   return 0;
+}
+
+/** @throws UsageError for an amount that is none, or for a wish to an issuer without accounts. */
+function wishesOf(values: OptionValues): Wishes {
+  const amount = (option: string): string | undefined => {
+    const text = textOption(values, option);
+    if (text === undefined || /^[0-9]{1,12}$/.test(text)) return text;
+    throw new UsageError(`--${option} takes an amount in minor units`);
+  };
+  const [balanceMinor, creditLineMinor] = [amount('balance'), amount('credit-line')];
+  const given = [...limitsOf(values)].filter((entry) => entry[1] !== null);
+  const limits = Object.fromEntries(
+    given.map(([name, text]) => [name, name === 'dayCount' ? Number(text) : text]),
+  );
+  const account = {
+    ...(balanceMinor === undefined ? {} : { balanceMinor }),
+    ...(creditLineMinor === undefined ? {} : { creditLineMinor }),
+    ...(given.length === 0 ? {} : { limits }),
+  };
+  const isPinDrawn = values['pin-mailer'] === true;
+  const isAsked = isPinDrawn || Object.keys(account).length > 0;
+  if (isAsked && values['own-issuer'] === true) {
+    throw new UsageError('an own issuer keeps no accounts and writes no letters');
+  }
+  return { account, isPinDrawn };
 }
 
 function readModel(file: string): string {
@@ -79,10 +115,11 @@ async function makeAtLab(wanted: {
   readonly name: string;
   readonly modelText: string;
   readonly dataDir: string;
+  readonly wishes: Wishes;
 }): Promise<Made> {
-  const { name, dataDir } = wanted;
+  const { name, dataDir, wishes } = wanted;
   // A person's mistake is told before anything is connected.
-  parseCardModel(wanted.modelText);
+  const { pan } = parseCardModel(wanted.modelText);
   const { ports } = readSystemConfig(dataDir);
   const tokens = readHsmTokens(dataDir, 'issuer');
   const open: (Hsm & { readonly close: () => Promise<void> })[] = [];
@@ -102,8 +139,19 @@ async function makeAtLab(wanted: {
   try {
     const bureau = await connect('bureau');
     const ceremony = await connect('ceremony');
-    const model = await personaliseModel({ ...wanted, bureau, ceremony });
-    return madeOf(name, model, { issuer: 'lab', caKeys: join(dataDir, 'ca-public-keys.json') });
+    const pin = wishes.isPinDrawn ? await drawPin(dataDir, bureau, pan) : null;
+    const modelText = pin === null ? wanted.modelText : withPin(wanted.modelText, pin);
+    // The letter first: a card whose PIN nobody knows would be of no use.
+    const pinMailer = pin === null ? null : writePinMailer(dataDir, { name, pan }, pin);
+    const { account } = wishes;
+    const model = await personaliseModel({
+      ...{ name, modelText, dataDir, bureau, ceremony, account },
+    }).catch((fault: unknown) => {
+      if (pinMailer !== null) removePinMailer(pinMailer);
+      throw fault;
+    });
+    const caKeys = join(dataDir, 'ca-public-keys.json');
+    return madeOf(name, model, { issuer: 'lab', caKeys, pinMailer });
   } finally {
     await Promise.all(open.map((hsm) => hsm.close()));
   }
@@ -120,10 +168,14 @@ function makeOwn(
   cards.add(name, JSON.stringify(image));
   const path = join(directory, `${name}.ca-keys.json`);
   writeFileSync(path, `${JSON.stringify(caKeys, null, 2)}\n`, { mode: 0o600 });
-  return madeOf(name, model, { issuer: 'own', caKeys: path });
+  return madeOf(name, model, { issuer: 'own', caKeys: path, pinMailer: null });
 }
 
-function madeOf(name: string, model: CardModel, made: Pick<Made, 'issuer' | 'caKeys'>): Made {
+function madeOf(
+  name: string,
+  model: CardModel,
+  made: Pick<Made, 'issuer' | 'caKeys' | 'pinMailer'>,
+): Made {
   return {
     name,
     ...made,
@@ -144,6 +196,7 @@ function text(made: Made): string {
     ...applications.map((application) => `  ${application}`),
     ...(made.troubles.length === 0 ? [] : [`  troubles 异常: ${made.troubles.join(', ')}`]),
     `  CA keys CA公钥: ${made.caKeys}`,
+    ...(made.pinMailer === null ? [] : [`  PIN mailer 密码信封: ${made.pinMailer}`]),
   ];
   return `${lines.join('\n')}\n`;
 }

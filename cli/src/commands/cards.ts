@@ -5,6 +5,7 @@ import { nodeCiphers, systemRandom } from '@tapnpay/protocol/node';
 import type { CardInterface, ReaderCommand } from '@tapnpay/protocol/wire';
 import { type Command, type OptionValues, textOption, UsageError } from '../command.ts';
 import { defaultDataDir, readSystemConfig } from '../system/layout.ts';
+import { LIMIT_OPTION_TABLE, LIMITS_USAGE } from './card-limits.ts';
 
 /** The cards of the system in `dataDir`. */
 export function openCards(dataDir: string): VirtualCards {
@@ -14,6 +15,8 @@ export function openCards(dataDir: string): VirtualCards {
 
 const USAGE = `usage: tapnpay cards [list | insert NAME | tap NAME | take-away]
        tapnpay cards new NAME [FILE | -] [--own-issuer]
+       tapnpay cards new NAME [FILE | -] [--balance N] [--credit-line N] [--pin-mailer]
+                              ${LIMITS_USAGE}
        tapnpay cards insert NAME --vpcd [HOST:PORT] [--reverse] [--interface contact|contactless]
        tapnpay cards read    (--reader NAME | --card NAME) [--consent] [--record FILE] [--unmask]
        tapnpay cards balance (--reader NAME | --card NAME)
@@ -22,7 +25,8 @@ const USAGE = `usage: tapnpay cards [list | insert NAME | tap NAME | take-away]
 insert (or present), tap and take-away act at the running agent's reader, as the wallet does.
 new (or personalise) makes a card of the card model in FILE (docs/card-model.md), a debit card if
 there is none. The running system's issuer makes it, so that it pays; with --own-issuer no system
-is needed and no issuer knows the card.
+is needed and no issuer knows the card. Amounts are in minor units; --pin-mailer has the HSM draw
+the PIN and writes it to a file of the data folder, for laboratories.
 --lift-after N lifts the card before its command number N (a torn tap).
 --vpcd offers the card to every PC/SC program, until it is interrupted: to the vpcd that listens at
 HOST:PORT (its own default), or with --reverse to one that calls that port.
@@ -50,6 +54,10 @@ export const cards: Command = {
     data: { type: 'string' },
     'lift-after': { type: 'string' },
     'own-issuer': { type: 'boolean' },
+    'pin-mailer': { type: 'boolean' },
+    balance: { type: 'string' },
+    'credit-line': { type: 'string' },
+    ...LIMIT_OPTION_TABLE,
     vpcd: { type: 'boolean' },
     reverse: { type: 'boolean' },
     interface: { type: 'string' },

@@ -17,6 +17,7 @@ import { formatAmount, maskPan, TapError } from '@tapnpay/protocol/bytes';
 import { systemClock, systemRandom } from '@tapnpay/protocol/node';
 import { type Command, type OptionValues, textOption, UsageError } from '../command.ts';
 import { defaultDataDir, readSystemConfig } from '../system/layout.ts';
+import { LIMIT_OPTION_TABLE, LIMITS_USAGE, type LimitName, limitsOf } from './card-limits.ts';
 
 /** The lab's own numbers; no other is ever looked up. */
 const SANDBOX_PAN = /^629999[0-9]{6,13}$/;
@@ -25,7 +26,7 @@ const AUDIT_LINES = 100;
 const USAGE = `usage: tapnpay issuer [cards]
        tapnpay issuer block CARD | unblock CARD | set-state CARD STATE --note WHY
        tapnpay issuer unblock-pin CARD --note WHY
-       tapnpay issuer limits CARD [--single N] [--day N] [--count N] [--no-pin N] [--no-pin-day N] --note WHY
+       tapnpay issuer limits CARD ${LIMITS_USAGE} --note WHY
        tapnpay issuer hot-list [add CARD REASON --note WHY | remove CARD --note WHY]
        tapnpay issuer work-items [close ID --note WHY]
        tapnpay issuer audit
@@ -35,15 +36,6 @@ CARD is a card's name or its sandbox number. STATE is one of ${CARD_STATES.join(
 REASON is field 39 of the answer: 41 lost, 43 stolen, 04 pick up, 62 restricted.
 Limits are in minor units, - gives back the installation's. Every change is written to the audit
 table with your user name and the note.`;
-
-/** Names of the limit options. */
-const LIMITS = {
-  single: 'singleAmountMinor',
-  day: 'dayAmountMinor',
-  count: 'dayCount',
-  'no-pin': 'noPinMinor',
-  'no-pin-day': 'noPinDayMinor',
-} as const satisfies Readonly<Record<string, keyof CardLimits>>;
 
 /** The issuer's books and what finds a card in them. */
 type Desk = {
@@ -64,7 +56,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   },
   limits: async (desk, args) => {
     const { cardId } = await findCard(desk, only(args, 1)[0]);
-    return change(desk, { action: 'limits', cardId, limits: limitsOf(desk.values) });
+    return change(desk, { action: 'limits', cardId, limits: changedLimits(desk.values) });
   },
   'hot-list': hotList,
   'work-items': async (desk, args) => {
@@ -91,7 +83,7 @@ export const issuer: Command = {
   options: {
     data: { type: 'string' },
     note: { type: 'string' },
-    ...Object.fromEntries(Object.keys(LIMITS).map((name) => [name, { type: 'string' }])),
+    ...LIMIT_OPTION_TABLE,
   },
   run: async (values, positionals) => {
     const [name = 'cards', ...args] = positionals;
@@ -168,17 +160,12 @@ async function change(desk: Desk, wanted: AdminChange): Promise<unknown> {
   return (await desk.store.audit(AUDIT_LINES)).filter(({ auditId }) => auditId === act.auditId);
 }
 
-function limitsOf(values: OptionValues): Partial<CardLimits> {
-  const limits = new Map<string, bigint | number | null>();
-  for (const [option, limit] of Object.entries(LIMITS)) {
-    const wanted = textOption(values, option);
-    if (wanted === undefined) continue;
-    if (!/^(?:-|[0-9]{1,9})$/.test(wanted)) throw new UsageError(`--${option} takes a number or -`);
-    const number = limit === 'dayCount' ? Number : BigInt;
-    limits.set(limit, wanted === '-' ? null : number(wanted));
-  }
+function changedLimits(values: OptionValues): Partial<CardLimits> {
+  const limits = limitsOf(values);
   if (limits.size === 0) throw new UsageError('name a limit, as --day 100000');
-  return Object.fromEntries(limits);
+  const value = (name: LimitName, text: string | null): bigint | number | null =>
+    text === null ? null : name === 'dayCount' ? Number(text) : BigInt(text);
+  return Object.fromEntries([...limits].map(([name, text]) => [name, value(name, text)]));
 }
 
 function only(args: readonly string[], count: number): readonly string[] {

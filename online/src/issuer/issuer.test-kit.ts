@@ -45,6 +45,7 @@ import {
 import { nodeCiphers } from '@tapnpay/protocol/node';
 import { type Hsm, type HsmCommand, KeyUsage } from '@tapnpay/protocol/wire';
 import { createHsmContext, inProcessHsm } from '../hsm/index.ts';
+import type { IssuerAdmin } from './admin.ts';
 import { parseCardFile } from './cards.ts';
 import { IssuerCore } from './core.ts';
 import type { Books, CardView } from './model.ts';
@@ -133,6 +134,7 @@ export type PurchaseOptions = {
  */
 export class IssuerWorld {
   readonly store: IssuerStore;
+  readonly admin: IssuerAdmin;
   readonly clock: TestClock = testClock();
   readonly log: Readonly<Record<string, unknown>>[] = [];
   readonly ports: IssuerPorts;
@@ -144,8 +146,13 @@ export class IssuerWorld {
   #stan = 0;
   #atc = 0;
 
-  private constructor(store: IssuerStore, hsm: Hsm, blocks: Readonly<Record<string, string>>) {
+  private constructor(
+    store: IssuerStore & IssuerAdmin,
+    hsm: Hsm,
+    blocks: Readonly<Record<string, string>>,
+  ) {
     this.store = store;
+    this.admin = store;
     this.keys = { pin: blocks['pin'] ?? '', mac: blocks['mac'] ?? '' };
     this.ports = {
       store,
@@ -174,7 +181,9 @@ export class IssuerWorld {
     this.#core = new IssuerCore(this.ports);
   }
 
-  static async open(store: IssuerStore = new MemoryIssuerStore()): Promise<IssuerWorld> {
+  static async open(
+    store: IssuerStore & IssuerAdmin = new MemoryIssuerStore(),
+  ): Promise<IssuerWorld> {
     const context = createHsmContext({
       lmk: new Uint8Array(32).fill(7),
       ciphers: nodeCiphers,

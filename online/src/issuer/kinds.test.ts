@@ -646,6 +646,47 @@ for (const [account, code, reason] of STATES) {
   });
 }
 
+for (const reason of ['41', '43', '04', '62'] as const) {
+  test(`a number on the hot list is refused with ${reason}, whatever else is right, until it is taken off`, async () => {
+    const world = await IssuerWorld.open();
+    const { panLookup, panMasked } = await world.card();
+    const act = { auditId: '1', actor: 'tester', note: 'why', atMs: NOW_MS };
+    const sale = await paid(world, { amount: 500n });
+    await world.admin.change({ action: 'hotListed', panLookup, panMasked, reason }, act);
+    for (const options of [{}, { tapped: true }, { kind: 'preAuthorisation' }] as const) {
+      const reply = await answer(world, world.purchase(options));
+      assert.deepEqual([reply.code, reply.reason], [reason, 'hotListed']);
+    }
+    assert.equal(await world.balance(), RICH - 500n);
+    assert.deepEqual(await follow(world, 'refund', sale), OK, 'its money comes back all the same');
+    await world.admin.change({ action: 'hotDelisted', panLookup }, { ...act, auditId: '2' });
+    assert.equal((await answer(world, world.purchase())).code, '00');
+  });
+}
+
+test('an operator’s acts count at once: a blocked card, PIN tries given back, a limit', async () => {
+  const world = await IssuerWorld.open();
+  const { cardId } = await world.card(6);
+  const act = (auditId: string) => ({ auditId, actor: 'tester', note: 'why', atMs: NOW_MS });
+  const code = async () => (await answer(world, world.purchase({ account: 6 }))).code;
+  assert.equal(await code(), '75');
+  await world.admin.change({ action: 'pinTries', cardId }, act('1'));
+  assert.equal(await code(), '00');
+  await world.admin.change({ action: 'cardState', cardId, state: 'blocked' }, act('2'));
+  assert.equal(await code(), '62');
+  await world.admin.change({ action: 'cardState', cardId, state: 'active' }, act('3'));
+  await world.admin.change(
+    { action: 'limits', cardId, limits: { singleAmountMinor: 1n } },
+    act('4'),
+  );
+  assert.equal(await code(), '61');
+  await world.admin.change(
+    { action: 'limits', cardId, limits: { singleAmountMinor: null } },
+    act('5'),
+  );
+  assert.equal(await code(), '00');
+});
+
 test('limits of a card: one payment, a day’s sum, a day’s count; undone payments are free again', async () => {
   const world = await IssuerWorld.open();
   const pay = async (amount: bigint, more: PurchaseOptions = {}) => {
