@@ -8,6 +8,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./commands/serve.ts')).serve,
   tap: async () => (await import('./commands/tap.ts')).tap,
   cards: async () => (await import('./commands/cards.ts')).cards,
+  merchants: async () => (await import('./commands/merchants.ts')).merchants,
+  audit: async () => (await import('./commands/audit.ts')).audit,
   issuer: async () => (await import('./commands/issuer.ts')).issuer,
   explain: async () => (await import('./commands/explain.ts')).explain,
   switch: async () => (await import('./commands/switch.ts')).switchCommand,

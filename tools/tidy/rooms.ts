@@ -19,7 +19,7 @@ const PACKAGE_ARROWS: Readonly<Record<string, readonly string[]>> = {
   online: ['protocol'],
   sdk: [],
   web: ['protocol', 'plugin'],
-  cli: ['protocol', 'agent', 'online'],
+  cli: ['protocol', 'agent', 'online', 'sdk'],
   tests: ['protocol', 'applet', 'element', 'agent', 'plugin', 'online', 'sdk', 'cli'],
   bench: ['protocol', 'applet', 'element', 'agent', 'online', 'cli'],
 };
