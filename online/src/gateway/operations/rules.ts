@@ -117,15 +117,21 @@ function ruleOnRefund({ amountMinor }: WantedOperation, whole: PaymentWhole): Ru
   };
 }
 
-/** The message that moved the money: the sale, or the capture of a pre-authorisation. */
+/**
+ * The message that moved the money: the sale, or the capture of a pre-authorisation. Of a capture
+ * the approval code is known only if its acknowledgement carried one.
+ */
 function moneyMessage(whole: PaymentWhole): {
   readonly original: OriginalMessage;
   readonly approvalCode: string | null;
 } {
-  const { payment } = whole;
   const capture = live(whole, 'capture');
-  const original = capture ? messageOf('completionAdvice', capture) : messageOf('sale', payment);
-  return { original, approvalCode: payment.approvalCode };
+  if (capture) {
+    const { approvalCode } = capture;
+    return { original: messageOf('completionAdvice', capture), approvalCode };
+  }
+  const { approvalCode } = whole.payment;
+  return { original: messageOf('sale', whole.payment), approvalCode };
 }
 
 function messageOf(
