@@ -22,6 +22,10 @@ const BENCHMARKS: Readonly<Record<string, Row>> = {
     what: '10 million answers shuffled, late, doubled and without field 41; each accounted for',
     load: async () => (await import('../bench/mux.ts')).benchMuxSoak,
   },
+  issuer: {
+    what: "an issuer's cryptography for a purchase, steps a second of a core, beside OpenSSL",
+    load: async () => (await import('../bench/issuer.ts')).benchIssuer,
+  },
   payments: {
     what:
       'full payments a second with durable commits, and their latency; --rows 10000000 measures ' +

@@ -1,0 +1,210 @@
+/**
+ * `bench issuer`: what an issuer computes for one purchase, on one core. MAC of the request, PIN
+ * block and PVV, card key, session key, ARQC, ARPC, MAC of the reply: by our own ciphers, by
+ * OpenSSL's in the same run, and through the HSM's commands over its socket.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { readHsmTokens } from '@tapnpay/online/hsm';
+import { connectHsm, type HsmClient } from '@tapnpay/online/runtime';
+import { toHex } from '@tapnpay/protocol/bytes';
+import { systemRandom } from '@tapnpay/protocol/node';
+import { type KeyBlock, KeyUsage } from '@tapnpay/protocol/wire';
+import type { Benchmark } from './benchmark.ts';
+import {
+  ARC,
+  type IssuerCase,
+  type IssuerKeys,
+  type IssuerStep,
+  issuerCases,
+  opensslStep,
+  ownStep,
+  PVKI,
+} from './issuer-step.ts';
+
+/** Cards of a run: more than one step finds warm, fewer than the schedule cache holds. */
+const CASES = 512;
+const WARM_UP = 4_000;
+/** The peer and the socket are slower: a share of the steps shows it as well. */
+const PEER_SHARE = 4;
+const BATCHED_SHARE = 8;
+const SINGLE_SHARE = 64;
+/** Steps that are in flight at one time when calls are batched. */
+const STEPS_IN_FLIGHT = 64;
+const CALLS_PER_STEP = 5;
+const KEY_BYTES = 16;
+
+/** Steps a second of a core (CPU time of the thread) and of the clock on the wall. */
+type Rate = { readonly perCoreSecond: number; readonly perSecond: number };
+
+/** Measures `count` steps in this process, fewer over the socket. */
+export const benchIssuer: Benchmark = {
+  countDefault: 200_000,
+  countMax: 10_000_000,
+  run: async (count) => {
+    const keys: IssuerKeys = {
+      ...{ mac: systemRandom.bytes(KEY_BYTES), pin: systemRandom.bytes(KEY_BYTES) },
+      ...{ pvk: systemRandom.bytes(KEY_BYTES), imkAc: systemRandom.bytes(KEY_BYTES) },
+    };
+    const cases = issuerCases(keys, CASES);
+    const peerCount = Math.ceil(count / PEER_SHARE);
+    const own = measure(ownStep(keys), cases, count);
+    const ownCachedCardKeys = measure(ownStep(keys, new Map()), cases, count);
+    const openssl = measure(opensslStep(keys), cases, peerCount);
+    const opensslCachedCardKeys = measure(opensslStep(keys, new Map()), cases, peerCount);
+    const hsm = await measureHsm(keys, cases, count);
+    const json = {
+      issuerStepsPerSecond: own.perCoreSecond,
+      count,
+      ...{ own, ownCachedCardKeys, openssl, opensslCachedCardKeys, hsm },
+    };
+    return { json, text: textOf(json) };
+  },
+};
+
+function measure(step: IssuerStep, cases: readonly IssuerCase[], count: number): Rate {
+  const run = (times: number): void => {
+    for (let index = 0; index < times; index++) {
+      const request = cases[index % cases.length];
+      if (request) step(request);
+    }
+  };
+  run(WARM_UP);
+  const startedMs = performance.now();
+  const cpu = process.threadCpuUsage();
+  run(count);
+  const { user, system } = process.threadCpuUsage(cpu);
+  return {
+    perCoreSecond: Math.round((count * 1e6) / (user + system)),
+    perSecond: Math.round((count * 1e3) / (performance.now() - startedMs)),
+  };
+}
+
+type HsmRate = { readonly stepsPerSecond: number; readonly callsPerSecond: number };
+
+/** The same steps as commands to an HSM in a thread of its own. */
+async function measureHsm(
+  keys: IssuerKeys,
+  cases: readonly IssuerCase[],
+  count: number,
+): Promise<{ readonly single: HsmRate; readonly batched: HsmRate }> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'tapnpay-bench-hsm-'));
+  const worker = new Worker(new URL('./issuer-hsm.ts', import.meta.url), {
+    workerData: { dataDir },
+  });
+  try {
+    const port = await new Promise<number>((done, fail) => {
+      worker.once('message', done);
+      worker.once('error', fail);
+    });
+    const tokens = readHsmTokens(dataDir, 'issuer');
+    const client = (caller: 'ceremony' | 'issuer'): Promise<HsmClient> =>
+      connectHsm({ port, caller, tokenHex: tokens[caller] ?? '' });
+    const ceremony = await client('ceremony');
+    const blocks = await formKeys(ceremony, keys);
+    const issuer = await client('issuer');
+    const step = hsmStep(issuer, blocks);
+    await timeSteps(step, cases, { count: 200, inFlight: STEPS_IN_FLIGHT });
+    const counts = { single: count / SINGLE_SHARE, batched: count / BATCHED_SHARE };
+    const single = await timeSteps(step, cases, { count: counts.single, inFlight: 1 });
+    const inFlight = STEPS_IN_FLIGHT;
+    const batched = await timeSteps(step, cases, { count: counts.batched, inFlight });
+    await Promise.all([issuer.close(), ceremony.close()]);
+    return { single, batched };
+  } finally {
+    worker.postMessage('close');
+    await worker.terminate();
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+type Blocks = Readonly<Record<keyof IssuerKeys, KeyBlock>>;
+
+/** The keys of the cases as blocks of this HSM. */
+async function formKeys(ceremony: HsmClient, keys: IssuerKeys): Promise<Blocks> {
+  const form = async (usage: KeyUsage, key: Uint8Array): Promise<KeyBlock> => {
+    const components = [toHex(key), '00'.repeat(KEY_BYTES)];
+    const request = { command: 'formKey', usage, algorithm: 'T', components } as const;
+    return (await ceremony.call(request)).keyBlock;
+  };
+  return {
+    mac: await form(KeyUsage.macX9, keys.mac),
+    pin: await form(KeyUsage.pinEncryption, keys.pin),
+    pvk: await form(KeyUsage.pinVerification, keys.pvk),
+    imkAc: await form(KeyUsage.issuerMasterAc, keys.imkAc),
+  };
+}
+
+type HsmStep = (request: IssuerCase) => Promise<void>;
+
+/** Five commands, each after the answer of the one before, as an issuer sends them. */
+function hsmStep(hsm: HsmClient, keys: Blocks): HsmStep {
+  const must = ({ valid }: { readonly valid: boolean }): void => {
+    if (!valid) throw new Error('a check of the HSM failed');
+  };
+  return async (request) => {
+    const { pan, panSequenceNumber } = request;
+    const card = { card: { pan, panSequenceNumber }, atc: toHex(request.atc) };
+    const { mac: key, imkAc } = keys;
+    const arqc = toHex(request.arqc);
+    const mac = toHex(request.requestMac);
+    must(await hsm.call({ command: 'verifyMac', key, data: toHex(request.requestBlock), mac }));
+    const { pvv } = request;
+    const pinBlock = toHex(request.pinBlock);
+    const pin = { pinKey: keys.pin, pvk: keys.pvk, pinBlock, pan, pvki: PVKI, pvv };
+    must(await hsm.call({ command: 'verifyPin', ...pin }));
+    const data = toHex(request.acInput);
+    must(await hsm.call({ command: 'verifyArqc', imkAc, ...card, data, arqc }));
+    await hsm.call({ command: 'generateArpc', imkAc, ...card, arqc, arc: toHex(ARC) });
+    await hsm.call({ command: 'generateMac', key, data: toHex(request.replyBlock) });
+  };
+}
+
+async function timeSteps(
+  step: HsmStep,
+  cases: readonly IssuerCase[],
+  load: { readonly count: number; readonly inFlight: number },
+): Promise<HsmRate> {
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < load.count) {
+      const request = cases[next++ % cases.length];
+      if (request) await step(request);
+    }
+  };
+  const startedMs = performance.now();
+  await Promise.all(Array.from({ length: load.inFlight }, worker));
+  const stepsPerSecond = (next * 1e3) / (performance.now() - startedMs);
+  return {
+    stepsPerSecond: Math.round(stepsPerSecond),
+    callsPerSecond: Math.round(CALLS_PER_STEP * stepsPerSecond),
+  };
+}
+
+function textOf(report: {
+  readonly count: number;
+  readonly own: Rate;
+  readonly ownCachedCardKeys: Rate;
+  readonly openssl: Rate;
+  readonly opensslCachedCardKeys: Rate;
+  readonly hsm: { readonly single: HsmRate; readonly batched: HsmRate };
+}): string {
+  const row = (name: string, left: number, right: number): string =>
+    `  ${name.padEnd(44)}${String(left).padStart(12)}${String(right).padStart(12)}`;
+  const rate = (name: string, { perCoreSecond, perSecond }: Rate): string =>
+    row(name, perCoreSecond, perSecond);
+  const hsm = (name: string, { stepsPerSecond, callsPerSecond }: HsmRate): string =>
+    row(name, stepsPerSecond, callsPerSecond);
+  return [
+    `issuer steps, ${report.count}                             a second of CPU  of the wall`,
+    rate('our own ciphers', report.own),
+    rate('our own, card keys kept', report.ownCachedCardKeys),
+    rate('node:crypto, ciphers kept (peer)', report.openssl),
+    rate('node:crypto, card keys kept', report.opensslCachedCardKeys),
+    'over the HSM socket, HSM in another thread      steps/s     calls/s',
+    hsm('one call at a time', report.hsm.single),
+    hsm(`${STEPS_IN_FLIGHT} steps in flight, calls batched`, report.hsm.batched),
+  ].join('\n');
+}
