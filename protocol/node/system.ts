@@ -14,7 +14,25 @@ export const systemClock: Clock = {
   },
 };
 
-/** OpenSSL's cryptographic generator. */
+/** Bytes drawn at once: a draw costs more than its bytes. */
+const POOL_BYTES = 4_096;
+/** Longest wish that is met from the pool. */
+const POOLED_BYTES_MAX = 64;
+const pool = new Uint8Array(POOL_BYTES);
+let poolOffset = POOL_BYTES;
+
+/** OpenSSL's cryptographic generator. Bytes that were handed out are wiped here. */
 export const systemRandom: RandomSource = {
-  bytes: (lengthBytes) => randomFillSync(new Uint8Array(lengthBytes)),
+  bytes(lengthBytes) {
+    if (lengthBytes > POOLED_BYTES_MAX) return randomFillSync(new Uint8Array(lengthBytes));
+    if (poolOffset + lengthBytes > POOL_BYTES) {
+      randomFillSync(pool);
+      poolOffset = 0;
+    }
+    const end = poolOffset + lengthBytes;
+    const bytes = pool.slice(poolOffset, end);
+    pool.fill(0, poolOffset, end);
+    poolOffset = end;
+    return bytes;
+  },
 };

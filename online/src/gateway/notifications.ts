@@ -13,7 +13,7 @@ import { noteResult, secretsOf } from './webhooks/endpoints.ts';
 import type { TryResult } from './webhooks/model.ts';
 
 /** Notifications delivered at once. */
-export const OUTBOX_BATCH = 32;
+export const OUTBOX_BATCH = 128;
 /** How long a batch is hidden from other workers. */
 const OUTBOX_LEASE_MS = 30_000;
 

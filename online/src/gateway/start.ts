@@ -24,7 +24,6 @@ import { PostgresAuditLog } from './audit/log.ts';
 import { ChannelBridge } from './channel/bridge.ts';
 import { listenForApplications } from './channel/tls-listener.ts';
 import { buildHttp } from './http/api.ts';
-import { createCourier, type NotifyPolicy } from './webhooks/courier.ts';
 import type { PayerSite } from './http/payer.ts';
 import { installLabMerchant, openMerchantKeys, webhookSecretBytes } from './merchant-keys.ts';
 import { remembered } from './merchants/directory.ts';
@@ -36,6 +35,7 @@ import { signaturesOf } from './pki/signatures.ts';
 import { GATEWAY_DEFAULTS, type GatewayPorts, type MerchantProfile } from './ports.ts';
 import { openGatewayDatabase, PostgresGatewayStore } from './store-postgres.ts';
 import { gatewayCore } from './tracing.ts';
+import { createCourier, type NotifyPolicy } from './webhooks/courier.ts';
 
 const HOST = '127.0.0.1';
 /** Where the helper listens when the configuration does not say. */
@@ -103,7 +103,7 @@ export type RunningGateway = { readonly close: () => Promise<void> };
  */
 export async function startGateway(input: GatewayConfig): Promise<RunningGateway> {
   const config = parseConfig(configSchema, input);
-  const log = createLog({ party: 'gateway', logFile: config.logFile });
+  const log = createLog({ party: 'gateway', logFile: config.logFile, isBuffered: !config.lab });
   const closers: (() => Promise<void>)[] = [];
   try {
     await startParts(config, log, closers);

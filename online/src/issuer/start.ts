@@ -88,7 +88,7 @@ export type RunningIssuer = {
 export async function startIssuer(input: IssuerConfig): Promise<RunningIssuer> {
   const config = parseConfig(issuerConfigSchema, input);
   const { dataDir } = config;
-  const log = createLog({ party: 'issuer', logFile: config.logFile });
+  const log = createLog({ party: 'issuer', logFile: config.logFile, isBuffered: !config.lab });
   const partyKeys = readPartyKeys(dataDir, 'issuer').keys;
   const hsm = await connectHsm({ ...config.hsm, caller: 'issuer' });
   const closers: (() => Promise<void>)[] = [() => hsm.close()];

@@ -9,6 +9,8 @@ import { migrate } from './migrations.ts';
 const SERVER_VERSION_MIN = 150_000;
 const CONNECTIONS_MAX = 16;
 const CONNECT_TIMEOUT_MS = 10_000;
+/** An idle connection is kept for its prepared statements. */
+const IDLE_TIMEOUT_MS = 300_000;
 /** A server in crash recovery refuses connections for a while. */
 const STARTING_TRIES_MAX = 100;
 const STARTING_PAUSE_MS = 100;
@@ -79,6 +81,7 @@ function openPool(options: {
     connectionString: options.databaseUrl,
     max: options.connectionsMax ?? CONNECTIONS_MAX,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    idleTimeoutMillis: IDLE_TIMEOUT_MS,
     keepAlive: true,
     application_name: `tapnpay-${options.schema}`,
     options: `-c search_path=${options.schema} ${SETTINGS}`,

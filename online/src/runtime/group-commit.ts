@@ -9,8 +9,8 @@ import { RuntimeError } from './errors.ts';
 
 /** Steps of one group. */
 export const GROUP_ITEMS_MAX = 64;
-/** Groups of one kind on their way at once: one is written while the next one is prepared. */
-export const GROUP_FLIGHTS_MAX = 2;
+/** Groups of one kind on their way at once; more would be smaller, and cost more in all. */
+export const GROUP_FLIGHTS_MAX = 1;
 /** Steps of one kind that may wait; then callers are refused and must come again. */
 export const GROUP_WAITING_MAX = 8_192;
 

@@ -30,14 +30,17 @@ export function createLog(options: {
   readonly clock?: Clock;
   /** Instead of file and standard error. */
   readonly destination?: DestinationStream;
+  /**
+   * The records of one turn of the event loop are written together at its end: a kill loses them,
+   * a crash or an exit does not. Absent: each is written before the call returns.
+   */
+  readonly isBuffered?: boolean;
   /** Sees every record beside the file, with the trace id of its work: metrics. */
   readonly onRecord?: (level: string, record: LogRecord) => void;
 }): PartyLog {
   const clock = options.clock ?? systemClock;
   if (options.logFile !== undefined) mkdirSync(dirname(options.logFile), { recursive: true });
-  const destination =
-    options.destination ??
-    pino.destination({ dest: options.logFile ?? STDERR, sync: true, mode: 0o600 });
+  const destination = options.destination ?? openDestination(options);
   const logger = pino(
     {
       level: options.level ?? 'info',
@@ -59,4 +62,30 @@ export function createLog(options: {
       options.onRecord?.(grade, { ...traceFacts(), event, ...facts });
     };
   return { info: write('info'), warn: write('warn'), error: write('error') };
+}
+
+/** Buffered bytes that are written without waiting for the end of the turn. */
+const BUFFER_BYTES = 65_536;
+
+function openDestination(options: {
+  readonly logFile?: string | undefined;
+  readonly isBuffered?: boolean;
+}): DestinationStream {
+  const dest = options.logFile ?? STDERR;
+  if (!options.isBuffered) return pino.destination({ dest, sync: true, mode: 0o600 });
+  const stream = pino.destination({ dest, sync: true, mode: 0o600, minLength: BUFFER_BYTES });
+  let isPlanned = false;
+  const flush = (): void => {
+    isPlanned = false;
+    stream.flushSync();
+  };
+  process.on('exit', flush);
+  return {
+    write(line) {
+      stream.write(line);
+      if (isPlanned) return;
+      isPlanned = true;
+      setImmediate(flush);
+    },
+  };
 }

@@ -3,6 +3,9 @@ import { errorBody } from '@tapnpay/protocol/bytes';
 import type { PartyLog } from './logging.ts';
 import { systemClock } from './system.ts';
 
+/** Least time from the begin of a run to the next one: what falls due meanwhile shares it. */
+const RUN_PAUSE_MS = 20;
+
 /** What has work that falls due. */
 export type Ticking = { readonly tick: () => Promise<unknown> };
 
@@ -14,6 +17,7 @@ export class Worker {
   #cancel: () => void = () => {};
   #running: Promise<void> | null = null;
   #isWanted = false;
+  #begunMs = Number.NEGATIVE_INFINITY;
 
   constructor(log: PartyLog, tickMs: number) {
     this.#log = log;
@@ -27,7 +31,11 @@ export class Worker {
 
   wake(): void {
     this.#isWanted = true;
-    if (this.#core && !this.#running) this.#running = this.#run(this.#core);
+    if (!this.#core || this.#running) return;
+    this.#cancel();
+    const restMs = this.#begunMs + RUN_PAUSE_MS - systemClock.nowMs();
+    if (restMs <= 0) this.#running = this.#run(this.#core);
+    else this.#cancel = systemClock.startTimer(restMs, () => this.wake());
   }
 
   /** Resolves when the run under way has ended. */
@@ -38,17 +46,17 @@ export class Worker {
   }
 
   async #run(core: Ticking): Promise<void> {
-    this.#cancel();
-    while (this.#isWanted && this.#core) {
-      this.#isWanted = false;
-      try {
-        await core.tick();
-      } catch (fault) {
-        this.#log.error({ event: 'tickFailed', code: errorBody(fault).code });
-      }
+    this.#isWanted = false;
+    this.#begunMs = systemClock.nowMs();
+    try {
+      await core.tick();
+    } catch (fault) {
+      this.#log.error({ event: 'tickFailed', code: errorBody(fault).code });
     }
     this.#running = null;
-    if (this.#core) this.#cancel = systemClock.startTimer(this.#tickMs, () => this.wake());
+    if (!this.#core) return;
+    if (this.#isWanted) this.wake();
+    else this.#cancel = systemClock.startTimer(this.#tickMs, () => this.wake());
   }
 }
 

@@ -51,7 +51,7 @@ export type RunningSwitch = {
  */
 export async function startSwitch(input: SwitchConfig): Promise<RunningSwitch> {
   const config = parseConfig(switchConfigSchema, input);
-  const log = createLog({ party: 'switch', logFile: config.logFile });
+  const log = createLog({ party: 'switch', logFile: config.logFile, isBuffered: !config.lab });
   const partyKeys = readPartyKeys(config.dataDir, 'switch').keys;
   const zoneKeys = new Map([
     [config.gatewayInstitution ?? INSTITUTION_GATEWAY, partyKeys.zmkGateway.keyBlock],

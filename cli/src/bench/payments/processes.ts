@@ -8,6 +8,9 @@ const TICKS_PER_SECOND = 100;
 const FIELD_PARENT = 1;
 const FIELD_USER = 11;
 const FIELD_SYSTEM = 12;
+/** Times of children that have ended and were waited for. */
+const FIELD_CHILDREN_USER = 13;
+const FIELD_CHILDREN_SYSTEM = 14;
 
 /** Seconds of processor time by name. */
 export type CpuSeconds = ReadonlyMap<string, number>;
@@ -41,7 +44,9 @@ export function readCpu({ roles, postmaster }: Watched): CpuSeconds {
   let database = 0;
   for (const entry of processIds()) {
     const stat = statOf(entry);
-    if (entry === postmaster || stat?.parent === postmaster) database += stat?.seconds ?? 0;
+    if (!stat) continue;
+    if (entry === postmaster) database += stat.seconds + stat.childrenSeconds;
+    else if (stat.parent === postmaster) database += stat.seconds;
   }
   return times.set('database', database);
 }
@@ -74,7 +79,13 @@ function processIds(): readonly number[] {
     .map(Number);
 }
 
-function statOf(pid: number): { readonly parent: number; readonly seconds: number } | null {
+type Stat = {
+  readonly parent: number;
+  readonly seconds: number;
+  readonly childrenSeconds: number;
+};
+
+function statOf(pid: number): Stat | null {
   let text: string;
   try {
     text = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -83,6 +94,11 @@ function statOf(pid: number): { readonly parent: number; readonly seconds: numbe
   }
   // The name stands in parentheses and may hold blanks.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  const ticks = Number(fields[FIELD_USER]) + Number(fields[FIELD_SYSTEM]);
-  return { parent: Number(fields[FIELD_PARENT]), seconds: ticks / TICKS_PER_SECOND };
+  const seconds = (...places: readonly number[]): number =>
+    places.reduce((sum, place) => sum + Number(fields[place]), 0) / TICKS_PER_SECOND;
+  return {
+    parent: Number(fields[FIELD_PARENT]),
+    seconds: seconds(FIELD_USER, FIELD_SYSTEM),
+    childrenSeconds: seconds(FIELD_CHILDREN_USER, FIELD_CHILDREN_SYSTEM),
+  };
 }

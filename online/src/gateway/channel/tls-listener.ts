@@ -131,7 +131,10 @@ function pump(core: GatewayCore, socket: TLSSocket, session: ChannelSession): vo
         turn = turn.then(async () => {
           const { replies, close } = await session.handle(message);
           queued--;
+          // Several words leave as one record.
+          socket.cork();
           for (const reply of replies) send(socket, reply);
+          socket.uncork();
           if (close) socket.end();
         });
       }

@@ -1,11 +1,12 @@
 /**
  * Delivers notifications by HTTP and refuses addresses that a merchant's URL must not reach (SSRF):
  * the name is resolved once, every address it has is checked, and the connection goes to the very
- * address that was checked. No redirect is followed, no answer is read. @see RFC 6890
+ * address that was checked, or by a kept connection to one that was. No redirect is followed, of an
+ * answer only the status counts. @see RFC 6890
  */
 import { lookup as systemLookup } from 'node:dns';
-import { request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { Agent as HttpAgent, request as httpRequest } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { GatewayError } from '../errors.ts';
 import type { Courier } from '../ports.ts';
@@ -19,6 +20,12 @@ type ResolvedAddress = { readonly address: string; readonly family: number };
 
 /** For connecting, sending and the answer's head together. */
 const DELIVERY_TIMEOUT_MS = 10_000;
+
+/** Idle connections kept to one merchant, and for how long: less than servers usually do. */
+const KEPT_CONNECTIONS_MAX = 16;
+const KEPT_MS = 4_000;
+/** Longest answer after which a connection is kept. */
+const ANSWER_BYTES_MAX = 4_096;
 
 /** What a laboratory allows, and nothing else. */
 const loopback = new BlockList();
@@ -79,6 +86,8 @@ export function createCourier(policy: NotifyPolicy, resolve: Resolve = systemRes
     if (allowed.length === 0 || allowed.length < addresses.length) throw refused();
     return allowed;
   };
+  const keep = { keepAlive: true, maxFreeSockets: KEPT_CONNECTIONS_MAX, timeout: KEPT_MS };
+  const agents = { http: new HttpAgent(keep), https: new HttpsAgent(keep) };
   const targetOf = (url: string): URL => {
     const target = URL.parse(url);
     if (!target || (policy === 'public' && target.protocol !== 'https:')) throw refused();
@@ -89,7 +98,17 @@ export function createCourier(policy: NotifyPolicy, resolve: Resolve = systemRes
   };
   return {
     async post(url, headers, body) {
-      return deliver(targetOf(url), { headers, body, lookup: lookupBy(allowedAddresses) });
+      const target = targetOf(url);
+      const isLiteral = isIP(target.hostname.replace(/^\[|\]$/g, '')) !== 0;
+      const lookup = isLiteral ? undefined : lookupOf(await allowedAddresses(target.hostname));
+      const sent = { agents, headers, body, lookup };
+      try {
+        return await deliver(target, sent);
+      } catch (fault) {
+        // The merchant closed a kept connection at the moment it was used again.
+        if (!(fault instanceof KeptConnectionLost)) throw fault;
+        return await deliver(target, sent);
+      }
     },
     async check(url) {
       targetOf(url);
@@ -105,41 +124,52 @@ function systemResolve(host: string): Promise<readonly ResolvedAddress[]> {
   });
 }
 
-/** The socket's own lookup: what it gets is what it connects to. */
-function lookupBy(resolve: Resolve): LookupFunction {
-  return (host, options, done) => {
-    resolve(host).then(
-      (addresses) => {
-        const [first] = addresses;
-        if (options.all) done(null, [...addresses]);
-        else done(null, first?.address ?? '', first?.family);
-      },
-      (fault: Error) => done(fault, ''),
-    );
+/** The socket's own lookup: what was checked is what it connects to. */
+function lookupOf(addresses: readonly ResolvedAddress[]): LookupFunction {
+  return (_host, options, done) => {
+    const [first] = addresses;
+    if (options.all) done(null, [...addresses]);
+    else done(null, first?.address ?? '', first?.family);
   };
 }
+
+/** A connection that had been kept was closed before anything was answered. */
+class KeptConnectionLost extends Error {}
 
 function deliver(
   target: URL,
   sent: {
+    readonly agents: { readonly http: HttpAgent; readonly https: HttpsAgent };
     readonly headers: Readonly<Record<string, string>>;
     readonly body: string;
-    readonly lookup: LookupFunction;
+    readonly lookup: LookupFunction | undefined;
   },
 ): Promise<number> {
-  const { headers, body, lookup } = sent;
-  const send = target.protocol === 'https:' ? httpsRequest : httpRequest;
+  const { agents, headers, body, lookup } = sent;
+  const isSecure = target.protocol === 'https:';
+  const send = isSecure ? httpsRequest : httpRequest;
+  const agent = isSecure ? agents.https : agents.http;
   const signal = AbortSignal.timeout(DELIVERY_TIMEOUT_MS);
   return new Promise((done, fail) => {
-    const options = { method: 'POST', headers, lookup, agent: false, signal } as const;
+    const length = { 'content-length': String(Buffer.byteLength(body)) };
+    const options = {
+      ...{ method: 'POST', agent, signal, headers: { ...headers, ...length } },
+      ...(lookup && { lookup }),
+    } as const;
     const request = send(target, options, (response) => {
-      // Only the status counts; an endless body must hold nothing.
+      let bytes = 0;
       response.on('error', () => undefined);
-      response.once('data', () => response.destroy());
-      response.resume();
+      // An endless body must hold nothing.
+      response.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes > ANSWER_BYTES_MAX) response.destroy();
+      });
       done(response.statusCode ?? 0);
     });
-    request.on('error', fail);
+    request.on('error', (fault: NodeJS.ErrnoException) => {
+      const isLost = request.reusedSocket && fault.code === 'ECONNRESET';
+      fail(isLost ? new KeptConnectionLost() : fault);
+    });
     request.end(body);
   });
 }
