@@ -165,7 +165,8 @@ export class PostgresGatewayStore extends PostgresOperations implements GatewayS
     const claimed = await this.#rows<rows.ReversalRow>(
       `UPDATE reversals SET attempts = attempts + 1, next_at_ms = $2
        WHERE (payment_id, operation_id) IN (
-         SELECT payment_id, operation_id FROM reversals WHERE acknowledged_at_ms IS NULL AND next_at_ms <= $1
+         SELECT payment_id, operation_id FROM reversals
+         WHERE acknowledged_at_ms IS NULL AND next_at_ms <= $1
          ORDER BY next_at_ms LIMIT $3 FOR UPDATE SKIP LOCKED)
        RETURNING *`,
       [claim.nowMs, claim.nowMs + claim.leaseMs, claim.limit],

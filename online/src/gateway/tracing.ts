@@ -41,6 +41,9 @@ function tracedPorts(ports: GatewayPorts, tracer: Tracer): GatewayPorts {
       changePayment: (changed, { to, postings }) => {
         if (changed && postings) tracePostings(tracer, to, postings);
       },
+      changeOperation: (changed, { postings }) => {
+        if (changed && postings) tracePostings(tracer, changed.operation.kind, postings);
+      },
     }),
     // What is woken by one payment works for many.
     wake: () => tracer.outside(() => ports.wake()),

@@ -87,7 +87,7 @@ test('any amount: order, field 4, 9F02, capture in part and refunds in parts add
   );
 });
 
-test('complaint 3: any text as amount of a refund is exactly that amount or refused', async () => {
+test('complaint 3: every text as amount of a refund is exactly that or refused', async () => {
   const world = await operationsWorld();
   const texts = fc.oneof(
     fc.string({ maxLength: 14 }),

@@ -1,4 +1,4 @@
-/** What the HTTP interface shows of operations, sums and work items: amounts as text, no card data. */
+/** What the HTTP interface shows of operations and sums: amounts as text, no card data. */
 import { z } from 'zod';
 import { DECLINE_ACTIONS, type ResponseText, responseText } from '../response-codes.ts';
 import { type Inquiry, operationInquiry } from './inquiry.ts';

@@ -1,4 +1,4 @@
-/** Webhook endpoints of merchants: made, rotated, disabled; their deliveries looked at, replayed. */
+/** Webhook endpoints of merchants: made, rotated, disabled; their deliveries seen and replayed. */
 import { GatewayError } from '../errors.ts';
 import type { Mode } from '../merchants/model.ts';
 import type { OutboxMessage } from '../model.ts';
@@ -104,7 +104,7 @@ export async function ownEndpoint(
   throw new GatewayError('ERR_ENDPOINT_NOT_FOUND', 'there is no such endpoint');
 }
 
-/** A delivery of this owner with its failed tries. @throws GatewayError `ERR_DELIVERY_NOT_FOUND`. */
+/** A delivery of this owner, its failed tries. @throws GatewayError `ERR_DELIVERY_NOT_FOUND`. */
 export async function ownDelivery(
   ports: GatewayPorts,
   owner: EndpointOwner,

@@ -1,4 +1,4 @@
-/** A merchant's own addresses for notifications, their secrets, and what became of each delivery. */
+/** A merchant's own addresses for notifications, their secrets, what became of each delivery. */
 import type { Mode } from '../merchants/model.ts';
 import type { OutboxMessage } from '../model.ts';
 
