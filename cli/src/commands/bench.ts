@@ -6,6 +6,10 @@ type Row = { readonly what: string; readonly load: () => Promise<Benchmark> };
 
 /** A line each, in the order of `--help`. */
 const BENCHMARKS: Readonly<Record<string, Row>> = {
+  codec: {
+    what: 'ISO 8583: packing, unpacking and routing of the 18-field sale, beside npm iso_8583',
+    load: async () => (await import('../bench/codec.ts')).benchCodec,
+  },
   kernel: {
     what: "the acceptance kernels' own CPU time over a card in the same process, 3000 payments each",
     load: async () => (await import('../bench/kernel.ts')).benchKernel,

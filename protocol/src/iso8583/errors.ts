@@ -10,7 +10,9 @@ export type Iso8583ErrorCode =
   | 'ERR_ISO8583_LENGTH'
   | 'ERR_ISO8583_TRUNCATED'
   | 'ERR_ISO8583_TRAILING'
-  | 'ERR_ISO8583_MISSING';
+  | 'ERR_ISO8583_MISSING'
+  /** A table that was given as a file. */
+  | 'ERR_ISO8583_SPEC';
 
 /** A malformed message. `data.fieldPath` is `MTI`, `F55`...; `data.offsetBytes` counts from 0. */
 export class Iso8583Error extends TapError<Iso8583ErrorCode> {

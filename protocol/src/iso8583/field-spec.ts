@@ -85,7 +85,9 @@ export function fieldSpec(choice: FieldChoice): FieldSpec {
   const lengthBytes = prefixBytes(prefixEncoding, prefixDigits);
   const isEbcdic = content === 'ebcdic' || content === 'ebcdicHex';
   const isPlainCount = operation === 'text' || operation === 'bytes';
-  assert(isFixed || wireBytes(operation, choice.max) < 256 ** lengthBytes, 'prefix is too short');
+  const counted = counts === 'units' ? choice.max : wireBytes(operation, choice.max);
+  const sayable = prefixEncoding === 'binary' ? 256 ** lengthBytes : 10 ** prefixDigits;
+  assert(isFixed || counted < sayable, 'prefix is too short');
   assert(!isFixed || min === choice.max, 'a fixed length is one length');
   return {
     fieldPath: `F${choice.number}`,

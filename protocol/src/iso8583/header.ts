@@ -21,6 +21,29 @@ export const NO_HEADER: HeaderCodec<null, null> = {
   check: () => undefined,
 };
 
+/** A header of so many bytes that nobody here looks into. */
+export function rawHeader(lengthBytes: number): HeaderCodec<Uint8Array, Uint8Array> {
+  const check = (bytes: Uint8Array): void => {
+    if (bytes.length >= lengthBytes) return;
+    const place = { fieldPath: 'header', offsetBytes: bytes.length };
+    throw fault('ERR_ISO8583_TRUNCATED', place, 'the header ends early');
+  };
+  return {
+    lengthBytes,
+    write(header, target) {
+      const what = `has ${header.length} bytes, ${lengthBytes} allowed`;
+      const place = { fieldPath: 'header', offsetBytes: 0 };
+      if (header.length !== lengthBytes) throw fault('ERR_ISO8583_HEADER', place, what);
+      target.set(header);
+    },
+    read(bytes) {
+      check(bytes);
+      return bytes.slice(0, lengthBytes);
+    },
+    check,
+  };
+}
+
 /**
  * A reader that makes one object of equal headers: from message to message on a line they are.
  * `key` is the part that `read` looks at beyond `check`; the objects are read-only.

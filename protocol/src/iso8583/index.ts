@@ -17,6 +17,7 @@ export * from './frame-view.ts';
 export * from './generic.ts';
 export { CUPS_HEADER_BYTES, type CupsHeader, NO_HEADER } from './header.ts';
 export * from './issuer-facts.ts';
+export { type ImportedDialect, importJposPackager } from './jpos.ts';
 export * from './mac-block.ts';
 export * from './message.ts';
 export * from './names.ts';
