@@ -1,5 +1,8 @@
 /** No card number, PIN or key passes the log, whatever a caller hands to it. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Secret } from '@tapnpay/protocol/bytes';
 import { RuntimeError } from './errors.ts';
@@ -61,4 +64,24 @@ test('reference numbers and identifiers stay readable', () => {
   }
   assert.equal(maskText(`pan=${PAN};`), 'pan=629999******0017;');
   assert.equal(maskText('6299990000000018'), '6299990000000018', 'a wrong check digit is no card');
+});
+
+test('a buffered log is written at the end of the turn, in order, a plain one at once', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'tapnpay-log-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const events = (path: string): readonly string[] =>
+    readFileSync(path, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => (JSON.parse(line) as { event: string }).event);
+  const [plain, buffered] = [join(folder, 'plain'), join(folder, 'buffered')];
+  const logs = [
+    createLog({ party: 'p', logFile: plain }),
+    createLog({ party: 'b', logFile: buffered, isBuffered: true }),
+  ];
+  for (const event of ['first', 'second']) for (const log of logs) log.info({ event });
+  assert.deepEqual(events(plain), ['first', 'second']);
+  assert.deepEqual(events(buffered), []);
+  await new Promise((done) => setImmediate(() => setImmediate(done)));
+  assert.deepEqual(events(buffered), ['first', 'second']);
 });

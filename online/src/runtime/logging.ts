@@ -65,7 +65,12 @@ export function createLog(options: {
 }
 
 /** Buffered bytes that are written without waiting for the end of the turn. */
-const BUFFER_BYTES = 65_536;
+const BUFFER_BYTES = 8_192;
+/** What buffered logs write when the process exits. */
+const unwritten: Set<() => void> = new Set();
+process.on('exit', () => {
+  for (const flush of unwritten) flush();
+});
 
 function openDestination(options: {
   readonly logFile?: string | undefined;
@@ -79,7 +84,7 @@ function openDestination(options: {
     isPlanned = false;
     stream.flushSync();
   };
-  process.on('exit', flush);
+  unwritten.add(flush);
   return {
     write(line) {
       stream.write(line);
