@@ -162,6 +162,13 @@ test('a purchase over the wire, an answer that is lost, a restart: one debit eac
   assert.deepEqual([copied.code, copied.reason], ['05', 'atcReplayed']);
   await second.close();
 
+  const limited = await startIssuer({ ...config, limits: { singleAmountMinor: '1233' } });
+  t.after(() => limited.close());
+  const above = await send(purchase('000004', 4));
+  assert.ok(above !== 'timeout');
+  assert.deepEqual([above.code, above.reason], ['61', 'amountLimit']);
+  await limited.close();
+
   const written = readFileSync(join(dataDir, 'issuer.log'), 'utf8');
   assert.match(written, /"event":"hop"/);
   assert.doesNotMatch(written, /629999[0-9]{7}/);
@@ -171,6 +178,9 @@ test('a purchase over the wire, an answer that is lost, a restart: one debit eac
 test('a start without a part it needs is refused by a code', async (t) => {
   if (!database) return t.skip('no database');
   await assert.rejects(startIssuer({ ...config, switchPort: 0 }), { code: 'ERR_CONFIG' });
+  await assert.rejects(startIssuer({ ...config, limits: { dayCount: '-1' } }), {
+    code: 'ERR_CONFIG',
+  });
   const tokenHex = '00'.repeat(32);
   const hsm = { ...config.hsm, tokenHex };
   await assert.rejects(startIssuer({ ...config, hsm }), { code: 'ERR_HSM_REFUSED' });
