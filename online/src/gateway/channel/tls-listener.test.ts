@@ -229,20 +229,82 @@ test('plain text instead of TLS is dropped, and the listener lives on', async ()
   client.socket.destroy();
 });
 
-test('a session is never resumed: every channel shows its certificate', async () => {
-  const first = new Client();
-  const sessions: Buffer[] = [];
-  first.socket.on('session', (session) => sessions.push(session));
-  first.hello();
-  await first.next();
-  first.socket.end();
-  await first.ended;
-  const [session] = sessions;
-  const second = new Client(session ? { session } : {});
-  second.hello();
-  assert.equal((await second.next()).type, 'welcome');
-  assert.equal(second.socket.isSessionReused(), false);
-  second.socket.destroy();
+/** Opens a channel, says hello, and takes a ticket. */
+async function ticketOf(elementId: string, options: ConnectionOptions = {}): Promise<Buffer> {
+  const client = new Client(options);
+  const ticket = new Promise<Buffer>((resolve) => client.socket.once('session', resolve));
+  client.send({ type: 'hello', version: 1, elementId, applicationVersion: '1' });
+  assert.equal((await client.next()).type, 'welcome');
+  const got = await ticket;
+  client.socket.end();
+  await client.ended;
+  return got;
+}
+
+/** The answer to a hello on a resumed channel. */
+async function resumedHello(
+  elementId: string,
+  options: ConnectionOptions,
+): Promise<GatewayMessage> {
+  const client = new Client(options);
+  await new Promise((resolve) => client.socket.once('secureConnect', resolve));
+  assert.equal(client.socket.isSessionReused(), true);
+  client.send({ type: 'hello', version: 1, elementId, applicationVersion: '1' });
+  const answer = await client.next();
+  client.socket.destroy();
+  return answer;
+}
+
+test('a resumed channel is the element of the full handshake, with an exporter of its own', async () => {
+  const session = await ticketOf('TLS-1');
+  const exporters: string[] = [];
+  for (const options of [{}, { session }]) {
+    const client = new Client(options);
+    await new Promise((resolve) => client.socket.once('secureConnect', resolve));
+    exporters.push(
+      client.socket
+        .exportKeyingMaterial(32, CHANNEL_EXPORTER_LABEL, Buffer.alloc(0))
+        .toString('hex'),
+    );
+    client.socket.destroy();
+  }
+  assert.notEqual(exporters[0], exporters[1]);
+  // Without certificate and key: the ticket is bound to whom it was given.
+  const bare = { session, cert: undefined, key: undefined };
+  assert.equal((await resumedHello('TLS-1', bare)).type, 'welcome');
+});
+
+test('a ticket of one element speaks for no other one', async () => {
+  const other = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const spki = toHex(other.publicKey.export({ type: 'spki', format: 'der' }));
+  const theirs = await enrolled('TLS-RESUMED', spki, keyPem(other.privateKey));
+  const session = await ticketOf('TLS-RESUMED', theirs);
+  const answer = await resumedHello('TLS-1', { session });
+  assert.equal(answer.type === 'error' && answer.code, 'ERR_ELEMENT_UNKNOWN');
+  assert.equal((await resumedHello('TLS-RESUMED', { session })).type, 'welcome');
+});
+
+test('an element that was locked meanwhile is refused in spite of its ticket', async () => {
+  const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const spki = toHex(pair.publicKey.export({ type: 'spki', format: 'der' }));
+  const own = await enrolled('TLS-LOCKED', spki, keyPem(pair.privateKey));
+  const session = await ticketOf('TLS-LOCKED', own);
+  await gateway.store.lockElement('TLS-LOCKED');
+  const answer = await resumedHello('TLS-LOCKED', { ...own, session });
+  assert.equal(answer.type === 'error' && answer.code, 'ERR_ELEMENT_LOCKED');
+});
+
+test('a ticket of another process leads to a full handshake', async () => {
+  const session = await ticketOf('TLS-1');
+  const elsewhere = await listenForApplications(gateway.core, authority, {
+    host: '127.0.0.1',
+    port: 0,
+  });
+  const client = new Client({ session, port: elsewhere.port });
+  await new Promise((resolve) => client.socket.once('secureConnect', resolve));
+  assert.equal(client.socket.isSessionReused(), false);
+  client.socket.destroy();
+  await elsewhere.close();
 });
 
 test('hello comes first and once, names the certificate’s element, speaks our version', async () => {

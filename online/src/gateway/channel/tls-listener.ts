@@ -1,10 +1,10 @@
 /**
  * The listener for payment applications: TLS 1.3 with certificates on both sides, our CA alone.
- * The element's id is taken from the client certificate at the full handshake. Sessions are not
- * resumed: the server keeps none and its tickets carry only their number, so that each channel
- * shows its certificate. @see RFC 8446
+ * The element's id is taken from the client certificate of the full handshake. A ticket holds that
+ * certificate under a key of this process, so that a resumed channel is bound to the same element;
+ * it lives for an hour and for one process, its key exchange is fresh, there is no early data, and
+ * whether the element may still speak is asked anew by its hello. @see RFC 8446 §2.2
  */
-import { constants } from 'node:crypto';
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { toHex } from '@tapnpay/protocol/bytes';
@@ -25,6 +25,10 @@ export const EXPORTER_BYTES = 32;
 /** Channels at once; further connections wait in the system's queue or are refused. */
 export const CHANNELS_MAX = 1024;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** How long after its full handshake an element may come back without another one. */
+const TICKET_LIFETIME_SECONDS = 3_600;
+/** Sessions of other listeners are none of ours. */
+const SESSION_CONTEXT = 'tapnpay-channel';
 /** A channel without a byte for so long is closed; a PIN entry takes less. */
 const IDLE_TIMEOUT_MS = 300_000;
 /** Messages one peer may have waiting; more means that it does not wait for answers. */
@@ -50,7 +54,8 @@ export async function listenForApplications(
       minVersion: 'TLSv1.3',
       maxVersion: 'TLSv1.3',
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-      secureOptions: constants.SSL_OP_NO_TICKET,
+      sessionTimeout: TICKET_LIFETIME_SECONDS,
+      sessionIdContext: SESSION_CONTEXT,
     },
     (socket) => serveChannel(core, socket),
   );
@@ -90,7 +95,9 @@ function serveChannel(core: GatewayCore, socket: TLSSocket): void {
   });
   const certificate = socket.getPeerX509Certificate();
   const elementId = certificate ? commonName(certificate.subject) : null;
-  if (!socket.authorized || !certificate || elementId === null || socket.isSessionReused()) {
+  // A ticket may outlive the certificate in it.
+  const isExpired = certificate && certificate.validToDate.getTime() <= core.ports.clock.nowMs();
+  if (!socket.authorized || !certificate || elementId === null || isExpired) {
     socket.destroy();
     return;
   }
