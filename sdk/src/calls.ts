@@ -174,6 +174,10 @@ export type Api = {
       };
     } & CallOptions,
   ): Promise<WebhookEndpoint>;
+  /** Secret of the addresses of orders 订单通知地址的密钥. */
+  getOrderSecret(input?: CallOptions): Promise<{
+    readonly secret: string;
+  }>;
   /** Delivery log, newest first 通知投递记录（新的在前）. */
   listDeliveries(
     input?: {
@@ -329,6 +333,7 @@ export const OPERATIONS: Readonly<Record<keyof Api, OperationFacts>> = {
     keyed: false,
     repeatable: false,
   },
+  getOrderSecret: { method: 'GET', path: '/v1/webhook-secret', keyed: false, repeatable: true },
   listDeliveries: { method: 'GET', path: '/v1/deliveries', keyed: false, repeatable: true },
   getDelivery: {
     method: 'GET',

@@ -56,6 +56,8 @@ export async function createOrder(
   if (request.lab && !profile.lab) {
     throw new GatewayError('ERR_LAB_ONLY', 'faults exist only in lab mode');
   }
+  const notifyUrl = webUrl(request.notifyUrl, 'notifyUrl', 'ERR_NOTIFY_URL');
+  if (notifyUrl !== null) await ports.courier.check?.(notifyUrl);
   const createdAtMs = clock.nowMs();
   const order: Order = {
     orderId: uuidv7(clock, random),
@@ -64,7 +66,7 @@ export async function createOrder(
     amountMinor: minorAmount(request.amount, request.currency),
     currency: request.currency,
     origin: request.origin,
-    notifyUrl: webUrl(request.notifyUrl, 'notifyUrl', 'ERR_NOTIFY_URL'),
+    notifyUrl,
     returnUrl: webUrl(request.returnUrl, 'returnUrl', 'ERR_RETURN_URL'),
     captureMode: request.captureMode ?? 'automatic',
     status: 'open',

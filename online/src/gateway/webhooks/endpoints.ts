@@ -1,9 +1,11 @@
 /** Webhook endpoints of merchants: made, rotated, disabled; their deliveries seen and replayed. */
+import { createHmac } from 'node:crypto';
 import { GatewayError } from '../errors.ts';
+import { webhookSecretBytes } from '../merchant-keys.ts';
 import type { Mode } from '../merchants/model.ts';
 import type { OutboxMessage } from '../model.ts';
 import { webUrl } from '../orders.ts';
-import type { GatewayPorts } from '../ports.ts';
+import type { GatewayPorts, GatewayProfile } from '../ports.ts';
 import type { Delivery, DeliveryTry, EndpointSecret, TryResult, WebhookEndpoint } from './model.ts';
 
 /** Endpoints of one merchant in one mode that are not disabled. */
@@ -135,7 +137,7 @@ function isOwn(row: EndpointOwner, { merchantId, mode }: EndpointOwner): boolean
 }
 
 function newSecret({ random, vault }: GatewayPorts, identity: string): EndpointSecret {
-  const text = `whsec_${Buffer.from(random.bytes(SECRET_BYTES)).toString('base64')}`;
+  const text = secretOf(random.bytes(SECRET_BYTES));
   return { sealed: vault.seal(text), identity, endsAtMs: null };
 }
 
@@ -148,20 +150,36 @@ function secretText({ vault }: GatewayPorts, endpoint: WebhookEndpoint, identity
 /** Secrets that sign a message now; none when its endpoint is out of use. */
 export async function secretsOf(
   { store, profile, vault, clock }: GatewayPorts,
-  { endpointId }: Pick<OutboxMessage, 'endpointId'>,
+  message: Pick<OutboxMessage, 'endpointId' | 'merchantId' | 'mode'>,
 ): Promise<readonly Uint8Array[]> {
-  if (endpointId === null) return [profile.webhookSecret];
+  const { endpointId } = message;
+  if (endpointId === null) return [orderSecret(profile, message)];
   const endpoint = await store.findEndpoint(endpointId);
   if (endpoint?.state !== 'enabled') return [];
   const nowMs = clock.nowMs();
   return endpoint.secrets
     .filter(({ endsAtMs }) => endsAtMs === null || endsAtMs > nowMs)
-    .map(({ sealed }) => secretBytes(vault.open(sealed)));
+    .map(({ sealed }) => webhookSecretBytes(vault.open(sealed)));
 }
 
-/** The bytes of a `whsec_` secret. */
-export function secretBytes(text: string): Uint8Array {
-  return new Uint8Array(Buffer.from(text.slice('whsec_'.length), 'base64'));
+/**
+ * What signs notifications to the addresses of orders: the installation's secret for its own
+ * merchant, for each other one a secret derived from it, so that no merchant can sign to another.
+ */
+export function orderSecret(
+  profile: Pick<GatewayProfile, 'merchant' | 'webhookSecret'>,
+  { merchantId, mode }: EndpointOwner,
+): Uint8Array {
+  const { merchant, webhookSecret } = profile;
+  if (merchantId === merchant.merchantId && mode === 'test') return webhookSecret;
+  const input = JSON.stringify(['webhook', merchantId, mode]);
+  const derived = createHmac('sha256', webhookSecret).update(input).digest();
+  return new Uint8Array(derived.subarray(0, SECRET_BYTES));
+}
+
+/** A secret as Standard Webhooks writes it. */
+export function secretOf(bytes: Uint8Array): string {
+  return `whsec_${Buffer.from(bytes).toString('base64')}`;
 }
 
 /** The log of a failed try; an endpoint that failed for days is taken out of use. */

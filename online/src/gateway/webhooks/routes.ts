@@ -17,11 +17,13 @@ import {
 import {
   addEndpoint,
   type EndpointOwner,
+  orderSecret,
   ownDelivery,
   ownEndpoint,
   ROTATION_OVERLAP_MS_MAX,
   replayDelivery,
   rotateSecret,
+  secretOf,
   switchEndpoint,
 } from './endpoints.ts';
 import type { Delivery, WebhookEndpoint } from './model.ts';
@@ -221,6 +223,26 @@ export const WEBHOOK_ROUTES: readonly Route[] = [
       const wanted = { endpointId: params.endpointId, state: body.status };
       return endpointView(await switchEndpoint(core.ports, ownerOf(caller), wanted));
     },
+  }),
+  route({
+    id: 'getOrderSecret',
+    method: 'GET',
+    path: '/v1/webhook-secret',
+    tag: 'webhooks',
+    summary: { en: 'Secret of the addresses of orders', zh: '订单通知地址的密钥' },
+    description: {
+      en: 'It signs what goes to `notifyUrl` of an order; endpoints have secrets of their own.',
+      zh: '用于签名发往订单 notifyUrl 的通知；通知端点另有各自的密钥。',
+    },
+    roles: MAKERS,
+    idempotency: 'none',
+    audit: 'getOrderSecret',
+    status: 200,
+    response: z.object({ secret: text.describe('`whsec_` and base64.') }),
+    errors: [],
+    handle: async ({ core }, { caller }) => ({
+      secret: secretOf(orderSecret(core.ports.profile, ownerOf(caller))),
+    }),
   }),
   route({
     id: 'listDeliveries',

@@ -9,20 +9,24 @@ import { startTestDatabase, type TestDatabase } from '../../runtime/test-databas
 import type { GatewayCore } from '../core.ts';
 import { GatewayError } from '../errors.ts';
 import { type TestGateway, testGateway } from '../gateway.test-kit.ts';
+import { webhookSecretBytes } from '../merchant-keys.ts';
 import { paidOrder, wish } from '../operations/operations.test-kit.ts';
 import { GATEWAY_DEFAULTS } from '../ports.ts';
 import type { GatewayStore } from '../store.ts';
 import { MemoryGatewayStore } from '../store-memory.ts';
 import { openGatewayStore } from '../store-postgres.ts';
+import { createCourier } from './courier.ts';
 import {
   addEndpoint,
   ENDPOINT_FAILING_MS_MAX,
   ENDPOINTS_MAX,
   type NewEndpoint,
+  orderSecret,
   ownDelivery,
   replayDelivery,
   rotateSecret,
-  secretBytes,
+  secretOf,
+  secretsOf,
   switchEndpoint,
 } from './endpoints.ts';
 import type { Delivery } from './model.ts';
@@ -79,7 +83,7 @@ function isSignedBy(
 ): boolean {
   const { headers, body } = post ?? { headers: {}, body: '' };
   const signed = `${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`;
-  const mac = createHmac('sha256', secretBytes(secret)).update(signed).digest('base64');
+  const mac = createHmac('sha256', webhookSecretBytes(secret)).update(signed).digest('base64');
   return (headers['webhook-signature'] ?? '').split(' ').includes(`v1,${mac}`);
 }
 
@@ -188,6 +192,38 @@ function endpointRules(rule: Rule): void {
 }
 
 function deliveryRules(rule: Rule): void {
+  rule(
+    'addresses of orders: one secret for each merchant and mode, none inward',
+    async (gateway) => {
+      const { ports, posts, core, store } = gateway;
+      const foreign = { merchantId: '629990000000002', mode: 'test' } as const;
+      const secrets = [owner, foreign, { ...owner, mode: 'live' } as const].map((of) =>
+        secretOf(orderSecret(ports.profile, of)),
+      );
+      assert.equal(new Set(secrets).size, 3);
+      const { order, paymentId } = await paidOrder(gateway, {
+        notifyUrl: 'https://order.example/',
+      });
+      await drain(gateway);
+      assert.deepEqual(
+        secrets.map((secret) => isSignedBy(posts[0], secret)),
+        [true, false, false],
+      );
+      // The same notification, were it another merchant's.
+      const { delivery } = await ownDelivery(ports, owner, posts[0]?.headers['webhook-id'] ?? '');
+      const own = await secretsOf(ports, { ...delivery, ...foreign });
+      assert.equal(secretOf(own[0] ?? new Uint8Array()), secrets[1]);
+      assert.equal((await store.findPayment(paymentId))?.orderId, order.orderId);
+      Object.assign(ports.courier, { check: createCourier('public').check });
+      for (const notifyUrl of ['https://169.254.169.254/', 'https://[::1]/', 'http://a.example/']) {
+        const wanted = { merchantOrderNumber: 'N', amount: '1', currency: '156' };
+        const made = core.createOrder(identity(), { ...wanted, origin: 'https://a', notifyUrl });
+        await assert.rejects(made, { code: 'ERR_NOTIFY_URL' }, notifyUrl);
+      }
+      Object.assign(ports.courier, { check: undefined });
+    },
+  );
+
   rule(
     'an endpoint without one success for five days is taken out of use, and can return',
     async (gateway) => {
