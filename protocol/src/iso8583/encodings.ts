@@ -58,9 +58,11 @@ function writeContent(
     if (operation === 'signedBcd') return writeSigned(spec, value, target, start);
     throw refusal(spec, start, 'wants bytes');
   }
+  if (spec.alphabet !== 'b') throw refusal(spec, start, 'wants text');
+  // Callers in plain JavaScript give numbers and arrays, too.
+  if (!(value instanceof Uint8Array)) throw refusal(spec, start, 'wants bytes');
   if (operation === 'bytes') return writeBytes(value, target, start);
-  if (operation === 'hex') return writeHex(spec, value, target, start);
-  throw refusal(spec, start, 'wants text');
+  return writeHex(spec, value, target, start);
 }
 
 function padded({ padding, max, prefix }: FieldSpec, value: FieldValue): FieldValue {
@@ -72,7 +74,7 @@ function padded({ padding, max, prefix }: FieldSpec, value: FieldValue): FieldVa
 /** A value of another type or alphabet is refused as such even when its length is wrong, too. */
 function lengthRefusal(spec: FieldSpec, value: FieldValue, start: number): Iso8583Error {
   const wantsText = spec.alphabet !== 'b';
-  if (wantsText !== (typeof value === 'string')) {
+  if (wantsText ? typeof value !== 'string' : !(value instanceof Uint8Array)) {
     return refusal(spec, start, wantsText ? 'wants text' : 'wants bytes');
   }
   if (typeof value === 'string' && !isOfAlphabet(spec, value)) return notOfType(spec, start);

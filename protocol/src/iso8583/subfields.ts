@@ -232,7 +232,9 @@ function presentFields(
   bytes: Uint8Array,
   context: Context,
 ): { readonly present: readonly FieldSpec[]; readonly fieldsStart: number } {
-  if (bitmap === null || bytes.length === 0) return { present: fields, fieldsStart: 0 };
+  if (bitmap === null) return { present: fields, fieldsStart: 0 };
+  // A field without bytes has no bitmap either.
+  if (bytes.length === 0) return { present: [], fieldsStart: 0 };
   const words = new Int32Array(2);
   within(context, () => readBitmap(bitmap, bytes, 0, words, 0));
   const present: FieldSpec[] = [];
