@@ -46,7 +46,7 @@ export async function executeBatch(
     }
   });
   const calls = checked.filter((call): call is DriverCall => !('error' in call));
-  const replies = (await device.driver.execute(calls)).values();
+  const replies = (calls.length === 0 ? [] : await device.driver.execute(calls)).values();
   return checked.map((call) => ('error' in call ? call : (replies.next().value ?? LOST)));
 }
 

@@ -71,6 +71,19 @@ test('FIPS 81: 3DES-CBC equals OpenSSL with and without an initial vector', () =
   assert.deepEqual(tdesCbcDecrypt(key, tdesCbcEncrypt(key, data)), data);
 });
 
+test('a key serves in both directions, whichever was asked first and between other keys', () => {
+  for (let index = 0; index < 3_000; index++) {
+    const key = seeded('turns', index % 7, index % 2 === 0 ? 16 : 24);
+    const data = seeded('turned', index, 16);
+    const cipher = index % 2 === 0 ? 'des-ede' : 'des-ede3';
+    if (index % 3 === 0) assert.deepEqual(tdesEncrypt(key, tdesDecrypt(key, data)), data);
+    const enciphered = tdesEncrypt(key, data);
+    assert.equal(toHex(enciphered), openssl(cipher, key, null, data));
+    assert.deepEqual(tdesDecrypt(key, enciphered), data);
+    if (index % 500 === 0) forgetKeySchedules();
+  }
+});
+
 test('the schedule cache stays right when more keys are used than it holds', () => {
   const block = fromHex('0000000000000001');
   const keyOf = (index: number): Uint8Array =>

@@ -9,7 +9,10 @@ import {
   decipherPinBlockFormat4,
   encipherPinBlockFormat4,
   pinBlockFormat0,
+  pinBlockFormat3,
   pinOfBlockFormat0,
+  pinOfBlockFormat3,
+  pinVerificationValue,
   visaPvv,
 } from './index.ts';
 
@@ -27,6 +30,35 @@ test('ISO 9564-1 §9.3.2: format 0 gives back every PIN of 4 to 12 digits', () =
       assert.equal(pinOfBlockFormat0(pinBlockFormat0(pin, pan), pan), pin);
     }),
   );
+});
+
+test('ISO 9564-1 §9.3.5: format 3 gives back every PIN and is no block of format 0', () => {
+  fc.assert(
+    fc.property(
+      digits(4, 12),
+      digits(12, 19),
+      fc.uint8Array({ minLength: 10, maxLength: 10 }),
+      (pin, pan, random10) => {
+        const block = pinBlockFormat3({ pin, pan, random10 });
+        assert.equal(pinOfBlockFormat3(block, pan), pin);
+        assert.throws(() => pinOfBlockFormat0(block, pan), code('ERR_CRYPTO_PIN_BLOCK'));
+        assert.throws(
+          () => pinOfBlockFormat3(pinBlockFormat0(pin, pan), pan),
+          code('ERR_CRYPTO_PIN_BLOCK'),
+        );
+      },
+    ),
+  );
+  const short = { pin: '1234', pan: PAN, random10: new Uint8Array(9) };
+  assert.throws(() => pinBlockFormat3(short), code('ERR_CRYPTO_DATA_LENGTH'));
+});
+
+test('a longer PIN has a check value for each four digits, the last for its last four', () => {
+  const of = (pin: string): string => visaPvv(PVK, { pan: PAN, pvki: '1', pin });
+  const whole = (pin: string): string => pinVerificationValue(PVK, { pan: PAN, pvki: '1', pin });
+  assert.equal(whole('1234'), of('1234'));
+  assert.equal(whole('12345'), `${of('1234')}${of('2345')}`);
+  assert.equal(whole('123456789'), `${of('1234')}${of('5678')}${of('6789')}`);
 });
 
 test('ISO 9564-1 §9.4.2: format 4 gives back every PIN, and no block looks like another', () => {

@@ -11,9 +11,11 @@ import { asciiToBytes, concatBytes, fromHex, toHex } from '../bytes/index.ts';
 import {
   deriveSm4IccMasterKey,
   deriveSm4SessionKey,
+  kcvSm4,
   sm4ApplicationCryptogram,
   sm4Arpc,
   sm4CbcMac,
+  sm4LineMac,
   sm4ScriptMac4,
 } from './index.ts';
 
@@ -99,4 +101,26 @@ test('wrong sizes are refused by code', () => {
   assert.throws(() => sm4Arpc(nodeCiphers, KEY, arpc), code('ERR_CRYPTO_DATA_LENGTH'));
   const script = { header: ATC, atc: ATC, cryptogram: new Uint8Array(8), data: ATC };
   assert.throws(() => sm4ScriptMac4(nodeCiphers, KEY, script), code('ERR_CRYPTO_DATA_LENGTH'));
+});
+
+test('the MAC of a line is zero padded, its left eight bytes; open and full blocks alike', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 70 }), (data) => {
+      const blocks = Math.max(1, Math.ceil(data.length / 16));
+      const padded = concatBytes(data, new Uint8Array(16 * blocks - data.length));
+      const whole = openssl('cbc', KEY, padded);
+      assert.deepEqual(sm4LineMac(nodeCiphers, KEY, data), whole.slice(-16, -8));
+    }),
+    { numRuns: 60 },
+  );
+  assert.throws(
+    () => sm4LineMac(nodeCiphers, KEY.slice(8), fromHex('00')),
+    code('ERR_CRYPTO_KEY_LENGTH'),
+  );
+});
+
+test('the check value of an SM4 key is the head of a zero block enciphered', () => {
+  const zeros = new Uint8Array(16);
+  assert.equal(kcvSm4(nodeCiphers, KEY), toHex(openssl('ecb', KEY, zeros)).slice(0, 8));
+  assert.throws(() => kcvSm4(nodeCiphers, KEY.slice(1)), code('ERR_CRYPTO_KEY_LENGTH'));
 });

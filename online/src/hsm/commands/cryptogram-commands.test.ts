@@ -6,10 +6,16 @@ import {
   applicationCryptogram,
   arpcMethod1,
   deriveSessionKey,
+  deriveSm4IccMasterKey,
+  deriveSm4SessionKey,
   rsaRaw,
   scriptMac4,
+  sm4ApplicationCryptogram,
+  sm4Arpc,
+  sm4ScriptMac4,
+  tr31UnwrapD,
 } from '@tapnpay/protocol/crypto';
-import { caPublicKeyHashInput, parseIccImage } from '@tapnpay/protocol/emv/data';
+import { caPublicKeyHashInput, ecBalanceMac, parseIccImage } from '@tapnpay/protocol/emv/data';
 import type { HsmAnswers } from '@tapnpay/protocol/wire';
 import { imageObject, imageUdk } from '../../../../protocol/src/emv/data/icc-image.test-kit.ts';
 import { nodeCiphers } from '../../runtime/system.ts';
@@ -85,6 +91,79 @@ test('the MAC of a script command is what the card computes (EMV 4.3 B2 §9.2)',
     fromHex(data),
   );
   assert.equal(answer.mac, toHex(expected));
+});
+
+/** A session key of the sample card under one of the SM4 issuer master keys. */
+function sm4SessionKey(name: 'imkAcSm4' | 'imkMacSm4'): Uint8Array {
+  const master = system.contexts.issuer.masterKey.expose();
+  const imk = tr31UnwrapD(nodeCiphers, master, system.keys.issuer.keys[name].keyBlock).key;
+  const card = deriveSm4IccMasterKey(nodeCiphers, imk, CARD);
+  return deriveSm4SessionKey(nodeCiphers, card, fromHex(ATC));
+}
+
+test('the cryptogram of an SM4 card is right, and wrong by one bit (PBOC3 P17)', async () => {
+  const hsm = system.hsm('issuer');
+  const imkAc = system.keys.issuer.keys.imkAcSm4.keyBlock;
+  for (const data of [DATA, DATA.slice(0, 26), 'A0']) {
+    const key = sm4SessionKey('imkAcSm4');
+    const arqc = toHex(sm4ApplicationCryptogram(nodeCiphers, key, fromHex(data)));
+    const good = { ...verification({ imkAc, data, arqc }), algorithm: '4' } as const;
+    assert.deepEqual(await hsm.call(good), { valid: true });
+    for (const change of [
+      { arqc: flipBit(arqc, 63) },
+      { data: flipBit(data, 3) },
+      { atc: '0018' },
+    ]) {
+      assert.deepEqual(await hsm.call({ ...good, ...change }), { valid: false });
+    }
+    const as3Des = { ...good, algorithm: 'T' } as const;
+    await assert.rejects(hsm.call(as3Des), { code: 'ERR_HSM_KEY_USAGE' });
+  }
+});
+
+test('ARPC and script MAC of an SM4 card are what the card computes (PBOC3 P17)', async () => {
+  const hsm = system.hsm('issuer');
+  const { imkAcSm4, imkMacSm4 } = system.keys.issuer.keys;
+  const cryptogram = fromHex('1122334455667788');
+  const common = { algorithm: '4', card: CARD, atc: ATC, arqc: toHex(cryptogram) } as const;
+  const arpc = await hsm.call({
+    ...({ command: 'generateArpc', imkAc: imkAcSm4.keyBlock, arc: '3030' } as const),
+    ...common,
+  });
+  const authorisationResponseCode = fromHex('3030');
+  const parts = { cryptogram, authorisationResponseCode };
+  assert.equal(arpc.arpc, toHex(sm4Arpc(nodeCiphers, sm4SessionKey('imkAcSm4'), parts)));
+  const [header, data] = ['04DA9F790A', '000000005000'];
+  const script = await hsm.call({
+    ...({ command: 'generateScriptMac', imkMac: imkMacSm4.keyBlock, header, data } as const),
+    ...common,
+  });
+  const expected = sm4ScriptMac4(nodeCiphers, sm4SessionKey('imkMacSm4'), {
+    ...{ header: fromHex(header), atc: fromHex(ATC), cryptogram, data: fromHex(data) },
+  });
+  assert.equal(script.mac, toHex(expected));
+});
+
+test('a balance is believed with the MAC of its card alone, under 3DES and SM4', async () => {
+  const hsm = system.hsm('issuer');
+  const { imkMac, imkMacSm4 } = system.keys.issuer.keys;
+  const balance = '0000012345';
+  for (const algorithm of ['T', '4'] as const) {
+    const isSm4 = algorithm === '4';
+    const mac = ecBalanceMac(nodeCiphers, {
+      algorithm: isSm4 ? 4 : 1,
+      sessionKeyMac: isSm4 ? sm4SessionKey('imkMacSm4') : sessionKey('udkMac'),
+      ...{ atc: fromHex(ATC), balance: fromHex(balance) },
+    });
+    const request = {
+      ...({ command: 'verifyEcBalance', algorithm, card: CARD, atc: ATC, balance } as const),
+      ...{ imkMac: (isSm4 ? imkMacSm4 : imkMac).keyBlock, mac: toHex(mac) },
+    };
+    assert.deepEqual(await hsm.call(request), { valid: true });
+    for (const change of [{ balance: '0000012346' }, { atc: '0018' }, { mac: '00000000' }]) {
+      assert.deepEqual(await hsm.call({ ...request, ...change }), { valid: false });
+    }
+  }
 });
 
 test('the certificates of a card chain to the sandbox CA (EMV 4.3 B2 §6.3, §6.4)', () => {

@@ -188,3 +188,38 @@ test('an initial key does not leave under a short, elliptic or broken key', asyn
     );
   }
 });
+
+test('SM4 and AES line keys travel under a zone key of their own algorithm alone', async () => {
+  for (const [algorithm, usage, other] of [
+    ['4', 'M1', 'T'],
+    ['A', 'P0', '4'],
+  ] as const) {
+    const random = seededRandom(`zone ${algorithm}`);
+    const components = [toHex(random.bytes(16)), toHex(random.bytes(16))];
+    const form = (party: 'switch' | 'issuer') =>
+      system
+        .hsm(party, 'ceremony')
+        .call({ command: 'formKey', usage: 'K0', algorithm, components });
+    const [atSwitch, atIssuer] = [await form('switch'), await form('issuer')];
+    assert.equal(atSwitch.kcv, atIssuer.kcv);
+    const ask = { command: 'generateKey', usage, algorithm } as const;
+    const hsm = system.hsm('switch');
+    const made = await hsm.call({ ...ask, exportUnder: atSwitch.keyBlock });
+    const take = {
+      ...({ command: 'importKey', usage, algorithm, kcv: made.kcv } as const),
+      ...{ under: atIssuer.keyBlock, enciphered: made.enciphered ?? '' },
+    };
+    const taken = await system.hsm('issuer').call(take);
+    assert.deepEqual(clearKey('issuer', taken.keyBlock), clearKey('switch', made.keyBlock));
+    const zone3Des = system.keys.switch.keys.zmkIssuer.keyBlock;
+    const code = { code: 'ERR_HSM_KEY_USAGE' };
+    await assert.rejects(hsm.call({ ...ask, exportUnder: zone3Des }), code);
+    await assert.rejects(system.hsm('issuer').call({ ...take, algorithm: other }), (thrown) =>
+      ['ERR_HSM_KEY_USAGE', 'ERR_HSM_PARAMETER'].includes((thrown as { code: string }).code),
+    );
+    const wrong = flipBit(made.kcv, 7);
+    await assert.rejects(system.hsm('issuer').call({ ...take, kcv: wrong }), {
+      code: 'ERR_HSM_KCV',
+    });
+  }
+});
