@@ -1,4 +1,4 @@
-/** `tapnpay merchants`: merchants of a running gateway and their API keys, by the operator's key. */
+/** `tapnpay merchants`: merchants of a running gateway and their API keys, by its own key. */
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { TapError } from '@tapnpay/protocol/bytes';

@@ -99,12 +99,16 @@ function idempotencyOf(route: Route, request: FastifyRequest, caller: Caller): I
     const message = `Idempotency-Key is 1 to ${IDEMPOTENCY_KEY_CHARACTERS_MAX} visible characters`;
     throw new GatewayError('ERR_IDEMPOTENCY_KEY', message);
   }
-  const { path } = route;
-  const facts = { method: route.method, path, params: request.params, body: request.body ?? null };
+  const { method, path } = route;
+  // Made when asked for: an order, the hot path, asks for neither.
   return {
     key,
-    identity: sha256([caller.merchantId, caller.mode, key]),
-    fingerprint: sha256(facts),
+    get identity() {
+      return sha256([caller.merchantId, caller.mode, key]);
+    },
+    get fingerprint() {
+      return sha256({ method, path, params: request.params, body: request.body ?? null });
+    },
   };
 }
 
