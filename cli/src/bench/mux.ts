@@ -217,8 +217,11 @@ export const benchMuxSoak: Benchmark = {
     const seconds = Number(((performance.now() - startMs) / 1_000).toFixed(1));
     const heard = client.matched + client.late + client.unmatchedCopies + client.unmatchedAmbiguous;
     const json = { seconds, ...client, heard, server };
-    const facts = Object.entries({ ...json, ...server }).filter(([name]) => name !== 'server');
-    return { json, text: facts.map(([name, value]) => `${name.padEnd(20)}${value}`).join('\n') };
+    const rows = [
+      ...Object.entries({ seconds, ...client, heard }),
+      ...Object.entries(server).map(([name, value]) => [`server: ${name}`, value] as const),
+    ];
+    return { json, text: rows.map(([name, value]) => `${name.padEnd(26)}${value}`).join('\n') };
   },
 };
 

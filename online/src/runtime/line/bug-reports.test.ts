@@ -172,8 +172,8 @@ test('row 38: one bad field closes no line: it is counted, handed over, and traf
   const world = await established(await openWorld());
   const good = frameOf(answer(request('000001')));
   const bad = good.slice();
-  // A letter in field 7, which is digits: header 46, MTI 4, bitmap 8.
-  bad[4 + 46 + 4 + 8] = 0x58;
+  // A letter in field 7, which is digits.
+  bad[String.fromCharCode(...bad).indexOf('1125120000')] = 0x58;
   world.onRequest = () => new Promise(() => undefined);
   const asked = world.member.request(request('000001'), { timeoutMs: 1_000 });
   await settled();

@@ -51,6 +51,12 @@ test('frames: whatever comes ends in messages or ERR_LINE_FRAME, and hold no mor
   );
 });
 
+test('frames: a frame is a plain array: its slice is a copy', () => {
+  const frame = encodeFrame(Uint8Array.of(7));
+  frame.slice()[4] = 8;
+  assert.equal(frame[4], 7);
+});
+
 test('frames: the length is four digits between institutions, two bytes at a POS centre', () => {
   const body = new Uint8Array(300).fill(7);
   assert.deepEqual([...encodeFrame(body).subarray(0, 4)], [...asciiToBytes('0300')]);

@@ -13,8 +13,9 @@ const PREFIX_BYTES: Readonly<Record<FrameFormat, number>> = { ascii4: 4, binary2
 export function encodeFrame(body: Uint8Array, format: FrameFormat = 'ascii4'): Uint8Array {
   if (body.length === 0 || body.length > MESSAGE_BYTES_MAX) throw wrongLength(body.length);
   const prefixBytes = PREFIX_BYTES[format];
-  // Out of Node's pool, and every byte is written below.
-  const frame = Buffer.allocUnsafe(prefixBytes + body.length);
+  // Out of Node's pool, and every byte is written below; as a plain array, whose `slice` copies.
+  const { buffer, byteOffset, length } = Buffer.allocUnsafe(prefixBytes + body.length);
+  const frame = new Uint8Array(buffer, byteOffset, length);
   let left = body.length;
   for (let at = prefixBytes - 1; at >= 0; at--) {
     const base = format === 'ascii4' ? 10 : 256;

@@ -35,7 +35,10 @@ export function tcpTransport(socket: Socket): Transport {
   });
   return {
     listen(events) {
-      socket.on('data', (chunk: Uint8Array) => events.onBytes(chunk));
+      // A plain array, whose `slice` copies as everywhere else.
+      socket.on('data', ({ buffer, byteOffset, length }: Buffer) => {
+        events.onBytes(new Uint8Array(buffer, byteOffset, length));
+      });
       if (isClosed) events.onClose(fault);
       else socket.once('close', () => events.onClose(fault));
       socket.resume();
