@@ -14,6 +14,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   explain: async () => (await import('./commands/explain.ts')).explain,
   switch: async () => (await import('./commands/switch.ts')).switchCommand,
   doctor: async () => (await import('./commands/doctor.ts')).doctor,
+  hsm: async () => (await import('./commands/hsm.ts')).hsm,
   bench: async () => (await import('./commands/bench.ts')).bench,
   'verify-vectors': async () => (await import('./commands/verify-vectors.ts')).verifyVectors,
 };

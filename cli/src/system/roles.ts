@@ -12,7 +12,8 @@ export type StartRole = (system: SystemConfig) => Promise<Running>;
 
 type HsmParty = 'gateway' | 'switch' | 'issuer';
 
-const HSM_PORT: Readonly<Record<HsmParty, keyof Ports>> = {
+/** The port of each party's HSM. */
+export const HSM_PORT: Readonly<Record<HsmParty, keyof Ports>> = {
   gateway: 'hsmGateway',
   switch: 'hsmSwitch',
   issuer: 'hsmIssuer',

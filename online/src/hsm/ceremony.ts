@@ -6,7 +6,7 @@
  * the first start, which is why everything that comes of it is labelled LAB.
  */
 import { join } from 'node:path';
-import { type RandomSource, toHex } from '@tapnpay/protocol/bytes';
+import { fromHex, type RandomSource, toHex } from '@tapnpay/protocol/bytes';
 import { type Hsm, type KeyAlgorithm, KeyUsage } from '@tapnpay/protocol/wire';
 import {
   HSM_PARTIES,
@@ -17,7 +17,7 @@ import {
   partyKeysPath,
   readPartyKeys,
 } from '../runtime/party-keys.ts';
-import { systemRandom } from '../runtime/system.ts';
+import { nodeCiphers, systemRandom } from '../runtime/system.ts';
 import { HsmError } from './errors.ts';
 import {
   createFileAtomic,
@@ -26,6 +26,7 @@ import {
   removeFile,
   writeFileAtomic,
 } from './files.ts';
+import { keyCheckValue } from './keys.ts';
 import { KEY_BYTES } from './profile.ts';
 
 const COMPONENTS = 2;
@@ -143,6 +144,20 @@ async function partyKeys<P extends HsmParty>(
   const { label, masterKeyKcv } = await connect(party).call({ command: 'status' });
   const keys = Object.fromEntries(found.get(party) ?? []);
   return parsePartyKeys(JSON.stringify({ party, label, masterKeyKcv, keys }), party);
+}
+
+/** One custodian's share of a key: random, with the check value that is written beside it. */
+export function newComponent(
+  random: RandomSource,
+  algorithm: KeyAlgorithm,
+): { readonly component: string; readonly kcv: string } {
+  const component = toHex(random.bytes(KEY_BYTES));
+  return { component, kcv: componentCheckValue(algorithm, component) };
+}
+
+/** Check value of a component of 32 hex digits, as if it were a key of the algorithm. */
+export function componentCheckValue(algorithm: KeyAlgorithm, component: string): string {
+  return keyCheckValue({ ciphers: nodeCiphers }, algorithm, fromHex(component));
 }
 
 /** Writes the files that a record holds, those that exist left as they are, and drops it. */

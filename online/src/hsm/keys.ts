@@ -75,12 +75,12 @@ export function assertNeed(kind: KeyKind, { usages, algorithm }: KeyNeed): void 
  * CMAC of a zero block. @see X9.24-1:2017 Annex A
  */
 export function keyCheckValue(
-  context: HsmContext,
+  { ciphers }: Pick<HsmContext, 'ciphers'>,
   algorithm: KeyAlgorithm,
   key: Uint8Array,
 ): string {
-  if (algorithm === 'A') return kcvAes(context.ciphers, key);
-  return algorithm === '4' ? kcvSm4(context.ciphers, key) : kcvTdes(key);
+  if (algorithm === 'A') return kcvAes(ciphers, key);
+  return algorithm === '4' ? kcvSm4(ciphers, key) : kcvTdes(key);
 }
 
 /** ECB of whole blocks under a key of any algorithm. */
