@@ -167,7 +167,8 @@ test('rows 4, 22: bit 65 is refused with a code, or a third bitmap where the dia
 
 test('row 5: nothing behind 128 fields is read as one more bitmap (moov#177, #172)', () => {
   const ones = 'FF'.repeat(40);
-  for (const dialect of [POS_DIALECT, CUPS_DIALECT, BCD_DIALECT]) {
+  const dialects: readonly Dialect[] = [POS_DIALECT, CUPS_DIALECT, BCD_DIALECT];
+  for (const dialect of dialects) {
     const head = dialect === POS_DIALECT ? `${TPDU}${POS_VERSION}0200` : '0200';
     assert.throws(() => decoded(dialect, head + ones), Iso8583Error);
     assert.throws(() => indexFrame(dialect, fromHex(head + ones)), Iso8583Error);

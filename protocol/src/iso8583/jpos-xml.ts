@@ -79,9 +79,16 @@ class Parser {
 
   /** Nothing but comments and blanks follows the root. */
   #alone(element: XmlElement): XmlElement {
-    const rest = this.#text.slice(this.#at).replace(/<!--(?:[^-]|-(?!->))*-->/g, '');
-    if (/\S/.test(rest)) throw this.#wrong('goes on behind its last element');
-    return element;
+    for (;;) {
+      const start = this.#text.indexOf('<', this.#at);
+      const between = this.#text.slice(this.#at, start < 0 ? undefined : start);
+      if (/\S/.test(between)) throw this.#wrong('goes on behind its last element');
+      if (start < 0) return element;
+      this.#at = start;
+      if (!this.#text.startsWith('<!--', start) || !this.#skipped()) {
+        throw this.#wrong('goes on behind its last element');
+      }
+    }
   }
 
   /** Comments, instructions and the document type. */
