@@ -293,6 +293,7 @@ function textOf(result: {
     row('qPBOC without fDDA: the kernel after GPO', plain.afterGpoMs),
     row(`RSA of a DDA payment, ${RECOVERIES} public-key operations`, rsaMs),
     row('the same by OpenSSL (ceiling)', opensslRsaMs),
-    `commands to the card: contact ${contact.apdus}, qPBOC ${plain.apdus}, with fDDA ${contactless.apdus}`,
+    `commands to the card: contact ${contact.apdus}, qPBOC ${plain.apdus},` +
+      ` with fDDA ${contactless.apdus}`,
   ].join('\n');
 }

@@ -11,7 +11,7 @@ const BENCHMARKS: Readonly<Record<string, Row>> = {
     load: async () => (await import('../bench/codec.ts')).benchCodec,
   },
   kernel: {
-    what: "the acceptance kernels' own CPU time over a card in the same process, 3000 payments each",
+    what: "the kernels' own CPU time over a card in the same process, 3000 payments each",
     load: async () => (await import('../bench/kernel.ts')).benchKernel,
   },
   taps: {

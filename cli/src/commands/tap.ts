@@ -30,7 +30,8 @@ const USAGE = `usage: tapnpay tap [--amount 12.34] [--currency 156] [--card NAME
                    [--json] [--data DIR] [--own]
 pays with a virtual card, or with the card in the PC/SC reader NAME, in the running system
 or, with --own or when none runs, in a temporary one. --consent says that this card may be
-asked for payment cryptograms; a card of another issuer is declined, its counter moves on. --pin - reads standard input; the sandbox cards have PIN ${SANDBOX_PIN}.
+asked for payment cryptograms; a card of another issuer is declined, its counter moves on.
+--pin - reads standard input; the sandbox cards have PIN ${SANDBOX_PIN}.
 faults: flip-arqc flip-mac wrong-issuer-key card-removed@N drop-reply kill-gateway@HOP
 hops: ${Object.keys(Hop).join(' ')}`;
 

@@ -1,4 +1,4 @@
-/** The card that `tap` pays with: a virtual one of the data folder, or the one in a PC/SC reader. */
+/** The card that `tap` pays with: a virtual one, or the one in a PC/SC reader. */
 import { AgentError, cardFault, paymentChannel, type VirtualCards } from '@tapnpay/agent';
 import type { CardChannel } from '@tapnpay/protocol/iso7816';
 import type { CardInterface } from '@tapnpay/protocol/wire';

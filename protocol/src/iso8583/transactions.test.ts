@@ -1,5 +1,7 @@
-// The table of transaction kinds: every row is found again from a message made by it, repeats
-// included, and a message of no row has no kind.
+/**
+ * The table of transaction kinds: every row is found again from a message made by it, repeats
+ * included, and a message of no row has no kind.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeMessage } from './message.ts';

@@ -1,5 +1,7 @@
-// Metrics, health and trace ids of a party: what Prometheus reads over real HTTP, what readiness
-// says when a check fails or hangs, and that all messages of one payment share one trace id.
+/**
+ * Metrics, health and trace ids of a party: what Prometheus reads over real HTTP, what readiness
+ * says when a check fails or hangs, and that all messages of one payment share one trace id.
+ */
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { encodeOriginalDataElements, makeMessage } from '@tapnpay/protocol/iso8583';
