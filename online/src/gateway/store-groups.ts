@@ -184,7 +184,7 @@ export class GatewayGroups {
   }
 
   async #rows<Row extends object>(text: string, values: readonly unknown[]): Promise<Row[]> {
-    const result = await this.#database.pool.query<Row>(text, [...values]);
+    const result = await this.#database.steps.query<Row>(text, [...values]);
     return result.rows;
   }
 }

@@ -132,7 +132,7 @@ export class PostgresIssuerStore implements IssuerStore, IssuerAdmin {
     const asked = queries.map(({ card, atc, day }, place) => {
       return [place, atc, day, card.panLookup, card.panSequenceNumber];
     });
-    const { rows: cards } = await this.#database.pool.query<
+    const { rows: cards } = await this.#database.steps.query<
       rows.CardRow & { readonly place: number }
     >(CARDS_QUERY, [JSON.stringify(asked)]);
     const found = new Map(cards.map((row) => [row.place, rows.cardOf(row)]));
@@ -144,7 +144,7 @@ export class PostgresIssuerStore implements IssuerStore, IssuerAdmin {
   }
 
   async #findRequests(traceKeys: readonly string[]): Promise<readonly Found<RequestRecord>[]> {
-    const { rows: requests } = await this.#database.pool.query<rows.RequestRow>(REQUESTS_QUERY, [
+    const { rows: requests } = await this.#database.steps.query<rows.RequestRow>(REQUESTS_QUERY, [
       traceKeys,
     ]);
     const found = new Map(requests.map((row) => [row.trace_key, rows.requestOf(row)]));
@@ -173,7 +173,7 @@ export class PostgresIssuerStore implements IssuerStore, IssuerAdmin {
   }
 
   async #commitAll(changes: readonly IssuerChange[]): Promise<readonly CommitResult[]> {
-    const { rows: results } = await this.#database.pool.query<{ result: CommitResult }>(
+    const { rows: results } = await this.#database.steps.query<{ result: CommitResult }>(
       COMMIT_ALL,
       [JSON.stringify(changes.map(bodyOf))],
     );

@@ -7,7 +7,9 @@ import { migrate } from './migrations.ts';
 
 /** Oldest server whose SQL the parties may rely on. */
 const SERVER_VERSION_MIN = 150_000;
-const CONNECTIONS_MAX = 16;
+const CONNECTIONS_MAX = 12;
+/** Groups of steps on their way at once; each kind has one. */
+const STEP_CONNECTIONS_MAX = 8;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** An idle connection is kept for its prepared statements. */
 const IDLE_TIMEOUT_MS = 300_000;
@@ -25,6 +27,8 @@ const STATEMENTS_MAX = 512;
  * plan looks expensive and must not be compiled for it.
  */
 const SETTINGS = '-c enable_seqscan=off -c jit=off';
+/** A step's plan does not depend on its rows, and planning it again costs more than they do. */
+const STEP_SETTINGS = `${SETTINGS} -c plan_cache_mode=force_generic_plan`;
 
 /** Type of bigint columns. @see PostgreSQL pg_type.dat */
 const OID_INT8 = 20;
@@ -35,6 +39,11 @@ export type Transaction = Pick<pg.PoolClient, 'query'>;
 /** A party's database. */
 export type Database = {
   readonly pool: pg.Pool;
+  /**
+   * For the groups of steps that payments take: their statements are planned once. A condition that
+   * a partial index needs must stand in the text, not in a parameter.
+   */
+  readonly steps: pg.Pool;
   /**
    * Runs `action` in one transaction; resolves after the commit. Serialisation failures and
    * deadlocks run it again, so it must do nothing beside its statements.
@@ -56,7 +65,10 @@ export async function openDatabase(options: {
   if (!/^[a-z][a-z0-9_]{0,62}$/.test(options.schema)) {
     throw new RuntimeError('ERR_CONFIG', 'a schema is a lower-case SQL name');
   }
-  const pool = openPool(options);
+  const pool = openPool({ ...options, settings: SETTINGS });
+  const steps = openPool({
+    ...{ ...options, settings: STEP_SETTINGS, connectionsMax: STEP_CONNECTIONS_MAX },
+  });
   try {
     await assertServer(pool, options.databaseUrl);
     await runTransaction(pool, (client) => migrate(client, options));
@@ -66,14 +78,18 @@ export async function openDatabase(options: {
   }
   return {
     pool,
+    steps,
     transaction: (action) => runTransaction(pool, action),
-    close: () => pool.end(),
+    close: async () => {
+      await Promise.all([pool.end(), steps.end()]);
+    },
   };
 }
 
 function openPool(options: {
   readonly databaseUrl: string;
   readonly schema: string;
+  readonly settings: string;
   readonly connectionsMax?: number;
   readonly log?: Log;
 }): pg.Pool {
@@ -84,7 +100,7 @@ function openPool(options: {
     idleTimeoutMillis: IDLE_TIMEOUT_MS,
     keepAlive: true,
     application_name: `tapnpay-${options.schema}`,
-    options: `-c search_path=${options.schema} ${SETTINGS}`,
+    options: `-c search_path=${options.schema} ${options.settings}`,
     types: { getTypeParser },
     Client: PreparingClient,
   });

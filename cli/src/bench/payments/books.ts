@@ -19,7 +19,9 @@ export type Books = {
 const COUNTS = `
 SELECT
   (SELECT count(*) FROM gateway.orders WHERE order_id >= $1)
-  + (SELECT coalesce(sum(sequence), 0) FROM gateway.payments WHERE payment_id >= $1)
+  -- A tap's payment takes two steps, an inserted one's three.
+  + (SELECT coalesce(sum(CASE interface WHEN 'contact' THEN 3 ELSE 2 END), 0)
+     FROM gateway.payments WHERE payment_id >= $1)
   + (SELECT count(*) FROM gateway.outbox
      WHERE message_id >= 'msg_' || $1 AND state = 'delivered')
   + (SELECT count(*) FROM switch.transactions WHERE transaction_id >= $1)
