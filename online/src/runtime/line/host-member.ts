@@ -141,13 +141,13 @@ export class HostMember {
     return done;
   }
 
-  /** The first line gets new keys, a further one those of the others. */
+  /** The first line gets new keys; one beside others, or the same one once more, those in force. */
   async #admit(line: HostLine): Promise<void> {
     const { hsm, zoneKey, log, memberId, onEstablished } = this.#options;
     const others = this.#established.filter(({ isClosed }) => !isClosed);
-    const isFirst = this.#made === null || others.every((other) => isReplaced(other, line));
-    const made = isFirst ? await makeWorkingKeys(hsm, zoneKey) : this.#made;
-    if (!made) return;
+    const holdsKeys = others.some((other) => other === line || !isReplaced(other, line));
+    const inForce = holdsKeys ? this.#made : null;
+    const made = inForce ?? (await makeWorkingKeys(hsm, zoneKey));
     await line.giveKeys(made.resets);
     if (line.isClosed) return;
     this.#take(made);

@@ -157,6 +157,34 @@ test('a message under the new key that overtakes the end of the change waits for
   assert.equal(await asked, '00');
 });
 
+test('an answer is not handed over before its key is in force', async () => {
+  const world = await established(await openWorld());
+  const [memberEnd] = world.links[0] ?? [];
+  assert.ok(memberEnd);
+  const send = memberEnd.send.bind(memberEnd);
+  const held: Uint8Array[] = [];
+  let answers = 0;
+  memberEnd.send = (bytes) => {
+    const { mti } = decodeMessage(CUPS_DIALECT, bytes.subarray(4));
+    if (mti === '0810') answers += 1;
+    if (mti === '0810' && answers === 2) held.push(bytes);
+    else send(bytes);
+  };
+  world.onRequest = async (message) => {
+    await new Promise<void>((resolve) => world.clock.startTimer(10, resolve));
+    return signed(world.memberHsm, world.member.keys()?.mac ?? '', answer(message));
+  };
+  let isHandedOver = false;
+  const asked = world.lines.request(MEMBER_ID, request('000001'), { timeoutMs: 5_000 }).then(() => {
+    isHandedOver = true;
+  });
+  const changed = world.lines.changeKeys(MEMBER_ID);
+  await world.clock.advance(100);
+  assert.equal(isHandedOver, false);
+  for (const bytes of held) send(bytes);
+  await Promise.all([changed, asked]);
+});
+
 test('a member that cannot take new keys keeps the old ones, and so does the switch', async () => {
   const world = await established(await openWorld());
   const keys = world.lines.keys(MEMBER_ID);
@@ -224,6 +252,31 @@ test('A0 for 200 requests at once: one sign-on, new keys; A0 without end: ever r
   }
   const signOns = sentWith(world.sentByMember, '001');
   assert.ok(signOns >= 6 && signOns <= 10, `${signOns} sign-ons in ten minutes of A0`);
+  assert.equal(world.member.state, 'established');
+});
+
+test('A0 right after an exchange: the sign-on brings the same keys again', async () => {
+  const world = await established(await openWorld());
+  const keys = world.member.keys();
+  world.onRequest = async (message) => withFields(answer(message), [[39, REFUSED]]);
+  await world.member.request(request('000001'), { timeoutMs: 900 });
+  await settled();
+  assert.equal(sentWith(world.sentByMember, '001'), 2);
+  assert.deepEqual(world.member.keys(), keys);
+  assert.equal(world.member.previousKeys(), null);
+});
+
+test('A0 while the HSM of the switch is away: no new keys, and the line stays', async () => {
+  const world = await established(await openWorld());
+  const keys = world.member.keys();
+  world.onRequest = async (message) => withFields(answer(message), [[39, REFUSED]]);
+  await world.clock.advance(6_000);
+  world.hostHsm.fault = new TapError('ERR_HSM_LOST', 'gone');
+  await world.member.request(request('000001'), { timeoutMs: 900 });
+  await settled();
+  assert.ok(world.logged.includes('lineKeyFailed'));
+  assert.deepEqual(world.member.keys(), keys);
+  assert.equal(world.links.length, 1);
   assert.equal(world.member.state, 'established');
 });
 

@@ -77,6 +77,18 @@ test('requests are spread evenly, both ways, and all lines have one set of keys'
   assert.ok(matched >= 300 && inFlight === 0);
 });
 
+test('one request after another takes the lines in turn', async () => {
+  const { set } = await openSet();
+  const before = set.lines.map((line) => line.stats().sent);
+  for (let index = 0; index < 30; index++) {
+    await set.request(request(stanOf(index)), { timeoutMs: 1_000 });
+  }
+  assert.deepEqual(
+    set.lines.map((line, index) => line.stats().sent - (before[index] ?? 0)),
+    [10, 10, 10],
+  );
+});
+
 test('a line that is lost: the others carry on, it comes back, its requests end as unknown', async () => {
   const { world, set } = await openSet();
   world.onRequest = () => new Promise(() => undefined);

@@ -124,6 +124,7 @@ test('the same key again after its time-out: an answer belongs to the repeat', a
   const repeat = ask({ ...request('000001'), mti: '0421' });
   assert.equal(settle({ ...answer(request('000001')), mti: '0430' }), 'matched');
   assert.notEqual(await repeat, 'timeout');
+  assert.equal(settle({ ...answer(request('000001')), mti: '0430' }), 'unmatched', 'a copy');
 });
 
 test('a lost line fails what was sent as unknown, and what waited as not sent', async () => {
