@@ -294,7 +294,7 @@ function runSoak(transport: Transport, counts: SoakCounts): Promise<void> {
   });
 }
 
-/** An answer that no request took: late once, a copy, or not to be told apart; else it is a fault. */
+/** An answer that no request took: late once, a copy, or not to be told apart; else a fault. */
 function countStray(
   counts: SoakCounts,
   states: Uint8Array,
