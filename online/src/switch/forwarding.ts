@@ -69,6 +69,8 @@ export class Forwarder {
       this.#count(destination, due.length - limit);
     }
     await Promise.all(due.map((advice) => this.#try(advice)));
+    // A long queue does not wait for the clock, nor the next message of an original.
+    if (due.length > 0) this.#scene.wake();
     return due.length;
   }
 

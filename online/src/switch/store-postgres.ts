@@ -101,9 +101,10 @@ export class PostgresSwitchStore implements SwitchStore {
     keys: readonly TransactionKey[],
   ): Promise<readonly { readonly found: Transaction | null }[]> {
     const asked = keys.map((key, place) => [place, ...keyValues(key)]);
-    const rows = await this.#rows<TransactionRow & { readonly place: number }>(FIND_ALL, [
-      JSON.stringify(asked),
-    ]);
+    const { rows } = await this.#database.steps.query<TransactionRow & { readonly place: number }>(
+      FIND_ALL,
+      [JSON.stringify(asked)],
+    );
     const found = new Map(rows.map((row) => [row.place, transactionOf(row)]));
     return keys.map((_, place) => ({ found: found.get(place) ?? null }));
   }
@@ -117,9 +118,10 @@ export class PostgresSwitchStore implements SwitchStore {
   }
 
   async #beginAll(transactions: readonly Transaction[]): Promise<readonly boolean[]> {
-    const rows = await this.#rows<{ readonly transaction_id: string }>(BEGIN_ALL, [
-      JSON.stringify(transactions.map(transactionJson)),
-    ]);
+    const { rows } = await this.#database.steps.query<{ readonly transaction_id: string }>(
+      BEGIN_ALL,
+      [JSON.stringify(transactions.map(transactionJson))],
+    );
     const begun = new Set(rows.map(({ transaction_id }) => transaction_id));
     return transactions.map(({ transactionId }) => begun.has(transactionId));
   }
@@ -131,7 +133,9 @@ export class PostgresSwitchStore implements SwitchStore {
   }
 
   async #answerAll(answers: readonly FinalAnswer[]): Promise<readonly (Transaction | null)[]> {
-    const rows = await this.#rows<TransactionRow>(ANSWER_ALL, [JSON.stringify(answers)]);
+    const { rows } = await this.#database.steps.query<TransactionRow>(ANSWER_ALL, [
+      JSON.stringify(answers),
+    ]);
     const answered = new Map(rows.map((row) => [row.transaction_id, transactionOf(row)]));
     return answers.map(({ transactionId }) => answered.get(transactionId) ?? null);
   }
@@ -180,26 +184,23 @@ export class PostgresSwitchStore implements SwitchStore {
   }
 
   async dueDestinations(nowMs: number): Promise<readonly string[]> {
-    const rows = await this.#rows<{ readonly destination: string }>(
-      `SELECT DISTINCT destination FROM advices WHERE state = 'open' AND next_at_ms <= $1
-       ORDER BY destination`,
-      [nowMs],
-    );
+    const rows = await this.#rows<{ readonly destination: string }>(DUE_DESTINATIONS, [nowMs]);
     return rows.map(({ destination }) => destination);
   }
 
+  // A subquery, not an anti-join: it is asked in the order of the due ones until there are enough.
   async claimAdvices(claim: AdviceClaim): Promise<readonly ClaimedAdvice[]> {
     const { destination, nowMs, leaseMs, limit, oldestDate } = claim;
     const rows = await this.#rows<AdviceRow & { readonly of: TransactionRow | null }>(
       `WITH claimed AS (
          UPDATE advices SET attempts = attempts + 1, next_at_ms = $3 WHERE advice_id IN (
            SELECT advice_id FROM advices
-           WHERE destination = $1 AND state = 'open' AND next_at_ms <= $2
-             AND settlement_date >= $5 AND NOT EXISTS (
-               SELECT 1 FROM advices older
-               WHERE older.order_key = advices.order_key AND older.state = 'open'
-                 AND older.destination = $1 AND older.sequence < advices.sequence)
-           ORDER BY next_at_ms, sequence LIMIT $4 FOR UPDATE SKIP LOCKED)
+           WHERE destination = $1 AND state = 'open' AND next_at_ms BETWEEN 0 AND $2
+             AND settlement_date >= $5 AND sequence = (
+               SELECT min(sequence) FROM advices older
+               WHERE older.order_key = advices.order_key AND older.destination = $1
+                 AND older.state = 'open')
+           ORDER BY next_at_ms LIMIT $4 FOR UPDATE SKIP LOCKED)
          RETURNING *)
        SELECT claimed.*, to_jsonb(transactions) AS of
        FROM claimed LEFT JOIN transactions USING (transaction_id) ORDER BY claimed.sequence`,
@@ -456,6 +457,19 @@ WITH moved AS (
   RETURNING *
 ), queued AS (${QUEUE_ADVICE})
 SELECT * FROM moved`;
+
+/** From one member to the next by the index, however long the queue of each is. */
+const DUE_DESTINATIONS = `
+WITH RECURSIVE members AS (
+  (SELECT min(destination) AS destination FROM advices WHERE state = 'open' AND next_at_ms >= 0)
+  UNION ALL
+  SELECT (SELECT min(destination) FROM advices
+          WHERE state = 'open' AND next_at_ms >= 0 AND destination > members.destination)
+  FROM members WHERE destination IS NOT NULL)
+SELECT destination FROM members WHERE EXISTS (
+  SELECT 1 FROM advices WHERE advices.destination = members.destination
+    AND state = 'open' AND next_at_ms BETWEEN 0 AND $1)
+ORDER BY destination`;
 
 const OPEN_OF_DAY = `
 SELECT count(*)::int AS open FROM transactions

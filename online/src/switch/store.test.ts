@@ -561,6 +561,35 @@ describe('in PostgreSQL', { skip: database === null }, () => {
     }
   });
 
+  test('of many at once a bad row fails alone, and a copy finds the first', async () => {
+    const many = Array.from({ length: 40 }, (_, place) =>
+      transactionOf(place === 17 ? { settlementDate: 'no date' } : {}),
+    );
+    const [first] = many;
+    assert.ok(first);
+    many.push({ ...first, transactionId: 'copy' });
+    const ends = await Promise.allSettled(many.map((transaction) => store.begin(transaction)));
+    for (const [place, end] of ends.entries()) {
+      if (place === 17) assert.equal(end.status, 'rejected');
+      else assert.deepEqual(end, { status: 'fulfilled', value: place === 40 ? first : null });
+    }
+    const known = many.filter((_, place) => place !== 17 && place !== 40);
+    const answers = known.map(({ transactionId }, place) => ({
+      ...{ ...approval, transactionId },
+      responseCode: place === 5 ? 'three' : '00',
+      atMs: place === 9 ? Number.MAX_VALUE : 1_500,
+    }));
+    const answered = await Promise.allSettled(answers.map((answer) => store.answer(answer)));
+    for (const [place, end] of answered.entries()) {
+      assert.equal(end.status, place === 9 ? 'rejected' : 'fulfilled', String(place));
+    }
+    const rows = await Promise.all(known.map((transaction) => store.find(keyOf(transaction))));
+    assert.deepEqual(
+      rows.map((row) => row?.state),
+      known.map((_, place) => (place === 9 ? 'sent' : 'answered')),
+    );
+  });
+
   test('the database refuses a move that the table of moves does not have', async () => {
     const { transactionId } = await begun(store);
     await store.answer({ ...approval, transactionId });
