@@ -296,7 +296,8 @@ test('a member that connects anew replaces its line: new keys, new requests by t
 test('draining: the member takes no new request, those under way end, both ways, then it signs off', async () => {
   const world = await established(await openWorld());
   world.onRequest = async (message) => {
-    await new Promise<void>((resolve) => world.clock.startTimer(500, resolve));
+    const workMs = textField(message, 11) === '000002' ? 800 : 500;
+    await new Promise<void>((resolve) => world.clock.startTimer(workMs, resolve));
     return answer(message);
   };
   const asked = world.member.request(request('000001'), { timeoutMs: 5_000 });
@@ -307,11 +308,17 @@ test('draining: the member takes no new request, those under way end, both ways,
   assert.ok(world.member.keys(), 'what is under way still needs its keys');
   const late = world.member.request(request('000003'), { timeoutMs: 5_000 });
   await assert.rejects(late, code('ERR_LINE_NOT_ESTABLISHED'));
-  await world.clock.advance(500);
-  assert.ok((await asked) !== 'timeout' && (await told) !== 'timeout');
+  const signOffs = () => world.sentByMember.filter((bytes) => networkCode(bytes) === '002').length;
+  await world.clock.advance(499);
+  assert.equal(signOffs(), 0, 'the member still waits for an answer');
+  await world.clock.advance(1);
+  assert.notEqual(await asked, 'timeout');
+  assert.equal(signOffs(), 1);
+  const more = world.lines.request(MEMBER_ID, request('000004'), { timeoutMs: 5_000 });
+  await assert.rejects(more, code('ERR_LINE_NOT_ESTABLISHED'), 'signed off');
+  await world.clock.advance(300);
+  assert.notEqual(await told, 'timeout', 'what came before the sign-off is answered');
   await closed;
-  const signOffs = world.sentByMember.filter((bytes) => networkCode(bytes) === '002');
-  assert.equal(signOffs.length, 1);
   assert.equal(world.lines.keys(MEMBER_ID), null);
 });
 
