@@ -252,11 +252,16 @@ export class Parties {
   #runIssuer(life: Life): void {
     const { system } = this.#world;
     const own = this.#ownPorts(life);
-    const { imkAc, imkAcSm4, pvk, zmk } = system.keys.issuer.keys;
+    const { zmk, ...issuerKeys } = system.keys.issuer.keys;
+    const block = (name: keyof typeof issuerKeys): string => issuerKeys[name].keyBlock;
     const core = new IssuerCore({
       ...own,
       store: this.#bind(life, this.issuerStore),
-      keys: { imkAc: imkAc.keyBlock, imkAcSm4: imkAcSm4.keyBlock, pvk: pvk.keyBlock },
+      keys: {
+        ...{ imkAc: block('imkAc'), imkAcSm4: block('imkAcSm4'), pvk: block('pvk') },
+        ...{ imkMac: block('imkMac'), imkMacSm4: block('imkMacSm4') },
+        ...{ imkEnc: block('imkEnc'), imkEncSm4: block('imkEncSm4') },
+      },
       limits: { ...ISSUER_LIMITS, noPinMinor: NO_PIN_MINOR },
       keyedDigest: this.#keyedDigest(),
       refreshCards: () => heardBy(life, Promise.resolve(false)),

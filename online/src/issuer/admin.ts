@@ -3,6 +3,7 @@
  * act is written down with who did it and why, and is refused without both.
  */
 import type { CardLimits, CardState, CardView, HotReason, WorkItem } from './model.ts';
+import type { Script } from './scripts/model.ts';
 
 /** A card as an operator sees it. */
 export type CardSummary = {
@@ -53,7 +54,22 @@ export type AdminChange =
       readonly reason: HotReason;
     }
   | { readonly action: 'hotDelisted'; readonly panLookup: string }
-  | { readonly action: 'workItemClosed'; readonly itemId: string };
+  | { readonly action: 'workItemClosed'; readonly itemId: string }
+  | { readonly action: 'scriptQueued'; readonly cardId: string; readonly script: Script }
+  /** One that no card has been told of. */
+  | { readonly action: 'scriptClosed'; readonly scriptId: string }
+  /** A person knows whether the card has a load that nothing shows. */
+  | {
+      readonly action: 'loadResolved';
+      readonly scriptId: string;
+      readonly verdict: 'has' | 'hasNot';
+    }
+  /** The holder of another card consents that its account loads this card's purse. */
+  | {
+      readonly action: 'loadPayerBound';
+      readonly cardId: string;
+      readonly payerCardId: string;
+    };
 
 /** One line of the audit table. */
 export type AuditLine = Act & {
@@ -70,6 +86,8 @@ export interface IssuerAdmin {
   hotList(): Promise<readonly HotEntry[]>;
   /** Open ones, oldest first. */
   workItems(): Promise<readonly WorkItem[]>;
+  /** Scripts and loads, newest first, `limit` at most; of one card or of all. */
+  scripts(cardId: string | null, limit: number): Promise<readonly Script[]>;
   /** The newest `limit` lines, newest first. */
   audit(limit: number): Promise<readonly AuditLine[]>;
   /** Changes one thing and writes it down, both or neither; false when there is no such thing. */
@@ -84,6 +102,9 @@ export function subjectOf(change: AdminChange): string {
       return change.panLookup;
     case 'workItemClosed':
       return change.itemId;
+    case 'scriptClosed':
+    case 'loadResolved':
+      return change.scriptId;
     default:
       return change.cardId;
   }
@@ -99,4 +120,15 @@ export function summaryOf(view: CardView): CardSummary {
     ...{ cardId, name, panLookup, panMasked, panSequenceNumber, expiryYymm, state, pinFailures },
     ...{ currency, balanceMinor, heldMinor, owedMinor, electronicCashMinor, limits, hotReason },
   };
+}
+
+/** A load's state after a person's verdict; null for one that is not open. */
+export function resolvedLoad(
+  load: Pick<Script, 'kind' | 'state'>,
+  verdict: 'has' | 'hasNot',
+): Script['state'] | null {
+  const { kind, state } = load;
+  if (kind !== 'load' || (state !== 'delivered' && state !== 'reversed')) return null;
+  if (verdict === 'has') return 'done';
+  return state === 'reversed' ? 'closed' : 'delivered';
 }

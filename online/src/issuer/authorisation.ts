@@ -5,8 +5,6 @@
 import { TapError, toHex } from '@tapnpay/protocol/bytes';
 import {
   CRYPTOGRAM_VERSION_17,
-  decodeIad,
-  EmvDataError,
   TVR_1_CDA_FAILED,
   TVR_1_DDA_FAILED,
   TVR_1_SDA_FAILED,
@@ -21,14 +19,17 @@ import {
   judgeAtc,
 } from '@tapnpay/protocol/emv/issuer';
 import { transactionSpec } from '@tapnpay/protocol/iso8583';
-import { CARD_KEY_ALGORITHMS, type CardKeyAlgorithm, type KeyBlock } from '@tapnpay/protocol/wire';
+import { algorithmOf, atcHex, cardIdOf, cryptogramKey } from './card-facts.ts';
+import { isLoadTransactionType, loadTransactionType } from './ecash/load-types.ts';
 import type { CardLimits, CardState, CardView } from './model.ts';
 import { PIN_FAILURES_MAX } from './model.ts';
-import type { IssuerKeys, IssuerPorts, LineKeys } from './ports.ts';
+import type { IssuerPorts, LineKeys } from './ports.ts';
 import { type CardRequest, isTapped } from './request.ts';
+import { type CardService, serveCard } from './scripts/service.ts';
 import { localDay } from './settlement.ts';
 
 const TAG_95_TERMINAL_VERIFICATION_RESULTS = '95';
+const TAG_9C_TRANSACTION_TYPE = '9C';
 const TAG_9F10_ISSUER_APPLICATION_DATA = '9F10';
 const TAG_9F26_APPLICATION_CRYPTOGRAM = '9F26';
 const CRYPTOGRAM_BYTES = 8;
@@ -44,6 +45,8 @@ export type AuthorisationFacts = {
   readonly usedAtc: number | null;
   /** Wrong PINs in a row after this request. */
   readonly pinFailures: number;
+  /** What the contact came to for the card's scripts; null where none is looked for. */
+  readonly service: CardService | null;
 };
 
 /** What a step sees. */
@@ -51,8 +54,10 @@ export type AuthorisationContext = {
   readonly request: CardRequest;
   readonly card: CardView | null;
   readonly facts: AuthorisationFacts;
+  /** Whose account pays a load from another account. */
+  readonly payer: CardView | null;
   readonly lineKeys: LineKeys;
-  readonly ports: Pick<IssuerPorts, 'hsm' | 'keys' | 'limits' | 'clock'>;
+  readonly ports: Pick<IssuerPorts, 'hsm' | 'keys' | 'limits' | 'clock' | 'store'>;
 };
 
 /** A refusal, new facts, or both. */
@@ -65,25 +70,47 @@ export type Step = {
   readonly name: string;
   readonly run: (context: KnownCard) => StepResult | Promise<StepResult>;
 };
-type KnownCard = AuthorisationContext & { readonly card: CardView };
+/** The context of a card that is in the books. */
+export type KnownCard = AuthorisationContext & { readonly card: CardView };
 
 /** The decision and what was found on the way to it. */
 export type Decision = { readonly refusal: Refusal | null; readonly facts: AuthorisationFacts };
 
-/** Checks of the card and its holder, for every online request. */
-const CARD_STEPS: readonly Step[] = [
-  { name: 'hotList', run: checkHotList },
-  { name: 'cardState', run: checkCardState },
-  { name: 'expiry', run: checkExpiry },
+/** That it is the card itself, now. */
+const PROOF_STEPS: readonly Step[] = [
   { name: 'cryptogram', run: checkCryptogram },
   { name: 'transactionCounter', run: checkTransactionCounter },
   { name: 'envelope', run: checkEnvelope },
+];
+
+/** What the contact shows of scripts, and which still wait. */
+const SERVICE_STEP: Step = {
+  name: 'service',
+  run: async ({ request, card, ports }) => ({
+    facts: { service: await serveCard(request, card, ports) },
+  }),
+};
+
+/** Checks of the card and its holder, for every online request. */
+export const CARD_STEPS: readonly Step[] = [
+  { name: 'hotList', run: checkHotList },
+  { name: 'cardState', run: checkCardState },
+  { name: 'expiry', run: checkExpiry },
+  ...PROOF_STEPS,
   { name: 'dataAuthentication', run: checkDataAuthentication },
+];
+
+/** A step that loads share. */
+export const TRANSACTION_STEP: Step = { name: 'transaction', run: checkTransaction };
+/** The PIN, which must be there. */
+export const PIN_STEPS: readonly Step[] = [
+  { name: 'pinPresent', run: checkPinPresent },
+  { name: 'pin', run: checkPin },
 ];
 
 /** A payment, now or later. */
 export const PAYMENT_STEPS: readonly Step[] = [
-  { name: 'transaction', run: checkTransaction },
+  TRANSACTION_STEP,
   ...CARD_STEPS,
   { name: 'cardholderVerification', run: checkCardholderVerification },
   { name: 'pin', run: checkPin },
@@ -96,8 +123,7 @@ export const PAYMENT_STEPS: readonly Step[] = [
 export const INQUIRY_STEPS: readonly Step[] = [
   { name: 'currency', run: checkCurrency },
   ...CARD_STEPS,
-  { name: 'pinPresent', run: checkPinPresent },
-  { name: 'pin', run: checkPin },
+  ...PIN_STEPS,
 ];
 
 /**
@@ -105,7 +131,7 @@ export const INQUIRY_STEPS: readonly Step[] = [
  * state nor its limits can undo it, only a cryptogram that is not the card's.
  */
 export const OFFLINE_STEPS: readonly Step[] = [
-  { name: 'transaction', run: checkTransaction },
+  TRANSACTION_STEP,
   { name: 'cryptogram', run: checkCryptogram },
   { name: 'transactionCounter', run: checkAdviceCounter },
   { name: 'envelope', run: checkOfflineEnvelope },
@@ -119,12 +145,27 @@ export async function decideByCard(
   const { card } = context;
   let { facts } = context;
   if (!card) return { refusal: refuse('14', 'cardUnknown'), facts };
-  for (const { run } of steps) {
+  for (const { run } of servedSteps(steps, context.request, card)) {
     const result = await runStep(run, { ...context, card, facts });
     facts = { ...facts, ...result.facts };
     if (result.refusal) return { refusal: result.refusal, facts };
   }
   return { refusal: null, facts };
+}
+
+/**
+ * A card for which something waits is proved first, whatever is said of it then: a lost card must
+ * hear that it is blocked.
+ */
+function servedSteps(
+  steps: readonly Step[],
+  { kind }: CardRequest,
+  card: CardView,
+): readonly Step[] {
+  const isServed = card.hasScripts || loadTransactionType(kind) !== null;
+  if (!isServed || transactionSpec(kind).nature === 'advice') return steps;
+  const proofs = new Set(PROOF_STEPS);
+  return [...PROOF_STEPS, SERVICE_STEP, ...steps.filter((step) => !proofs.has(step))];
 }
 
 /**
@@ -237,7 +278,13 @@ function checkAdviceCounter({ request, card }: KnownCard): StepResult {
 /** What the card signed must be what the message asks. */
 function checkEnvelope({ request }: KnownCard): StepResult {
   const [finding] = envelopeFindings(request);
-  return finding === undefined ? {} : envelopeRefusal(finding);
+  if (finding !== undefined) return envelopeRefusal(finding);
+  // What the card signed for a load is no payment, and the reverse.
+  const type = request.card?.expose().get(TAG_9C_TRANSACTION_TYPE);
+  const signed = type === undefined ? '' : toHex(type);
+  const wanted = loadTransactionType(request.kind);
+  const isAsSigned = wanted === null ? !isLoadTransactionType(signed) : signed === wanted;
+  return isAsSigned ? {} : no('05', 'transactionTypeDiffers');
 }
 
 /** The same for a TC: the card must say itself that it approved. */
@@ -299,7 +346,8 @@ function checkPinPresent({ request }: KnownCard): StepResult {
  * The third wrong PIN in a row is the last that is looked at; somebody guessed, so the card
  * pays nothing without a PIN either. @see ISO 9564-1 §7
  */
-async function checkPin({ request, card, lineKeys, ports }: KnownCard): Promise<StepResult> {
+async function checkPin(context: KnownCard): Promise<StepResult> {
+  const { request, card, facts, lineKeys, ports } = context;
   if (card.pinFailures >= PIN_FAILURES_MAX) return no('75', 'pinTriesExceeded');
   if (!request.pinBlock) return {};
   const { valid } = await ports.hsm.call({
@@ -309,7 +357,8 @@ async function checkPin({ request, card, lineKeys, ports }: KnownCard): Promise<
     pinBlock: toHex(request.pinBlock.expose()),
     pan: request.pan.expose(),
     pvki: card.pvki,
-    pvv: card.pvv,
+    // A PIN change that this very contact has confirmed counts already.
+    pvv: facts.service?.settings?.pvv ?? card.pvv,
   });
   if (valid) return { facts: { pinFailures: 0 } };
   return { ...no('55', 'pinWrong'), facts: { pinFailures: card.pinFailures + 1 } };
@@ -344,48 +393,13 @@ export function limitsOf(
     dayCount: limits.dayCount ?? installation.dayCount,
     noPinMinor: limits.noPinMinor ?? installation.noPinMinor,
     noPinDayMinor: limits.noPinDayMinor ?? installation.noPinDayMinor,
+    electronicCashMinor: installation.electronicCashMinor,
   };
 }
 
 /** Whether nobody has shown to be the card's holder. */
 export function isNoPinTap(request: CardRequest): boolean {
   return isTapped(request) && request.pinBlock === null;
-}
-
-/** Cipher that the card names in 9F10; null when it names none that we know. */
-export function algorithmOf(values: ReadonlyMap<string, Uint8Array>): CardKeyAlgorithm | null {
-  const iad = values.get(TAG_9F10_ISSUER_APPLICATION_DATA);
-  if (!iad) return null;
-  try {
-    return CARD_KEY_ALGORITHMS.get(decodeIad(iad).algorithm) ?? null;
-  } catch (thrown) {
-    if (thrown instanceof EmvDataError) return null;
-    throw thrown;
-  }
-}
-
-/** The master key of application cryptograms under a cipher. */
-export function cryptogramKey(keys: IssuerKeys, algorithm: CardKeyAlgorithm): KeyBlock {
-  return algorithm === 'T' ? keys.imkAc : keys.imkAcSm4;
-}
-
-/** The card as the HSM derives its keys. */
-export function cardIdOf(request: CardRequest): {
-  readonly pan: string;
-  readonly panSequenceNumber: string;
-} {
-  return { pan: request.pan.expose(), panSequenceNumber: request.panSequenceNumber };
-}
-
-/** A counter as 9F36 carries it. */
-export function atcHex(atc: number): string {
-  return atc.toString(16).padStart(4, '0').toUpperCase();
-}
-
-/** Cryptogram of the request, for the proof to the card. */
-export function arqcHex(request: CardRequest): string {
-  const arqc = request.card?.expose().get(TAG_9F26_APPLICATION_CRYPTOGRAM);
-  return arqc ? toHex(arqc) : '';
 }
 
 /** Year and month in China. Cards expire between 2000 and 2099. */
@@ -397,6 +411,7 @@ function refuse(responseCode: string, reason: string): Refusal {
   return { responseCode, reason };
 }
 
-function no(responseCode: string, reason: string): { readonly refusal: Refusal } {
+/** A step's no. */
+export function no(responseCode: string, reason: string): { readonly refusal: Refusal } {
   return { refusal: refuse(responseCode, reason) };
 }

@@ -408,7 +408,7 @@ test('a message without a needed field: 30; an unknown type: 12; both leave no t
     [[3, '190000']],
     [[25, '08']],
     [
-      [3, '600000'],
+      [3, '610000'],
       [25, '91'],
     ],
   ] as const) {
@@ -604,6 +604,10 @@ test('no answer leaves before the commit: a store that fails means silence', asy
       findCard: (query) => world.store.findCard(query),
       findRequest: (key) => world.store.findRequest(key),
       findHold: (key) => world.store.findHold(key),
+      findOpenScripts: (cardId) => world.store.findOpenScripts(cardId),
+      findDelivered: (key) => world.store.findDelivered(key),
+      findLoad: (key) => world.store.findLoad(key),
+      findLoadPayer: (cardId, panLookup) => world.store.findLoadPayer(cardId, panLookup),
       expireHolds: (nowMs, limit) => world.store.expireHolds(nowMs, limit),
       settlementLines: (date) => world.store.settlementLines(date),
       readBooks: () => world.store.readBooks(),

@@ -12,9 +12,11 @@ import {
   type RequestBase,
   readCardRequest,
   readFollowUp,
+  readNotice,
   readReversal,
 } from './request.ts';
 import { decideReversal } from './reversal.ts';
+import { decideNotice } from './scripts/notice.ts';
 import type { IssuerChange } from './store.ts';
 
 /** A message that was read, and how it is decided; deciding may be asked for more than once. */
@@ -24,16 +26,23 @@ export type ReadRequest = {
 };
 type Reader = (message: Iso8583Message, reading: Reading) => ReadRequest;
 
-const READERS: Partial<Readonly<Record<TransactionKind, Reader>>> = {
+const READERS: Readonly<Record<TransactionKind, Reader>> = {
   sale: byCard('sale'),
   preAuthorisation: byCard('preAuthorisation'),
   balanceInquiry: byCard('balanceInquiry'),
   offlineSaleAdvice: byCard('offlineSaleAdvice'),
+  designatedLoad: byCard('designatedLoad'),
+  cashLoad: byCard('cashLoad'),
+  nonDesignatedLoad: byCard('nonDesignatedLoad'),
   saleVoid: byOriginal('saleVoid'),
   refund: byOriginal('refund'),
   preAuthorisationCancel: byOriginal('preAuthorisationCancel'),
   completionAdvice: byOriginal('completionAdvice'),
   completionVoid: byOriginal('completionVoid'),
+  scriptResultNotice: (message, reading) => {
+    const request = readNotice(message, reading);
+    return { request, decide: (_, ports) => decideNotice(request, ports) };
+  },
 };
 
 /**
@@ -46,8 +55,7 @@ export function readRequest(message: Iso8583Message, reading: Reading): ReadRequ
     return { request, decide: (_, ports) => decideReversal(request, ports) };
   }
   const kind = transactionKindOf(message);
-  const reader = kind === null ? undefined : READERS[kind];
-  return reader?.(message, reading) ?? null;
+  return kind === null ? null : READERS[kind](message, reading);
 }
 
 function byCard(kind: CardKind): Reader {

@@ -3,6 +3,7 @@
  * units; a customer's account holds what the bank owes, so a purchase is a negative entry on it.
  */
 import type { TransactionKind } from '@tapnpay/protocol/iso8583';
+import type { Script } from './scripts/model.ts';
 
 /** Wrong PINs in a row after which a card's PIN is refused unseen. */
 export const PIN_FAILURES_MAX = 3;
@@ -93,6 +94,10 @@ export type CardView = Omit<NewCard, 'opening'> & {
   readonly atcUse: AtcUse | null;
   /** Why the number is on the hot list, null when it is not. */
   readonly hotReason: HotReason | null;
+  /** Whether scripts or loads of it are open. */
+  readonly hasScripts: boolean;
+  /** 9F77 where a script has changed it; null: the installation's. */
+  readonly electronicCashLimitMinor: bigint | null;
   /** Of the day that was asked about. */
   readonly usage: DayUsage;
   /** Changes with every change of the card; a decision holds only for this version. */
@@ -212,7 +217,13 @@ export type WorkItemKind =
   /** A verified electronic cash payment of more than the issuer's own record of the purse. */
   | 'electronicCashShort'
   /** A reversal that could not undo its original. */
-  | 'reversalRefused';
+  | 'reversalRefused'
+  /** The card said no to a script. */
+  | 'scriptFailed'
+  /** Nothing shows whether the card has a load that was debited. */
+  | 'loadUndecided'
+  /** A load was reversed on its acquirer's word, and the card has it. */
+  | 'loadReversedWrongly';
 
 /** Something that a person must look at. */
 export type WorkItem = {
@@ -228,6 +239,7 @@ export type WorkItem = {
 
 /** All books at one moment, for checks. */
 export type Books = {
+  readonly scripts: readonly Script[];
   readonly accounts: readonly Account[];
   readonly transactions: readonly LedgerTransaction[];
   readonly requests: readonly RequestRecord[];

@@ -11,6 +11,12 @@ export type IssuerKeys = {
   readonly imkAc: KeyBlock;
   /** The same for cards that work under SM4. */
   readonly imkAcSm4: KeyBlock;
+  /** Of scripts and of the balance that a card vouches for. */
+  readonly imkMac: KeyBlock;
+  readonly imkMacSm4: KeyBlock;
+  /** Of PINs on their way to a card. */
+  readonly imkEnc: KeyBlock;
+  readonly imkEncSm4: KeyBlock;
   readonly pvk: KeyBlock;
 };
 
@@ -24,6 +30,8 @@ export type IssuerLimits = {
   readonly noPinMinor: bigint;
   /** All taps without PIN of a card on one day. */
   readonly noPinDayMinor: bigint;
+  /** Most that an electronic cash may hold (9F77). */
+  readonly electronicCashMinor: bigint;
 };
 
 /** What an installation has that names none. */
@@ -33,6 +41,7 @@ export const ISSUER_LIMITS: IssuerLimits = {
   dayCount: 10_000,
   noPinMinor: 30_000n,
   noPinDayMinor: 500_000n,
+  electronicCashMinor: 100_000n,
 };
 
 /** A record for the log: no secrets, no card data. */

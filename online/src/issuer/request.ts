@@ -20,6 +20,8 @@ import {
   DE_49_CURRENCY,
   DE_52_PIN_BLOCK,
   DE_55_ICC_DATA,
+  DE_102_ACCOUNT_FROM,
+  DE_103_ACCOUNT_TO,
   decodeOriginalDataElements,
   type Iso8583Message,
   macBlock,
@@ -31,9 +33,11 @@ import {
 } from '@tapnpay/protocol/iso8583';
 import { IssuerError } from './errors.ts';
 import type { RequestKind } from './model.ts';
+import { type ScriptResult, scriptResultsOf } from './scripts/results.ts';
 import { settlementDateAt, settlementDateOf } from './settlement.ts';
 
 const TAG_9F36_APPLICATION_TRANSACTION_COUNTER = '9F36';
+const TAG_DF31_SCRIPT_RESULTS = 'DF31';
 
 /** Fields that all requests share. */
 export type RequestBase = {
@@ -65,6 +69,16 @@ export type CardRequest = RequestBase & {
   readonly card: Secret<ReadonlyMap<string, Uint8Array>> | null;
   /** Tag 9F36, null when there is none. */
   readonly atc: number | null;
+  /** Fields 102 and 103 of a load from another account, as keyed digests; null without. */
+  readonly transfer: { readonly fromLookup: string; readonly toLookup: string } | null;
+};
+
+/** How a card took the scripts of an earlier answer. */
+export type NoticeRequest = RequestBase & {
+  readonly kind: 'scriptResultNotice';
+  readonly originalTraceKey: string;
+  /** DF31 taken apart; null when it is missing or malformed. */
+  readonly results: readonly ScriptResult[] | null;
 };
 
 /** A message about an earlier one: void, refund, cancellation, completion. */
@@ -121,6 +135,26 @@ export function readCardRequest(
     pinBlock: pinBlock === undefined ? null : new Secret(pinBlock, '[PIN block]'),
     card: values && new Secret(values, '[field 55]'),
     atc: counter?.length === 2 ? bytesToUint(counter) : null,
+    transfer: readTransfer(message, reading),
+  };
+}
+
+function readTransfer(message: Iso8583Message, { digest }: Reading): CardRequest['transfer'] {
+  const from = textField(message, DE_102_ACCOUNT_FROM);
+  const to = textField(message, DE_103_ACCOUNT_TO);
+  if (from === undefined || to === undefined) return null;
+  return { fromLookup: digest(from.trim()), toLookup: digest(to.trim()) };
+}
+
+/** Reads a 0620. @throws Iso8583Error for a missing or malformed field. */
+export function readNotice(message: Iso8583Message, reading: Reading): NoticeRequest {
+  const iccData = bytesField(message, DE_55_ICC_DATA);
+  const results = (iccData ? readIccData(iccData) : null)?.get(TAG_DF31_SCRIPT_RESULTS);
+  return {
+    ...readBase(message, reading),
+    kind: 'scriptResultNotice',
+    originalTraceKey: originalTraceKey(message),
+    results: results === undefined ? null : scriptResultsOf(results),
   };
 }
 
@@ -159,9 +193,10 @@ export function readReversal(message: Iso8583Message, reading: Reading): Reversa
 function readBase(message: Iso8583Message, reading: Reading): Omit<RequestBase, 'kind'> {
   const { digest, nowMs } = reading;
   const pan = requireText(message, DE_2_PRIMARY_ACCOUNT_NUMBER);
-  // An inquiry may have no amount.
-  const isInquiry = transactionKindOf(message) === 'balanceInquiry';
-  const amount = isInquiry
+  // An inquiry or a notice may have no amount.
+  const kind = transactionKindOf(message);
+  const isWithoutAmount = kind === 'balanceInquiry' || kind === 'scriptResultNotice';
+  const amount = isWithoutAmount
     ? (textField(message, DE_4_AMOUNT) ?? '0'.repeat(12))
     : requireText(message, DE_4_AMOUNT);
   if (!/^[0-9]{12}$/.test(amount)) throw malformed(DE_4_AMOUNT);

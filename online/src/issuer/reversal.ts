@@ -17,10 +17,12 @@ import {
   usageChange,
   workItem,
 } from './change.ts';
+import { isLoadKind } from './ecash/load-types.ts';
 import { completionDebit, endHold, findHold } from './follow-up.ts';
-import type { CardView, Hold, RequestRecord } from './model.ts';
+import { type CardView, electronicCashAccountId, type Hold, type RequestRecord } from './model.ts';
 import type { IssuerPorts } from './ports.ts';
 import type { ReversalRequest } from './request.ts';
+import { changed, type Script, type ScriptChange } from './scripts/model.ts';
 import type { HoldChange, IssuerChange, RequestMark, UsageChange } from './store.ts';
 
 /** What the reversal finds of its original, and the answer to it. */
@@ -42,6 +44,8 @@ type Standing = {
   readonly earlier: RequestRecord | null;
   readonly card: CardView;
   readonly hold: Hold | null;
+  /** Of a load, its script. */
+  readonly load: Script | null;
   readonly nowMs: number;
 };
 
@@ -55,6 +59,7 @@ export type Undoing = {
   readonly usage?: UsageChange | null;
   /** A debit that was not covered. */
   readonly owedMinor?: bigint;
+  readonly scripts?: readonly ScriptChange[];
 } | null;
 
 /** How each kind is undone. A kind without a row is answered 12. */
@@ -75,6 +80,9 @@ const UNDOINGS: Partial<Readonly<Record<TransactionKind, (standing: Standing) =>
   saleVoid: undoSaleVoid,
   preAuthorisationCancel: undoCancel,
   completionVoid: undoCompletionVoid,
+  designatedLoad: undoLoad,
+  cashLoad: undoLoad,
+  nonDesignatedLoad: undoLoad,
 };
 
 /** What one reversal does, decided on its original as it is now. */
@@ -113,7 +121,8 @@ export async function decideReversal(
   const isVoid = original.kind === 'completionVoid';
   const hold = await findHold(isVoid && earlier ? earlier : original, ports);
   const nowMs = ports.clock.nowMs();
-  return undoneChange({ request, original, earlier, card, hold, nowMs }, record, ports);
+  const load = isLoadKind(original.kind) ? await store.findLoad(original.traceKey) : null;
+  return undoneChange({ request, original, earlier, card, hold, load, nowMs }, record, ports);
 }
 
 function undoneChange(standing: Standing, record: RequestRecord, ports: IssuerPorts): IssuerChange {
@@ -135,6 +144,7 @@ function undoneChange(standing: Standing, record: RequestRecord, ports: IssuerPo
     ...(undoing.hold && { hold: undoing.hold }),
     ...(undoing.usage && { usage: undoing.usage }),
     ...(transaction && { transaction }),
+    ...(undoing.scripts && { scripts: undoing.scripts }),
     workItems: owedMinor === 0n ? [] : [workItem('notCovered', record, owed, ports)],
   };
 }
@@ -189,6 +199,27 @@ function undoCompletionVoid({ earlier, card, hold }: Standing): Undoing {
     owedMinor: debit.owedMinor,
     mark: markOf(earlier, 'approved', 0n),
     hold: { from: hold.state, hold: posted },
+  };
+}
+
+/**
+ * The acquirer's word that it never gave the answer, and with it the new total, to the card. Only
+ * the first delivery is its to take back: what the card has confirmed, or was given again with a
+ * later answer, stays debited. The card's next contact shows whether the word was true.
+ */
+function undoLoad({ original, card, load, nowMs }: Standing): Undoing {
+  const isFirst = load?.delivery?.traceKey === original.traceKey && load.deliveries === 1;
+  if (load?.state !== 'delivered' || load.evidence !== null || !isFirst) return null;
+  const { amountMinor } = original;
+  const { sourceAccountId } = load;
+  if (sourceAccountId === null || card.electronicCashMinor < amountMinor) return null;
+  return {
+    sides: [
+      [sourceAccountId, amountMinor],
+      [electronicCashAccountId(card.cardId), -amountMinor],
+    ],
+    returnedMinor: amountMinor,
+    scripts: [changed(load, { state: 'reversed' }, nowMs)],
   };
 }
 

@@ -62,6 +62,7 @@ const issuerConfigSchema: z.ZodType<IssuerConfig> = z.object({
       dayCount: limitSchema,
       noPinMinor: limitSchema,
       noPinDayMinor: limitSchema,
+      electronicCashMinor: limitSchema,
     })
     .optional(),
   lab: z
@@ -110,6 +111,10 @@ export async function startIssuer(input: IssuerConfig): Promise<RunningIssuer> {
       keys: {
         imkAc: partyKeys.imkAc.keyBlock,
         imkAcSm4: partyKeys.imkAcSm4.keyBlock,
+        imkMac: partyKeys.imkMac.keyBlock,
+        imkMacSm4: partyKeys.imkMacSm4.keyBlock,
+        imkEnc: partyKeys.imkEnc.keyBlock,
+        imkEncSm4: partyKeys.imkEncSm4.keyBlock,
         pvk: partyKeys.pvk.keyBlock,
       },
       limits: limitsOf(config),
@@ -141,6 +146,7 @@ function limitsOf({ limits = {} }: IssuerConfig): IssuerLimits {
     dayCount: Number(limits.dayCount ?? ISSUER_LIMITS.dayCount),
     noPinMinor: amount('noPinMinor'),
     noPinDayMinor: amount('noPinDayMinor'),
+    electronicCashMinor: amount('electronicCashMinor'),
   };
 }
 

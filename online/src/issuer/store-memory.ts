@@ -6,6 +6,7 @@ import {
   type CardSummary,
   type HotEntry,
   type IssuerAdmin,
+  resolvedLoad,
   subjectOf,
   summaryOf,
 } from './admin.ts';
@@ -29,6 +30,12 @@ import {
   type RequestRecord,
   type WorkItem,
 } from './model.ts';
+import {
+  type CardSettings,
+  OPEN_SCRIPT_STATES,
+  type Script,
+  type ScriptChange,
+} from './scripts/model.ts';
 import type { SettlementLine } from './settlement.ts';
 import type {
   CardChange,
@@ -44,6 +51,7 @@ import type {
 type StoredCard = Omit<NewCard, 'opening' | 'balanceMinor' | 'electronicCashMinor'> & {
   readonly atcHighest: number;
   readonly version: bigint;
+  readonly electronicCashLimitMinor: bigint | null;
   readonly atcs: ReadonlyMap<number, AtcUse>;
 };
 
@@ -62,6 +70,8 @@ export class MemoryIssuerStore implements IssuerStore, IssuerAdmin {
   readonly #closedItems = new Set<string>();
   readonly #audit: AuditLine[] = [];
   readonly #transactions: LedgerTransaction[] = [];
+  readonly #scripts = new Map<string, Script>();
+  readonly #payers = new Set<string>();
 
   async importCards(cards: readonly NewCard[], atMs: number): Promise<number> {
     let imported = 0;
@@ -78,7 +88,8 @@ export class MemoryIssuerStore implements IssuerStore, IssuerAdmin {
   #openAccounts(card: NewCard, atMs: number): void {
     const { opening: _, balanceMinor: _balance, electronicCashMinor: _purse, ...rest } = card;
     const { cardId, currency, creditLineMinor } = card;
-    this.#cards.set(cardId, { ...rest, atcHighest: 0, version: 0n, atcs: new Map() });
+    const fresh = { atcHighest: 0, version: 0n, atcs: new Map<number, AtcUse>() };
+    this.#cards.set(cardId, { ...rest, ...fresh, electronicCashLimitMinor: null });
     const none = { currency, heldMinor: 0n, creditLineMinor: 0n };
     const own = [clearingAccountId, openingAccountId, differenceAccountId];
     for (const accountId of own.map((name) => name(currency))) {
@@ -116,6 +127,7 @@ export class MemoryIssuerStore implements IssuerStore, IssuerAdmin {
       electronicCashMinor: this.#account(electronicCashAccountId(card.cardId)).balanceMinor ?? 0n,
       atcUse: atc === null ? null : (atcs.get(atc) ?? null),
       hotReason: this.#hot.get(card.panLookup)?.reason ?? null,
+      hasScripts: this.#openScripts(card.cardId).length > 0,
       usage: this.#usage.get(`${card.cardId}/${day}`) ?? NO_USAGE,
     };
   }
@@ -128,6 +140,36 @@ export class MemoryIssuerStore implements IssuerStore, IssuerAdmin {
     return this.#holds.get(holdId) ?? null;
   }
 
+  async findOpenScripts(cardId: string): Promise<readonly Script[]> {
+    return this.#openScripts(cardId);
+  }
+
+  #openScripts(cardId: string): readonly Script[] {
+    return [...this.#scripts.values()].filter(
+      (script) => script.cardId === cardId && OPEN_SCRIPT_STATES.includes(script.state),
+    );
+  }
+
+  async findDelivered(traceKey: string): Promise<readonly Script[]> {
+    return [...this.#scripts.values()].filter(({ delivery }) => delivery?.traceKey === traceKey);
+  }
+
+  async findLoad(loadTraceKey: string): Promise<Script | null> {
+    return [...this.#scripts.values()].find((one) => one.loadTraceKey === loadTraceKey) ?? null;
+  }
+
+  async scripts(cardId: string | null, limit: number): Promise<readonly Script[]> {
+    const found = [...this.#scripts.values()].filter(
+      (script) => cardId === null || script.cardId === cardId,
+    );
+    return found.toReversed().slice(0, limit);
+  }
+
+  async findLoadPayer(cardId: string, panLookup: string): Promise<string | null> {
+    const payers = [...this.#cards.values()].filter((card) => card.panLookup === panLookup);
+    return payers.find((payer) => this.#payers.has(`${cardId}/${payer.cardId}`))?.cardId ?? null;
+  }
+
   async commit(change: IssuerChange): Promise<CommitResult> {
     const { record, refusedAhead, card, usage, marks = [], hold, transaction } = change;
     if (this.#requests.has(record.traceKey)) return 'duplicate';
@@ -136,6 +178,7 @@ export class MemoryIssuerStore implements IssuerStore, IssuerAdmin {
     if (!marks.every((mark) => this.#isMarkable(mark))) return 'stale';
     const accounts = this.#moved(hold, transaction);
     if (accounts === null) return 'stale';
+    if (!(change.scripts ?? []).every((one) => this.#isScriptAsBefore(one))) return 'stale';
     this.#requests.set(record.traceKey, record);
     if (refusedAhead) this.#requests.set(refusedAhead.traceKey, refusedAhead);
     if (card) this.#changeCard(card);
@@ -145,7 +188,20 @@ export class MemoryIssuerStore implements IssuerStore, IssuerAdmin {
     for (const [accountId, account] of accounts) this.#accounts.set(accountId, account);
     if (transaction) this.#transactions.push(transaction);
     for (const item of change.workItems ?? []) this.#workItems.set(item.itemId, item);
+    for (const { script } of change.scripts ?? []) this.#scripts.set(script.scriptId, script);
+    if (change.settings) this.#set(change.settings);
     return 'committed';
+  }
+
+  #isScriptAsBefore({ from, deliveriesBefore, script }: ScriptChange): boolean {
+    const before = this.#scripts.get(script.scriptId);
+    if (from === null || !before) return from === null && !before;
+    return before.state === from && before.deliveries === deliveriesBefore;
+  }
+
+  #set({ cardId, ...settings }: CardSettings): void {
+    const card = this.#cards.get(cardId);
+    if (card) this.#cards.set(cardId, { ...card, ...settings, version: card.version + 1n });
   }
 
   #isCurrent(change: CardChange): boolean {
@@ -257,6 +313,7 @@ export class MemoryIssuerStore implements IssuerStore, IssuerAdmin {
       requests: [...this.#requests.values()],
       holds: [...this.#holds.values()],
       workItems: [...this.#workItems.values()],
+      scripts: [...this.#scripts.values()],
     };
   }
 
@@ -310,13 +367,42 @@ export class MemoryIssuerStore implements IssuerStore, IssuerAdmin {
         this.#closedItems.add(itemId);
         return { before: 'open', after: 'closed' };
       }
+      case 'scriptQueued': {
+        const { cardId, script } = change;
+        if (!this.#cards.has(cardId)) return null;
+        this.#scripts.set(script.scriptId, script);
+        const { scriptId, kind, target } = script;
+        return { before: '', after: [scriptId, kind, target].join(' ') };
+      }
+      case 'scriptClosed': {
+        const script = this.#scripts.get(change.scriptId);
+        if (script?.state !== 'queued') return null;
+        const closed = { ...script, state: 'closed', evidence: 'operator' } as const;
+        this.#scripts.set(script.scriptId, { ...closed, changedAtMs: atMs });
+        return { before: 'queued', after: 'closed' };
+      }
+      case 'loadResolved': {
+        const load = this.#scripts.get(change.scriptId);
+        const state = load ? resolvedLoad(load, change.verdict) : null;
+        if (!load || state === null) return null;
+        const resolved = { ...load, state, evidence: 'operator' } as const;
+        this.#scripts.set(load.scriptId, { ...resolved, changedAtMs: atMs });
+        return { before: load.state, after: `${state} ${change.verdict}` };
+      }
+      case 'loadPayerBound': {
+        const { cardId, payerCardId } = change;
+        const key = `${cardId}/${payerCardId}`;
+        if (this.#payers.has(key) || !this.#cards.has(cardId)) return null;
+        this.#payers.add(key);
+        return { before: '', after: payerCardId };
+      }
       default:
         return this.#administerCard(change);
     }
   }
 
   #administerCard(
-    change: Extract<AdminChange, { readonly cardId: string }>,
+    change: Extract<AdminChange, { readonly action: 'cardState' | 'pinTries' | 'limits' }>,
   ): { readonly before: string; readonly after: string } | null {
     const card = this.#cards.get(change.cardId);
     if (!card) return null;

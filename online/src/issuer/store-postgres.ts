@@ -26,6 +26,13 @@ import {
   type RequestRecord,
   type WorkItem,
 } from './model.ts';
+import type { Script } from './scripts/model.ts';
+import {
+  rowOfScriptChange,
+  rowOfSettings,
+  type ScriptRow,
+  scriptOf,
+} from './scripts/store-rows.ts';
 import type { SettlementLine } from './settlement.ts';
 import type { CardQuery, CommitResult, IssuerChange, IssuerStore } from './store.ts';
 import * as rows from './store-rows.ts';
@@ -43,7 +50,9 @@ const CONSTRAINTS_STALE: ReadonlySet<unknown> = new Set([
 const CARD_COLUMNS = `cards.*, own.balance_minor, own.held_minor, own.credit_line_minor,
     owed.balance_minor AS owed_balance_minor, ecash.balance_minor AS ecash_balance_minor,
     card_atcs.atc_use, hot_list.reason AS hot_reason, used.amount_minor AS used_amount_minor,
-    used.count AS used_count, used.no_pin_minor AS used_no_pin_minor`;
+    used.count AS used_count, used.no_pin_minor AS used_no_pin_minor,
+    EXISTS (SELECT FROM card_scripts AS open WHERE open.card_id = cards.card_id
+      AND open.state IN ('queued', 'delivered', 'reversed')) AS has_scripts`;
 
 /** Where it comes from, beside `cards`; counter and day are SQL. */
 function cardJoins(atc: string, day: string): string {
@@ -163,6 +172,47 @@ export class PostgresIssuerStore implements IssuerStore, IssuerAdmin {
     return found[0] ? rows.holdOf(found[0]) : null;
   }
 
+  findOpenScripts(cardId: string): Promise<readonly Script[]> {
+    return this.#scripts(
+      `card_id = $1 AND state IN ('queued', 'delivered', 'reversed')
+       ORDER BY created_at_ms, script_id`,
+      [cardId],
+    );
+  }
+
+  findDelivered(traceKey: string): Promise<readonly Script[]> {
+    return this.#scripts('delivered_trace_key = $1', [traceKey]);
+  }
+
+  async findLoad(loadTraceKey: string): Promise<Script | null> {
+    return (await this.#scripts('load_trace_key = $1', [loadTraceKey]))[0] ?? null;
+  }
+
+  scripts(cardId: string | null, limit: number): Promise<readonly Script[]> {
+    return this.#scripts(
+      '($1::text IS NULL OR card_id = $1) ORDER BY created_at_ms DESC, script_id DESC LIMIT $2',
+      [cardId, limit],
+    );
+  }
+
+  async #scripts(where: string, values: readonly unknown[]): Promise<readonly Script[]> {
+    const { rows: found } = await this.#database.pool.query<ScriptRow>(
+      `SELECT * FROM card_scripts WHERE ${where}`,
+      [...values],
+    );
+    return found.map(scriptOf);
+  }
+
+  async findLoadPayer(cardId: string, panLookup: string): Promise<string | null> {
+    const { rows: found } = await this.#database.pool.query<{ readonly card_id: string }>(
+      `SELECT payer.card_id FROM card_load_payers AS bound
+         JOIN cards AS payer ON payer.card_id = bound.payer_card_id
+       WHERE bound.card_id = $1 AND payer.pan_lookup = $2`,
+      [cardId, panLookup],
+    );
+    return found[0]?.card_id ?? null;
+  }
+
   async commit(change: IssuerChange): Promise<CommitResult> {
     try {
       return await this.#commits.submit(change);
@@ -211,6 +261,7 @@ export class PostgresIssuerStore implements IssuerStore, IssuerAdmin {
       const requests = await client.query<rows.RequestRow>('SELECT * FROM requests');
       const holds = await client.query<rows.HoldRow>('SELECT * FROM holds');
       const items = await client.query<rows.WorkItemRow>('SELECT * FROM work_items');
+      const scripts = await client.query<ScriptRow>('SELECT * FROM card_scripts');
       const entries = await client.query<rows.EntryRow>(
         `SELECT * FROM ledger_entries JOIN ledger_transactions USING (transaction_id)
          ORDER BY at_ms, transaction_id, entry_id`,
@@ -221,6 +272,7 @@ export class PostgresIssuerStore implements IssuerStore, IssuerAdmin {
         transactions: rows.transactionsOf(entries.rows),
         holds: holds.rows.map(rows.holdOf),
         workItems: items.rows.map(rows.workItemOf),
+        scripts: scripts.rows.map(scriptOf),
       };
     });
   }
@@ -280,6 +332,7 @@ export class PostgresIssuerStore implements IssuerStore, IssuerAdmin {
 /** The change as `commit_change` takes it: what is not needed is left out. */
 function bodyOf(change: IssuerChange): unknown {
   const { record, refusedAhead, card, usage, marks, hold, transaction, workItems } = change;
+  const { scripts, settings } = change;
   return {
     record: rows.rowOfRequest(record),
     ...(refusedAhead && { refused_ahead: rows.rowOfRequest(refusedAhead) }),
@@ -289,6 +342,8 @@ function bodyOf(change: IssuerChange): unknown {
     ...(hold && { hold: rows.rowOfHoldChange(hold) }),
     ...(transaction && { transaction: rows.rowOfTransaction(transaction) }),
     ...(workItems?.length && { work_items: workItems.map(rows.rowOfWorkItem) }),
+    ...(scripts?.length && { scripts: scripts.map(rowOfScriptChange) }),
+    ...(settings && { settings: rowOfSettings(settings) }),
   };
 }
 

@@ -17,6 +17,8 @@ import type {
   WorkItem,
   WorkItemKind,
 } from './model.ts';
+import { newScriptChange } from './scripts/model.ts';
+import { rowOfScriptChange } from './scripts/store-rows.ts';
 import type { SettlementLine } from './settlement.ts';
 import type { CardChange, HoldChange, RequestMark, UsageChange } from './store.ts';
 
@@ -67,6 +69,8 @@ export type CardRow = {
   readonly ecash_balance_minor: bigint;
   readonly atc_use: AtcUse | null;
   readonly hot_reason: HotReason | null;
+  readonly has_scripts: boolean;
+  readonly electronic_cash_limit_minor: bigint | null;
   readonly used_amount_minor: bigint | null;
   readonly used_count: number | null;
   readonly used_no_pin_minor: bigint | null;
@@ -102,6 +106,8 @@ export function cardOf(row: CardRow): CardView {
     atcHighest: row.atc_highest,
     atcUse: row.atc_use,
     hotReason: row.hot_reason,
+    hasScripts: row.has_scripts,
+    electronicCashLimitMinor: row.electronic_cash_limit_minor,
     usage: {
       amountMinor: row.used_amount_minor ?? 0n,
       count: row.used_count ?? 0,
@@ -373,6 +379,12 @@ export function rowOfAdminChange(change: AdminChange): Readonly<Record<string, u
       return { action, set: { pin_failures: 0 } };
     case 'limits':
       return { action, set: rowOfLimits(change.limits) };
+    case 'scriptQueued':
+      return { action, ...rowOfScriptChange(newScriptChange(change.script)) };
+    case 'loadResolved':
+      return { action, verdict: change.verdict };
+    case 'loadPayerBound':
+      return { action, payer_card_id: change.payerCardId };
     case 'hotListed':
       return { action, pan_masked: change.panMasked, reason: change.reason };
     default:

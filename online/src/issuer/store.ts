@@ -15,6 +15,7 @@ import type {
   RequestState,
   WorkItem,
 } from './model.ts';
+import type { CardSettings, Script, ScriptChange } from './scripts/model.ts';
 import type { SettlementLine } from './settlement.ts';
 
 /** What a card's decision changes on the card. */
@@ -56,6 +57,8 @@ export type IssuerChange = {
   readonly hold?: HoldChange;
   readonly transaction?: LedgerTransaction;
   readonly workItems?: readonly WorkItem[];
+  readonly scripts?: readonly ScriptChange[];
+  readonly settings?: CardSettings;
 };
 
 /**
@@ -82,6 +85,14 @@ export interface IssuerStore {
   findCard(query: CardQuery): Promise<CardView | null>;
   findRequest(traceKey: string): Promise<RequestRecord | null>;
   findHold(holdId: string): Promise<Hold | null>;
+  /** Open scripts of a card, oldest first. */
+  findOpenScripts(cardId: string): Promise<readonly Script[]>;
+  /** Scripts whose last delivery was the answer to this request. */
+  findDelivered(traceKey: string): Promise<readonly Script[]>;
+  /** The script of a load. */
+  findLoad(loadTraceKey: string): Promise<Script | null>;
+  /** Card whose account is bound to load this one, if a card of that number is. */
+  findLoadPayer(cardId: string, panLookup: string): Promise<string | null>;
   commit(change: IssuerChange): Promise<CommitResult>;
   /** Frees holds whose time is over, `limit` at most; how many. Safe to repeat. */
   expireHolds(nowMs: number, limit: number): Promise<number>;

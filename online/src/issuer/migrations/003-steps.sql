@@ -118,6 +118,12 @@ BEGIN
     INSERT INTO work_items
       SELECT * FROM jsonb_populate_recordset(NULL::work_items, change -> 'work_items');
   END IF;
+  IF change ? 'scripts' THEN
+    PERFORM change_script(one) FROM jsonb_array_elements(change -> 'scripts') AS one;
+  END IF;
+  IF change ? 'settings' THEN
+    PERFORM set_card(change -> 'settings');
+  END IF;
   RETURN 'committed';
 END $$;
 
@@ -164,6 +170,29 @@ BEGIN
     UPDATE work_items SET closed_at_ms = at_ms WHERE item_id = subject AND closed_at_ms IS NULL
       RETURNING 'open' INTO before;
     after := 'closed';
+  ELSIF action = 'scriptQueued' THEN
+    SELECT '' INTO before FROM cards WHERE card_id = subject;
+    IF FOUND THEN
+      PERFORM change_script(change);
+      after := concat_ws(' ', change #>> '{script,script_id}', change #>> '{script,kind}',
+        change #>> '{script,target}');
+    END IF;
+  ELSIF action = 'scriptClosed' THEN
+    UPDATE card_scripts SET state = 'closed', changed_at_ms = at_ms, evidence = 'operator'
+      WHERE script_id = subject AND state = 'queued' RETURNING 'queued' INTO before;
+    after := 'closed';
+  ELSIF action = 'loadResolved' THEN
+    SELECT state INTO before FROM card_scripts WHERE script_id = subject AND kind = 'load'
+      AND state IN ('delivered', 'reversed') FOR UPDATE;
+    after := CASE WHEN change ->> 'verdict' = 'has' THEN 'done'
+      WHEN before = 'reversed' THEN 'closed' ELSE 'delivered' END;
+    UPDATE card_scripts SET state = after, evidence = 'operator', changed_at_ms = at_ms
+      WHERE script_id = subject AND before IS NOT NULL;
+    after := after || ' ' || (change ->> 'verdict');
+  ELSIF action = 'loadPayerBound' THEN
+    INSERT INTO card_load_payers VALUES (subject, change ->> 'payer_card_id')
+      ON CONFLICT DO NOTHING RETURNING '' INTO before;
+    after := change ->> 'payer_card_id';
   ELSE
     SELECT * INTO old FROM cards WHERE card_id = subject FOR UPDATE;
     IF FOUND THEN
