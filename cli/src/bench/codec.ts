@@ -1,6 +1,6 @@
 /**
- * `bench codec`: packing, unpacking and routing of the 18-field sale, in CPU time of one core, beside
- * npm `iso_8583` on the same fields in the same run.
+ * `bench codec`: packing, unpacking and routing of the 18-field sale, in CPU time of one core,
+ * beside npm `iso_8583` on the same fields in the same run.
  */
 import { createRequire } from 'node:module';
 import { fromHex, toHex } from '@tapnpay/protocol/bytes';
@@ -231,6 +231,7 @@ function textOf(cups: DialectRates, pos: DialectRates, peer: Peer): string {
     const at = (rates: DialectRates): string => rates[key].toLocaleString('en').padStart(12);
     return `  ${name.padEnd(30)}${at(cups)}${at(pos)}`;
   };
+  const peerRateText = peer.packUnpackPerSecond.toLocaleString('en');
   const times = (cups.packUnpackPerSecond / peer.packUnpackPerSecond).toFixed(0);
   return [
     `0200 of ${cups.fields} fields, a second of one core's time      CUPS         POS`,
@@ -239,6 +240,6 @@ function textOf(cups: DialectRates, pos: DialectRates, peer: Peer): string {
     row('pack', 'packPerSecond'),
     row('unpack, every value', 'unpackPerSecond'),
     row('index, then fields 2, 11, 49', 'routingViewPerSecond'),
-    `  npm ${peer.name} ${peer.version}, pack and unpack${peer.packUnpackPerSecond.toLocaleString('en').padStart(9)}  (1/${times})`,
+    `  npm ${peer.name} ${peer.version}: pack and unpack ${peerRateText} (1/${times})`,
   ].join('\n');
 }

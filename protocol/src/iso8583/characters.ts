@@ -141,29 +141,55 @@ export function putText(text: string, target: Uint8Array, offset: number): void 
   }
 }
 
-const SLAB_BYTES = 32_768;
+const SLAB_BYTES = 65_536;
 let slab = new Uint8Array(SLAB_BYTES);
 let slabUsed = 0;
+
+/** Where room begins in `slab`. */
+function reserve(lengthBytes: number): number {
+  if (slabUsed + lengthBytes > SLAB_BYTES) {
+    slab = new Uint8Array(SLAB_BYTES);
+    slabUsed = 0;
+  }
+  const start = slabUsed;
+  slabUsed += lengthBytes;
+  return start;
+}
 
 /**
  * Room for `lengthBytes`, cut from a larger array: an array of its own costs a microsecond, more
  * than everything else that is done to a message. Parts are handed out once and never again.
  */
 export function takeBytes(lengthBytes: number): Uint8Array {
-  if (lengthBytes <= 64 || lengthBytes > SLAB_BYTES / 4) return new Uint8Array(lengthBytes);
-  if (slabUsed + lengthBytes > SLAB_BYTES) {
-    slab = new Uint8Array(SLAB_BYTES);
-    slabUsed = 0;
-  }
-  const taken = slab.subarray(slabUsed, slabUsed + lengthBytes);
-  slabUsed += lengthBytes;
-  return taken;
+  if (lengthBytes > SLAB_BYTES / 4) return new Uint8Array(lengthBytes);
+  const start = reserve(lengthBytes);
+  return new Uint8Array(slab.buffer, start, lengthBytes);
 }
 
 /** A copy of a part. */
 export function copyBytes(bytes: Uint8Array, start: number, end: number): Uint8Array {
   const copy = takeBytes(end - start);
-  if (end - start > 32) copy.set(bytes.subarray(start, end));
-  else for (let index = start; index < end; index++) copy[index - start] = bytes[index] ?? 0;
+  for (let index = start; index < end; index++) copy[index - start] = bytes[index] ?? 0;
   return copy;
+}
+
+/** A whole message, copied once, of which parts are cut. It is valid until the next `take`. */
+export class CopiedMessage {
+  #buffer: ArrayBufferLike = slab.buffer;
+  #start = 0;
+
+  take(bytes: Uint8Array): void {
+    if (bytes.length > SLAB_BYTES / 4) {
+      this.#buffer = bytes.slice().buffer;
+      this.#start = 0;
+      return;
+    }
+    this.#start = reserve(bytes.length);
+    this.#buffer = slab.buffer;
+    slab.set(bytes, this.#start);
+  }
+
+  part(start: number, lengthBytes: number): Uint8Array {
+    return new Uint8Array(this.#buffer, this.#start + start, lengthBytes);
+  }
 }

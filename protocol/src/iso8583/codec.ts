@@ -11,7 +11,7 @@ import {
   writeBitmap,
   writeMti,
 } from './bitmaps.ts';
-import { asciiText, takeBytes } from './characters.ts';
+import { asciiText, CopiedMessage, takeBytes } from './characters.ts';
 import { DIALECT_BYTES_MAX, type Dialect, FIELD_NUMBER_MAX } from './dialect.ts';
 import { assertRoom, readContent, readUnits, type TextRun, writeField } from './encodings.ts';
 import { fault } from './errors.ts';
@@ -33,6 +33,7 @@ export type DecodedMessage<Header = Required<CupsHeader>> = Iso8583Message & {
 const scratch = new Uint8Array(2 * DIALECT_BYTES_MAX);
 const words = new Int32Array(WORDS_MAX);
 const textRun: TextRun = { bytes: new Uint8Array(2 * DIALECT_BYTES_MAX), end: 0 };
+const copied = new CopiedMessage();
 const textEnds = new Int32Array(FIELD_NUMBER_MAX);
 
 /**
@@ -107,6 +108,7 @@ export function decodeMessage<Read>(
   let offset = start + mtiBytes(dialect) + (count / 2) * bitmapBytes(dialect.bitmap);
   const values: (FieldValue | undefined)[] = new Array(plan.numbers.length);
   textRun.end = 0;
+  let isCopied = false;
   for (let index = 0; ; index++) {
     if (index === plan.thirdBitmapAt) {
       readBitmap(dialect.bitmap, bytes, offset, words, 4);
@@ -120,7 +122,11 @@ export function decodeMessage<Read>(
     const contentBytes = isFixed ? spec.contentBytesMax : wireBytes(spec.operation, units);
     offset += spec.prefix.lengthBytes;
     assertRoom(bytes, offset, contentBytes, spec.fieldPath);
-    values[index] = readContent(spec, bytes, offset, units, textRun);
+    if (spec.operation === 'bytes') {
+      if (!isCopied) copied.take(bytes);
+      isCopied = true;
+      values[index] = copied.part(offset, units);
+    } else values[index] = readContent(spec, bytes, offset, units, textRun);
     textEnds[index] = textRun.end;
     offset += contentBytes;
   }

@@ -155,7 +155,7 @@ for (const { dialect, encode } of CASES) {
     );
   });
 
-  test(`${dialect.name}: any bytes end in a value or a coded error, and both readers agree`, () => {
+  test(`${dialect.name}: junk ends in a value or a coded error, and both readers agree`, () => {
     const both = (bytes: Uint8Array): void => {
       const read: Iso8583Message | null = valueOrError(() => decodeMessage(dialect, bytes));
       const view = valueOrError(() => indexFrame(dialect, bytes.slice()));
@@ -188,7 +188,7 @@ for (const { dialect, encode } of CASES) {
   });
 }
 
-test('data objects: any bytes come back as they were, or end in a coded error', () => {
+test('data objects: bytes come back as they were, or end in a coded error', () => {
   const tlv = (bytes: Uint8Array): void => {
     const place = { fieldPath: 'F55', offsetBytes: 7 };
     const elements = valueOrError(() => decodeTlvElements(bytes, place));
@@ -199,7 +199,7 @@ test('data objects: any bytes come back as they were, or end in a coded error', 
   fc.assert(fc.property(fc.array(tag, { maxLength: 40 }), (bytes) => tlv(Uint8Array.from(bytes))));
 });
 
-test('sub-fields: any text and any bytes in every field end in parts or a coded error', () => {
+test('sub-fields: all text and bytes in every field end in parts or a coded error', () => {
   const text = fc.string({ unit: fc.constantFrom(...'0123456789ASKMNOBPC \u00ff'), maxLength: 90 });
   const value = fc.oneof(text, fc.uint8Array({ maxLength: 90 }));
   for (const { dialect } of CASES) {
@@ -258,7 +258,7 @@ const PIECES = [
   '\u0000',
 ];
 
-test('packager files: any text ends in a dialect or a coded error with a line, in bounded time', () => {
+test('packager files: each text ends in a dialect or a coded error with a line, in bounded time', () => {
   const attempt = (xml: string): void => {
     const started = performance.now();
     valueOrError(() => importJposPackager(xml));

@@ -19,14 +19,18 @@ export type Inside =
   /** BER-TLV; `clearTags` are harmless ones that a description shows. */
   | { readonly kind: 'tlv'; readonly clearTags: ReadonlySet<string> }
   /** Tag characters, length digits, value, again and again. */
-  | { readonly kind: 'textTlv'; readonly tagCharacters: number; readonly lengthDigits: number }
+  | {
+      readonly kind: 'textTlv';
+      readonly tagCharacters: number;
+      readonly lengthDigits: number;
+    }
   /** The first characters say how the rest is divided. */
   | {
       readonly kind: 'usage';
       readonly usageCharacters: number;
       readonly usages: Readonly<Record<string, Inside>>;
     }
-  /** Fields with encodings of their own, after a bitmap (whose bit 1 is a field) or all in order. */
+  /** Fields with encodings of their own, in order or after a bitmap, whose bit 1 is a field. */
   | {
       readonly kind: 'fields';
       readonly fields: readonly FieldSpec[];

@@ -1,4 +1,4 @@
-/** Field classes of jPOS and what each means here. @see jPOS org.jpos.iso */
+/** Field classes of jPOS and what each means here. Names are those of org.jpos.iso. */
 import type { Alphabet } from './characters.ts';
 import type { ContentName, PrefixEncoding } from './field-spec.ts';
 

@@ -1,7 +1,7 @@
 /**
  * A parser for the one shape of XML that a jPOS packager file has: elements with attributes, no
  * text of interest. It opens nothing, expands nothing but the five named and numeric characters,
- * and has a limit for everything. @see XML 1.0 §2
+ * and has a limit for everything.
  */
 import { Iso8583Error } from './errors.ts';
 

@@ -15,7 +15,7 @@ export type SignInKeys = {
 };
 
 const CHECK_BYTES = 4;
-/** Length of field 62 -> lengths of its keys. QUIRK: some regions put the check values elsewhere. */
+/** Field 62's length -> lengths of its keys. QUIRK: some regions put check values elsewhere. */
 const LAYOUTS: Readonly<Record<number, readonly number[]>> = {
   24: [8, 8],
   40: [16, 16],
