@@ -466,9 +466,9 @@ WITH RECURSIVE members AS (
   SELECT (SELECT min(destination) FROM advices
           WHERE state = 'open' AND next_at_ms >= 0 AND destination > members.destination)
   FROM members WHERE destination IS NOT NULL)
-SELECT destination FROM members WHERE EXISTS (
-  SELECT 1 FROM advices WHERE advices.destination = members.destination
-    AND state = 'open' AND next_at_ms BETWEEN 0 AND $1)
+SELECT destination FROM members WHERE $1 >= (
+  SELECT min(next_at_ms) FROM advices
+  WHERE advices.destination = members.destination AND state = 'open' AND next_at_ms >= 0)
 ORDER BY destination`;
 
 const OPEN_OF_DAY = `

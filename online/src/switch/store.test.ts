@@ -590,6 +590,35 @@ describe('in PostgreSQL', { skip: database === null }, () => {
     );
   });
 
+  test('a sudden queue is claimed at once, though the planner has not seen it yet', async () => {
+    const transaction = await begun(store);
+    const client = new pg.Client({ connectionString: options.databaseUrl });
+    await client.connect();
+    try {
+      await client.query(
+        `SET search_path = switch;
+         INSERT INTO transactions SELECT (json_populate_record(t, json_build_object(
+           'transaction_id', 'q' || n, 'stan', 'q' || n))).*
+         FROM transactions t, generate_series(1, 20000) n
+         WHERE t.transaction_id = '${transaction.transactionId}';
+         INSERT INTO advices (advice_id, kind, transaction_id, order_key, destination, stan,
+           transmission, reason, settlement_date, next_at_ms)
+         SELECT 'q' || n, 'advice', 'q' || n, 'q' || n, 'queue', '1', '1', 'refund', '20260314', n
+         FROM generate_series(1, 20000) n`,
+      );
+    } finally {
+      await client.end();
+    }
+    const beganAt = performance.now();
+    for (let round = 0; round < 5; round++) {
+      assert.ok((await store.dueDestinations(30_000)).includes('queue'));
+      const query = { ...claimOf, destination: 'queue', nowMs: 30_000, leaseMs: 60_000 };
+      assert.equal((await store.claimAdvices(query)).length, 10);
+    }
+    // By the other index it takes minutes.
+    assert.ok(performance.now() - beganAt < 5_000);
+  });
+
   test('the database refuses a move that the table of moves does not have', async () => {
     const { transactionId } = await begun(store);
     await store.answer({ ...approval, transactionId });
