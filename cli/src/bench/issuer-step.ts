@@ -23,6 +23,7 @@ import {
   tdesDecrypt,
   tdesEncrypt,
   x99Mac,
+  x99Macs,
 } from '@tapnpay/protocol/crypto';
 
 /** One request with all that its step is checked against. */
@@ -55,29 +56,57 @@ export type IssuerKeys = {
 export type IssuerStep = (request: IssuerCase) => IssuerAnswer;
 
 const PAN_SEQUENCE_NUMBER = '01';
+const NO_MAC: Uint8Array = new Uint8Array(0);
 const PIN_DIGITS = 6;
 /** PIN verification key index, and the response code that a proof is made over. */
 export const PVKI = '1';
 export const ARC: Uint8Array = Uint8Array.of(0x30, 0x30);
 
-/** Our own ciphers; with `cardKeys` the keys of a card are derived once. */
+/** Our own ciphers, one request at a time; with `cardKeys` the keys of a card are derived once. */
 export function ownStep(keys: IssuerKeys, cardKeys?: Map<string, Uint8Array>): IssuerStep {
-  const cardKey = ({ pan, panSequenceNumber }: IssuerCase): Uint8Array =>
-    deriveIccMasterKey(keys.imkAc, pan, panSequenceNumber);
   return (request) => {
-    const { pan, arqc } = request;
     check(x99Mac(keys.mac, request.requestBlock), request.requestMac, 'MAC');
-    const pin = pinOfBlockFormat0(tdesDecrypt(keys.pin, request.pinBlock), pan);
-    const pvv = pinVerificationValue(keys.pvk, { pan, pvki: PVKI, pin });
-    if (pvv !== request.pvv) throw new Error('the PIN is wrong');
-    const known = cardKeys?.get(pan);
-    const card = known ?? cardKey(request);
-    if (known === undefined) cardKeys?.set(pan, card);
-    const session = deriveSessionKey(card, request.atc);
-    check(applicationCryptogram(session, request.acInput), arqc, 'cryptogram');
-    const arpc = arpcMethod1(session, arqc, ARC);
+    const arpc = ownPinAndCryptogram(keys, request, cardKeys);
     return { arpc, replyMac: x99Mac(keys.mac, request.replyBlock) };
   };
+}
+
+/** The same for requests that came together, as an HSM gets them in a frame. */
+export function ownBatch(
+  keys: IssuerKeys,
+  cardKeys?: Map<string, Uint8Array>,
+): (requests: readonly IssuerCase[]) => readonly IssuerAnswer[] {
+  return (requests) => {
+    const texts = requests.map(({ requestBlock }) => requestBlock);
+    const macs = x99Macs(keys.mac, texts);
+    const arpcs = requests.map((request, index) => {
+      check(macs[index] ?? NO_MAC, request.requestMac, 'MAC');
+      return ownPinAndCryptogram(keys, request, cardKeys);
+    });
+    const replyMacs = x99Macs(
+      keys.mac,
+      requests.map(({ replyBlock }) => replyBlock),
+    );
+    return arpcs.map((arpc, index) => ({ arpc, replyMac: replyMacs[index] ?? NO_MAC }));
+  };
+}
+
+/** PIN, card key, session key, ARQC; answers the ARPC. */
+function ownPinAndCryptogram(
+  keys: IssuerKeys,
+  request: IssuerCase,
+  cardKeys?: Map<string, Uint8Array>,
+): Uint8Array {
+  const { pan, arqc } = request;
+  const pin = pinOfBlockFormat0(tdesDecrypt(keys.pin, request.pinBlock), pan);
+  const pvv = pinVerificationValue(keys.pvk, { pan, pvki: PVKI, pin });
+  if (pvv !== request.pvv) throw new Error('the PIN is wrong');
+  const known = cardKeys?.get(pan);
+  const card = known ?? deriveIccMasterKey(keys.imkAc, pan, request.panSequenceNumber);
+  if (known === undefined) cardKeys?.set(pan, card);
+  const session = deriveSessionKey(card, request.atc);
+  check(applicationCryptogram(session, request.acInput), arqc, 'cryptogram');
+  return arpcMethod1(session, arqc, ARC);
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The driver interface: what a driver cannot do is named, and a bad call fails for itself only. */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
+import type { HsmRequest } from '@tapnpay/protocol/wire';
 import type { HsmReply } from '../runtime/hsm-wire.ts';
 import { nodeCiphers } from '../runtime/system.ts';
 import { BoundedMap } from './bounded-map.ts';
@@ -8,7 +9,13 @@ import { createHsmContext } from './context.ts';
 import { HSM_MECHANISMS, type HsmDriver, type HsmMechanism } from './driver.ts';
 import { EmbeddedDriver } from './embedded.ts';
 import { executeBatch, executeHsmCommand } from './execute.ts';
-import { sampleRequests, seededRandom, type TestSystem, testSystem } from './hsm.test-kit.ts';
+import {
+  flipBit,
+  sampleRequests,
+  seededRandom,
+  type TestSystem,
+  testSystem,
+} from './hsm.test-kit.ts';
 
 let system: TestSystem;
 before(async () => {
@@ -63,6 +70,37 @@ test('one bad command never fails its neighbours', async () => {
   assert.deepEqual(await codesOf(without(), requests), [
     ...['ok', 'ERR_HSM_PARAMETER', 'ERR_HSM_COMMAND', 'ERR_HSM_CALLER', 'ok'],
   ]);
+});
+
+test('MACs of a batch are those of the calls one by one, right, wrong and under other keys', async () => {
+  const { pin, mac } = system.issuerLine.issuer;
+  const issuer = system.hsm('issuer');
+  const components = ['00112233445566778899AABBCCDDEEFF', '0123456789ABCDEFFEDCBA9876543210'];
+  const form = { command: 'formKey', usage: 'M1', algorithm: '4', components } as const;
+  const sm4 = (await system.hsm('issuer', 'ceremony').call(form)).keyBlock;
+  const requests: HsmRequest[] = [];
+  for (let index = 0; index < 20; index++) {
+    const key = index % 5 === 4 ? sm4 : mac;
+    const data = 'A5'.repeat(index * 9);
+    const good = (await issuer.call({ command: 'generateMac', key, data })).mac;
+    requests.push({ command: 'generateMac', key, data });
+    requests.push({ command: 'verifyMac', key, data, mac: good });
+    requests.push({ command: 'verifyMac', key, data, mac: flipBit(good, index) });
+  }
+  requests.push({ command: 'generateMac', key: pin, data: '' });
+  const device = { party: 'issuer', driver: without() } as const;
+  const replies = await executeBatch(device, 'issuer', requests);
+  for (const [index, request] of requests.entries()) {
+    const one = await issuer.call(request).then(
+      (ok) => ({ ok }),
+      ({ code }: { code: string }) => ({ code }),
+    );
+    const reply = replies[index];
+    assert.ok(reply);
+    assert.deepEqual('ok' in reply ? { ok: reply.ok } : { code: reply.error.code }, one);
+  }
+  assert.deepEqual(replies[1], { ok: { valid: true } });
+  assert.deepEqual(replies[2], { ok: { valid: false } });
 });
 
 test('a driver that answers too few calls leaves coded errors, not holes', async () => {

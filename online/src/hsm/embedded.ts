@@ -5,6 +5,7 @@
 import { errorBody } from '@tapnpay/protocol/bytes';
 import type { KeyBlock } from '@tapnpay/protocol/wire';
 import type { HsmReply } from '../runtime/hsm-wire.ts';
+import { batchedMacReplies } from './commands/mac-commands.ts';
 import { HSM_COMMANDS } from './commands/table.ts';
 import { closeHsmContext, forgetKeys, type HsmContext } from './context.ts';
 import type { DriverCall, HsmDriver, HsmKeyStore, HsmMechanism } from './driver.ts';
@@ -28,9 +29,10 @@ export class EmbeddedDriver implements HsmDriver {
   }
 
   async execute(calls: readonly DriverCall[]): Promise<readonly HsmReply[]> {
+    const macs = batchedMacReplies(this.#context, calls);
     return calls.map((call) => {
       try {
-        return { ok: this.executeOne(call) };
+        return { ok: macs.get(call) ?? this.executeOne(call) };
       } catch (thrown) {
         return { error: errorBody(thrown) };
       }

@@ -1,8 +1,13 @@
 /** EMV and PBOC card keys, session keys and cryptograms. @see EMV 4.3 B2 A1, PBOC3 P7 */
-import { concatBytes, fromHex } from '../bytes/index.ts';
-import { tdesEncrypt } from './des.ts';
+import { concatBytes } from '../bytes/index.ts';
+import { tdesEncryptInPlace } from './des.ts';
+import { putDigits } from './digits.ts';
 import { assertDataLength, assertKeyLength, assertPan, CryptoError } from './errors.ts';
 import { retailMac } from './mac.ts';
+
+const DOUBLE_KEY: readonly number[] = [16];
+/** Digits of Y before the sequence number. */
+const Y_PAN_DIGITS = 14;
 
 /** Bytes of an application cryptogram. */
 export const APPLICATION_CRYPTOGRAM_BYTES = 8;
@@ -18,18 +23,18 @@ export function deriveIccMasterKey(
   pan: string,
   panSequenceNumber: string,
 ): Uint8Array {
-  assertKeyLength(issuerMasterKey, [16]);
+  assertKeyLength(issuerMasterKey, DOUBLE_KEY);
   assertPan(pan);
   if (!/^[0-9]{2}$/.test(panSequenceNumber)) {
     throw new CryptoError('ERR_CRYPTO_DIGITS', 'PAN sequence number needs 2 digits');
   }
-  const y = fromHex(`${pan}${panSequenceNumber}`.slice(-16).padStart(16, '0'));
-  const input = new Uint8Array(2 * y.length);
-  for (let index = 0; index < y.length; index++) {
-    input[index] = y[index]!;
-    input[y.length + index] = ~y[index]!;
-  }
-  return tdesEncrypt(issuerMasterKey, input);
+  const input = new Uint8Array(16);
+  const panDigits = Math.min(Y_PAN_DIGITS, pan.length);
+  const range = { from: pan.length - panDigits, to: pan.length };
+  putDigits(input, Y_PAN_DIGITS - panDigits, pan, range);
+  putDigits(input, Y_PAN_DIGITS, panSequenceNumber, { from: 0, to: 2 });
+  for (let index = 0; index < 8; index++) input[8 + index] = ~input[index]!;
+  return tdesEncryptInPlace(issuerMasterKey, input);
 }
 
 /**
@@ -38,14 +43,14 @@ export function deriveIccMasterKey(
  * @throws CryptoError `ERR_CRYPTO_KEY_LENGTH`, `ERR_CRYPTO_DATA_LENGTH`.
  */
 export function deriveSessionKey(iccMasterKey: Uint8Array, atc: Uint8Array): Uint8Array {
-  assertKeyLength(iccMasterKey, [16]);
+  assertKeyLength(iccMasterKey, DOUBLE_KEY);
   assertDataLength(atc, 2, 'ATC');
   const input = new Uint8Array(16);
   for (let index = 0; index < atc.length; index++) {
     input[6 + index] = atc[index]!;
     input[14 + index] = ~atc[index]!;
   }
-  return tdesEncrypt(iccMasterKey, input);
+  return tdesEncryptInPlace(iccMasterKey, input);
 }
 
 /**
@@ -66,12 +71,12 @@ export function arpcMethod1(
   cryptogram: Uint8Array,
   authorisationResponseCode: Uint8Array,
 ): Uint8Array {
-  assertKeyLength(sessionKey, [16]);
+  assertKeyLength(sessionKey, DOUBLE_KEY);
   assertDataLength(cryptogram, APPLICATION_CRYPTOGRAM_BYTES, 'cryptogram');
   assertDataLength(authorisationResponseCode, 2, 'authorisation response code');
   const mixed = cryptogram.slice();
   for (let index = 0; index < 2; index++) mixed[index]! ^= authorisationResponseCode[index]!;
-  return tdesEncrypt(sessionKey, mixed);
+  return tdesEncryptInPlace(sessionKey, mixed);
 }
 
 /**

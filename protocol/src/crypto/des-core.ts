@@ -13,7 +13,7 @@ import { assertKeyLength } from './errors.ts';
 export const DES_BLOCK_BYTES = 8;
 /** Key schedules kept at one time; a key that falls on a taken slot takes its place. */
 export const KEY_SCHEDULES_MAX = 1024;
-const KEY_BYTES_MAX = 24;
+const KEY_WORDS_MAX = 6;
 // DES, two-key and three-key 3DES.
 const DES_KEY_BYTES: readonly number[] = [8, 16, 24];
 /** Sixteen rounds: single DES. Three times sixteen: 3DES. */
@@ -24,9 +24,9 @@ const SLOT_WORDS = 2 * RUN_WORDS_MAX;
 /** XOR of a word's number that turns the order of rounds over and keeps the words of a round. */
 const REVERSED = SCHEDULE_WORDS - 2;
 
-// One flat pool, so that a fresh session key costs no allocation.
-const schedules = new Int32Array(KEY_SCHEDULES_MAX * SLOT_WORDS);
-const slotKeys = new Uint8Array(KEY_SCHEDULES_MAX * KEY_BYTES_MAX);
+// One flat pool, so that a fresh session key costs no allocation; two words are read beyond it.
+const schedules = new Int32Array(KEY_SCHEDULES_MAX * SLOT_WORDS + 2);
+const slotKeys = new Int32Array(KEY_SCHEDULES_MAX * KEY_WORDS_MAX);
 const slotKeyLengths = new Uint8Array(KEY_SCHEDULES_MAX);
 const hasDeciphering = new Uint8Array(KEY_SCHEDULES_MAX);
 
@@ -75,6 +75,11 @@ export function decipheringRun(key: Uint8Array): number {
   return start + RUN_WORDS_MAX;
 }
 
+/** The words of the three passes of a run. */
+export function copyRun(run: number, into: Int32Array): void {
+  into.set(schedules.subarray(run, run + RUN_WORDS_MAX));
+}
+
 /** Whole blocks, each by itself. */
 export function cipherBlocks(
   run: number,
@@ -90,7 +95,7 @@ export function cipherBlocks(
   }
 }
 
-/** CBC from a zero vector: `count` blocks at `offset` are added to the chain of the halves. */
+/** CBC: the blocks of `data` up to `end` go into the chain. */
 export function chainBlocks(run: number, passes: DesPasses, data: Uint8Array, end: number): void {
   for (let offset = 0; offset < end; offset += DES_BLOCK_BYTES) {
     halves[0] = halves[0]! ^ wordAt(data, offset);
@@ -119,19 +124,25 @@ export function putHalves(output: Uint8Array, offset: number): void {
   output[offset + 7] = right;
 }
 
+/** The slot of a key, whose schedule is made unless it is there. */
 function slotOf(key: Uint8Array): number {
   const length = key.length;
   if (length !== 16) assertKeyLength(key, DES_KEY_BYTES);
   let hash = length;
-  for (let index = 0; index < length; index++) hash = Math.imul(hash ^ key[index]!, 0x01000193);
-  const slot = (hash ^ (hash >>> 15)) & (KEY_SCHEDULES_MAX - 1);
-  const keyOffset = slot * KEY_BYTES_MAX;
-  let same = slotKeyLengths[slot] === length;
-  for (let index = 0; same && index < length; index++) {
-    same = slotKeys[keyOffset + index] === key[index];
+  for (let offset = 0; offset < length; offset += 4) {
+    hash = Math.imul(hash ^ wordAt(key, offset), 0x01000193);
+    hash ^= hash >>> 15;
   }
-  if (same) return slot;
-  slotKeys.set(key, keyOffset);
+  const slot = (hash ^ (hash >>> 10)) & (KEY_SCHEDULES_MAX - 1);
+  const keyOffset = slot * KEY_WORDS_MAX;
+  let difference = slotKeyLengths[slot]! ^ length;
+  for (let offset = 0; offset < length; offset += 4) {
+    difference |= slotKeys[keyOffset + (offset >> 2)]! ^ wordAt(key, offset);
+  }
+  if (difference === 0) return slot;
+  for (let offset = 0; offset < length; offset += 4) {
+    slotKeys[keyOffset + (offset >> 2)] = wordAt(key, offset);
+  }
   slotKeyLengths[slot] = length;
   hasDeciphering[slot] = 0;
   expandKey(key, slot * SLOT_WORDS);
@@ -237,56 +248,49 @@ function finalPermutation(): void {
   halves[1] = right ^ swap;
 }
 
-/** Sixteen rounds of a schedule, four a turn, and the exchange of the halves. */
+/**
+ * Sixteen rounds of a schedule, two a turn, and the exchange of the halves. What a round looks up
+ * is its half XOR key; the half's own part of the next look-up is made before f of this round is
+ * known, which shortens the way from one round to the next. The last round's next is not used.
+ */
 function sixteenRounds(start: number): void {
   let left = halves[0]!;
   let right = halves[1]!;
+  let odd = ((right << 28) | (right >>> 4)) ^ schedules[start]!;
+  let even = right ^ schedules[(start + 1) | 0]!;
+  let nextOdd = 0;
+  let nextEven = 0;
+  let mixed = 0;
   const end = (start + SCHEDULE_WORDS) | 0;
-  for (let word = start; word < end; word = (word + 8) | 0) {
-    let odd = ((right << 28) | (right >>> 4)) ^ schedules[word]!;
-    let even = right ^ schedules[(word + 1) | 0]!;
-    left ^=
-      s1[(odd >>> 24) & 63]! |
-      s3[(odd >>> 16) & 63]! |
-      s5[(odd >>> 8) & 63]! |
-      s7[odd & 63]! |
+  for (let word = start; word < end; word = (word + 4) | 0) {
+    nextOdd = ((left << 28) | (left >>> 4)) ^ schedules[(word + 2) | 0]!;
+    nextEven = left ^ schedules[(word + 3) | 0]!;
+    mixed =
       s2[(even >>> 24) & 63]! |
       s4[(even >>> 16) & 63]! |
       s6[(even >>> 8) & 63]! |
-      s8[even & 63]!;
-    odd = ((left << 28) | (left >>> 4)) ^ schedules[(word + 2) | 0]!;
-    even = left ^ schedules[(word + 3) | 0]!;
-    right ^=
+      s8[even & 63]! |
       s1[(odd >>> 24) & 63]! |
       s3[(odd >>> 16) & 63]! |
       s5[(odd >>> 8) & 63]! |
-      s7[odd & 63]! |
+      s7[odd & 63]!;
+    odd = nextOdd ^ ((mixed << 28) | (mixed >>> 4));
+    even = nextEven ^ mixed;
+    left ^= mixed;
+    nextOdd = ((right << 28) | (right >>> 4)) ^ schedules[(word + 4) | 0]!;
+    nextEven = right ^ schedules[(word + 5) | 0]!;
+    mixed =
       s2[(even >>> 24) & 63]! |
       s4[(even >>> 16) & 63]! |
       s6[(even >>> 8) & 63]! |
-      s8[even & 63]!;
-    odd = ((right << 28) | (right >>> 4)) ^ schedules[(word + 4) | 0]!;
-    even = right ^ schedules[(word + 5) | 0]!;
-    left ^=
+      s8[even & 63]! |
       s1[(odd >>> 24) & 63]! |
       s3[(odd >>> 16) & 63]! |
       s5[(odd >>> 8) & 63]! |
-      s7[odd & 63]! |
-      s2[(even >>> 24) & 63]! |
-      s4[(even >>> 16) & 63]! |
-      s6[(even >>> 8) & 63]! |
-      s8[even & 63]!;
-    odd = ((left << 28) | (left >>> 4)) ^ schedules[(word + 6) | 0]!;
-    even = left ^ schedules[(word + 7) | 0]!;
-    right ^=
-      s1[(odd >>> 24) & 63]! |
-      s3[(odd >>> 16) & 63]! |
-      s5[(odd >>> 8) & 63]! |
-      s7[odd & 63]! |
-      s2[(even >>> 24) & 63]! |
-      s4[(even >>> 16) & 63]! |
-      s6[(even >>> 8) & 63]! |
-      s8[even & 63]!;
+      s7[odd & 63]!;
+    odd = nextOdd ^ ((mixed << 28) | (mixed >>> 4));
+    even = nextEven ^ mixed;
+    right ^= mixed;
   }
   halves[0] = right;
   halves[1] = left;

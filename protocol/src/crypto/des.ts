@@ -75,6 +75,14 @@ export function tdesCbcDecrypt(
   return output;
 }
 
+/** `tdesEncrypt` over blocks of the caller's own, which become the enciphered ones. */
+export function tdesEncryptInPlace(key: Uint8Array, blocks: Uint8Array): Uint8Array {
+  assertKeyLength(key, TDES_KEY_BYTES);
+  assertWholeBlocks(blocks, DES_BLOCK_BYTES);
+  cipherBlocks(encipheringRun(key), 3, blocks, blocks);
+  return blocks;
+}
+
 function ecb(run: number, key: Uint8Array, blocks: Uint8Array): Uint8Array {
   const output = new Uint8Array(blocks.length);
   cipherBlocks(run, passesOf(key), blocks, output);

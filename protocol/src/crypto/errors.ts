@@ -20,7 +20,9 @@ export class CryptoError extends TapError<CryptoErrorCode> {}
 
 /** Requires a key of one of the given sizes. @throws CryptoError `ERR_CRYPTO_KEY_LENGTH`. */
 export function assertKeyLength(key: Uint8Array, allowedBytes: readonly number[]): void {
-  if (allowedBytes.includes(key.length)) return;
+  for (let index = 0; index < allowedBytes.length; index++) {
+    if (allowedBytes[index] === key.length) return;
+  }
   const wanted = allowedBytes.join(' or ');
   throw new CryptoError('ERR_CRYPTO_KEY_LENGTH', `key has ${key.length} bytes, needs ${wanted}`, {
     lengthBytes: key.length,

@@ -2,13 +2,21 @@
 export * from './cmac.ts';
 export * from './cvv.ts';
 export * from './derivation.ts';
-export * from './des.ts';
+export {
+  desDecrypt,
+  desEncrypt,
+  tdesCbcDecrypt,
+  tdesCbcEncrypt,
+  tdesDecrypt,
+  tdesEncrypt,
+} from './des.ts';
 export { DES_BLOCK_BYTES, forgetKeySchedules } from './des-core.ts';
 export * from './dukpt.ts';
 export * from './dukpt-tdes.ts';
 export { CryptoError, type CryptoErrorCode } from './errors.ts';
 export * from './kcv.ts';
 export * from './mac.ts';
+export * from './mac-lanes.ts';
 export * from './pin-block.ts';
 export type { CipherProvider } from './provider.ts';
 export * from './pvv.ts';

@@ -14,6 +14,13 @@ import { assertKeyLength } from './errors.ts';
 /** Padding of ISO 9797-1 §6.3: 1 = zeros up to whole blocks, 2 = `80` and then zeros. */
 export type MacPadding = 1 | 2;
 
+/** Passes of all blocks but the last, and of the last. */
+type Passes = { readonly passes: DesPasses; readonly lastPasses: DesPasses };
+const SINGLE: Passes = { passes: 1, lastPasses: 1 };
+const TRIPLE: Passes = { passes: 3, lastPasses: 3 };
+const RETAIL: Passes = { passes: 1, lastPasses: 3 };
+const DOUBLE_KEY: readonly number[] = [16];
+
 /** Data ‖ `80` ‖ zeros up to whole blocks. @see ISO 9797-1 §6.3.3, padding method 2 */
 export function padIso9797Method2(
   data: Uint8Array,
@@ -46,9 +53,9 @@ export function retailMac(
   data: Uint8Array,
   options: { readonly padding: MacPadding },
 ): Uint8Array {
-  assertKeyLength(key, [16]);
+  assertKeyLength(key, DOUBLE_KEY);
   // E, D, E of the last block is 3DES as a whole.
-  return cbcMac(key, { passes: 1, lastPasses: 3 }, data, options.padding);
+  return cbcMac(key, RETAIL, data, options.padding);
 }
 
 /**
@@ -58,8 +65,7 @@ export function retailMac(
  * @throws CryptoError `ERR_CRYPTO_KEY_LENGTH`.
  */
 export function x99Mac(key: Uint8Array, data: Uint8Array): Uint8Array {
-  const passes = passesOf(key);
-  return cbcMac(key, { passes, lastPasses: passes }, data, 1);
+  return cbcMac(key, passesOf(key) === 1 ? SINGLE : TRIPLE, data, 1);
 }
 
 /**
@@ -79,12 +85,7 @@ export function unionPayPosMac(key: Uint8Array, data: Uint8Array): Uint8Array {
 }
 
 /** CBC over the padded data, the last block in passes of its own; the data is not copied. */
-function cbcMac(
-  key: Uint8Array,
-  by: { readonly passes: DesPasses; readonly lastPasses: DesPasses },
-  data: Uint8Array,
-  padding: MacPadding,
-): Uint8Array {
+function cbcMac(key: Uint8Array, by: Passes, data: Uint8Array, padding: MacPadding): Uint8Array {
   const run = encipheringRun(key);
   const open = padding === 1 ? Math.max(0, data.length - 1) : data.length;
   const lastStart = open - (open % DES_BLOCK_BYTES);

@@ -2,6 +2,7 @@
 import { concatBytes, fromHex, xorBytes } from '../bytes/index.ts';
 import { AES_BLOCK_BYTES, AES_KEY_BYTES } from './cmac.ts';
 import { DES_BLOCK_BYTES } from './des-core.ts';
+import { putDigits } from './digits.ts';
 import { assertDataLength, assertKeyLength, assertPan, assertPin, CryptoError } from './errors.ts';
 import type { CipherProvider } from './provider.ts';
 
@@ -11,6 +12,13 @@ const PIN_FIELD_BYTES = 8;
 const FILLERS_MAX = 10;
 const FILLERS = 'ABCDEF';
 const DIGITS = '0123456789';
+type FieldForm = {
+  readonly control: number;
+  readonly filler: readonly [lowest: number, highest: number];
+};
+const FORMAT_0: FieldForm = { control: 0, filler: [0xf, 0xf] };
+const FORMAT_3: FieldForm = { control: 3, filler: [0xa, 0xf] };
+const FORMAT_4: FieldForm = { control: 4, filler: [0xa, 0xa] };
 
 /**
  * The clear format 0 block: PIN field XOR PAN field.
@@ -30,7 +38,7 @@ export function pinBlockFormat0(pin: string, pan: string): Uint8Array {
  */
 export function pinOfBlockFormat0(block: Uint8Array, pan: string): string {
   assertDataLength(block, DES_BLOCK_BYTES, 'PIN block');
-  return pinOfField(xorBytes(block, panFieldFormat0(pan)), { control: 0, filler: [0xf, 0xf] });
+  return pinOfField(mixedWithPan(block, pan), FORMAT_0);
 }
 
 /**
@@ -56,7 +64,7 @@ export function pinBlockFormat3(input: {
 /** The PIN of a clear format 3 block. @throws CryptoError `ERR_CRYPTO_PIN_BLOCK` as format 0. */
 export function pinOfBlockFormat3(block: Uint8Array, pan: string): string {
   assertDataLength(block, DES_BLOCK_BYTES, 'PIN block');
-  return pinOfField(xorBytes(block, panFieldFormat0(pan)), { control: 3, filler: [0xa, 0xf] });
+  return pinOfField(mixedWithPan(block, pan), FORMAT_3);
 }
 
 /** What goes into a format 4 block; `random8` must be fresh for every block. */
@@ -100,21 +108,23 @@ export function decipherPinBlockFormat4(
   assertDataLength(block, AES_BLOCK_BYTES, 'PIN block');
   const panField = panFieldFormat4(pan);
   const first = xorBytes(ciphers.aesEcbDecrypt(key, block), panField);
-  return pinOfField(ciphers.aesEcbDecrypt(key, first).slice(0, PIN_FIELD_BYTES), {
-    control: 4,
-    filler: [0xa, 0xa],
-  });
+  return pinOfField(ciphers.aesEcbDecrypt(key, first).slice(0, PIN_FIELD_BYTES), FORMAT_4);
 }
 
 /** `0000` and the 12 rightmost PAN digits without the check digit. */
 function panFieldFormat0(pan: string): Uint8Array {
   assertPan(pan);
-  return fromHex(
-    pan
-      .slice(0, -1)
-      .slice(-12)
-      .padStart(2 * DES_BLOCK_BYTES, '0'),
-  );
+  const field = new Uint8Array(DES_BLOCK_BYTES);
+  // A PAN of 12 digits has 11 of them: the one before its first is none, and zero.
+  putDigits(field, 4, pan, { from: pan.length - 13, to: pan.length - 1 });
+  return field;
+}
+
+/** The PIN field of a block of format 0 or 3. */
+function mixedWithPan(block: Uint8Array, pan: string): Uint8Array {
+  const field = panFieldFormat0(pan);
+  for (let index = 0; index < field.length; index++) field[index]! ^= block[index]!;
+  return field;
 }
 
 /** PAN length minus 12, the PAN left-justified, zeros. */
@@ -124,10 +134,7 @@ function panFieldFormat4(pan: string): Uint8Array {
 }
 
 /** Control nibble, length, digits, fillers; every nibble is looked at, whatever the first says. */
-function pinOfField(
-  field: Uint8Array,
-  form: { readonly control: number; readonly filler: readonly [lowest: number, highest: number] },
-): string {
+function pinOfField(field: Uint8Array, form: FieldForm): string {
   const [lowest, highest] = form.filler;
   const length = field[0]! & 15;
   let good = field[0]! >> 4 === form.control && length >= 4 && length <= 12;

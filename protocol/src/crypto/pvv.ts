@@ -1,11 +1,15 @@
 /** Visa PIN verification value. @see Visa PVV */
-import { fromHex } from '../bytes/index.ts';
-import { tdesEncrypt } from './des.ts';
+import { tdesEncryptInPlace } from './des.ts';
+import { DES_BLOCK_BYTES } from './des-core.ts';
+import { putDigits } from './digits.ts';
 import { assertKeyLength, assertPan, assertPin, CryptoError } from './errors.ts';
 
 /** Digits of the PIN that one PVV covers. */
 export const PVV_DIGITS = 4;
 const DIGITS = '0123456789';
+const DOUBLE_KEY: readonly number[] = [16];
+/** Digits of the account number in a block; a PAN has at least twelve. */
+const ACCOUNT_DIGITS = 11;
 
 /** What a PVV is made of; only the first four PIN digits count. */
 export type PvvInput = { readonly pan: string; readonly pvki: string; readonly pin: string };
@@ -16,15 +20,8 @@ export type PvvInput = { readonly pan: string; readonly pvki: string; readonly p
  *   `ERR_CRYPTO_DIGITS`.
  */
 export function visaPvv(pinVerificationKey: Uint8Array, input: PvvInput): string {
-  assertKeyLength(pinVerificationKey, [16]);
-  assertPan(input.pan);
-  assertPin(input.pin);
-  if (!/^[0-6]$/.test(input.pvki)) {
-    throw new CryptoError('ERR_CRYPTO_DIGITS', 'PVKI is one digit, 0 to 6');
-  }
-  const account = input.pan.slice(0, -1).slice(-11).padStart(11, '0');
-  const security = fromHex(`${account}${input.pvki}${input.pin.slice(0, 4)}`);
-  return decimalize(tdesEncrypt(pinVerificationKey, security));
+  assertInput(pinVerificationKey, input);
+  return valuesAt(pinVerificationKey, input, [0]);
 }
 
 /**
@@ -32,26 +29,57 @@ export function visaPvv(pinVerificationKey: Uint8Array, input: PvvInput): string
  * DEVIATION: a PVV covers four digits, a PIN of a UnionPay card has six. A longer PIN gets one PVV
  * for each four digits, the last one for its last four, one after the other.
  * @see Visa PVV
+ * @throws as `visaPvv`.
  */
-export function pinVerificationValue(pvk: Uint8Array, input: PvvInput): string {
-  const { pan, pvki, pin } = input;
-  const values: string[] = [];
-  for (let start = 0; start < pin.length; start += PVV_DIGITS) {
-    const from = Math.min(start, pin.length - PVV_DIGITS);
-    values.push(visaPvv(pvk, { pan, pvki, pin: pin.slice(from, from + PVV_DIGITS) }));
+export function pinVerificationValue(pinVerificationKey: Uint8Array, input: PvvInput): string {
+  assertInput(pinVerificationKey, input);
+  const starts: number[] = [];
+  for (let start = 0; start < input.pin.length; start += PVV_DIGITS) {
+    starts.push(Math.min(start, input.pin.length - PVV_DIGITS));
   }
-  return values.join('');
+  return valuesAt(pinVerificationKey, input, starts);
+}
+
+function assertInput(pinVerificationKey: Uint8Array, { pan, pvki, pin }: PvvInput): void {
+  assertKeyLength(pinVerificationKey, DOUBLE_KEY);
+  assertPan(pan);
+  assertPin(pin);
+  if (pvki.length === 1 && pvki >= '0' && pvki <= '6') return;
+  throw new CryptoError('ERR_CRYPTO_DIGITS', 'PVKI is one digit, 0 to 6');
+}
+
+/** A value for the four PIN digits at each of `starts`. */
+function valuesAt(
+  pinVerificationKey: Uint8Array,
+  { pan, pvki, pin }: PvvInput,
+  starts: readonly number[],
+): string {
+  const blocks = new Uint8Array(DES_BLOCK_BYTES * starts.length);
+  for (let block = 0; block < starts.length; block++) {
+    const at = 2 * DES_BLOCK_BYTES * block;
+    const start = starts[block]!;
+    putDigits(blocks, at, pan, { from: pan.length - 1 - ACCOUNT_DIGITS, to: pan.length - 1 });
+    putDigits(blocks, at + ACCOUNT_DIGITS, pvki, { from: 0, to: 1 });
+    putDigits(blocks, at + ACCOUNT_DIGITS + 1, pin, { from: start, to: start + PVV_DIGITS });
+  }
+  const enciphered = tdesEncryptInPlace(pinVerificationKey, blocks);
+  let values = '';
+  for (let block = 0; block < starts.length; block++) {
+    values += decimalize(enciphered, DES_BLOCK_BYTES * block);
+  }
+  return values;
 }
 
 /** The first four of: the decimal digits from left to right, then A to F as 0 to 5. */
-function decimalize(block: Uint8Array): string {
-  let decimals = '';
-  let letters = '';
-  for (let index = 0; index < block.length; index++) {
-    for (const nibble of [block[index]! >> 4, block[index]! & 15]) {
-      if (nibble < 10) decimals += DIGITS.charAt(nibble);
-      else letters += DIGITS.charAt(nibble - 10);
+function decimalize(blocks: Uint8Array, offset: number): string {
+  let value = '';
+  for (const isDecimal of [true, false]) {
+    for (let nibble = 0; nibble < 2 * DES_BLOCK_BYTES; nibble++) {
+      const digit = (blocks[offset + (nibble >> 1)]! >> (nibble & 1 ? 0 : 4)) & 15;
+      if (digit < 10 !== isDecimal) continue;
+      value += DIGITS.charAt(digit % 10);
+      if (value.length === PVV_DIGITS) return value;
     }
   }
-  return `${decimals}${letters}`.slice(0, PVV_DIGITS);
+  return value;
 }
