@@ -1,4 +1,4 @@
-/** A packager file of jPOS (`GenericPackager`) becomes a dialect. Its shape is genericpackager.dtd. */
+/** A packager file of jPOS (`GenericPackager`, genericpackager.dtd) becomes a dialect. */
 import type { Bitmaps, Dialect } from './dialect.ts';
 import { DIALECT_BYTES_MAX, defineDialect } from './dialect.ts';
 import { type FieldSpec, fieldSpec } from './field-spec.ts';
