@@ -642,6 +642,36 @@ function contract(name: string, open: () => Promise<Opened | null>): void {
       assert.deepEqual(await open(), []);
     });
 
+    rule(
+      'of many at once, a stale one and a copy are told apart and spoil no other',
+      async (store) => {
+        const cards = Array.from({ length: 30 }, () => newCard(1000n));
+        await store.importCards(cards, NOW_MS);
+        const changes = cards.map((card, place) => {
+          const change = approvalOf(card, place === 4 ? 1001n : 100n);
+          if (place !== 8 || !change.card) return change;
+          return { ...change, card: { ...change.card, version: 7n } };
+        });
+        const [first] = changes;
+        assert.ok(first);
+        const ends = await Promise.all([...changes, first].map((change) => store.commit(change)));
+        const expected = new Map([
+          [4, 'stale'],
+          [8, 'stale'],
+          [30, 'duplicate'],
+        ]);
+        assert.deepEqual(
+          ends,
+          ends.map((_, place) => expected.get(place) ?? 'committed'),
+        );
+        const views = await Promise.all(cards.map((card) => view(store, card, 1)));
+        for (const [place, { balanceMinor, version }] of views.entries()) {
+          const isUntouched = place === 4 || place === 8;
+          assert.deepEqual([balanceMinor, version], isUntouched ? [1000n, 0n] : [900n, 1n]);
+        }
+      },
+    );
+
     rule('the keyed digest alone finds a card', async (store) => {
       const books = JSON.stringify(await store.readBooks(), (_, value: unknown) =>
         typeof value === 'bigint' ? String(value) : value,
