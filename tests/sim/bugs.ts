@@ -177,15 +177,11 @@ function unverifiedTap(): Bug {
 /** The two entries of a capture. */
 function capturePostings(payment: Payment, merchantId: string): readonly LedgerEntry[] {
   const { paymentId, currency, amountMinor } = payment;
-  const base = { paymentId, currency };
+  const facts = { kind: 'sale', phase: 'posted', mode: 'test', paymentId, currency } as const;
+  const base = { ...facts, transactionId: `bug:${paymentId}`, settlementDate: '20260314' };
   return [
-    { ...base, entryId: `bug ${paymentId}`, account: LEDGER_PAYER_CLEARING, amountMinor },
-    {
-      ...base,
-      entryId: `bug ${paymentId} 2`,
-      account: merchantPayable(merchantId),
-      amountMinor: -amountMinor,
-    },
+    { ...base, leg: 0, account: LEDGER_PAYER_CLEARING, amountMinor },
+    { ...base, leg: 1, account: merchantPayable(merchantId), amountMinor: -amountMinor },
   ];
 }
 

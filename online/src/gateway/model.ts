@@ -150,8 +150,24 @@ export type Posting = {
   readonly currency: string;
   readonly amountMinor: bigint;
 };
-/** A posting as it stands in the book, for ever. */
-export type LedgerEntry = Posting & { readonly entryId: string; readonly paymentId: string };
+/** What a ledger transaction is; `fee` and `payout` belong to a settlement batch. */
+export type LedgerKind = 'sale' | 'hold' | 'capture' | 'void' | 'refund' | 'fee' | 'payout';
+/** `pending`: held, not yet owed to anybody. `posted`: owed. */
+export type LedgerPhase = 'pending' | 'posted';
+/** A posting with its place: all legs of one transaction are booked at once, or none. */
+export type NewPosting = Posting & {
+  /** Kind and subject, so that nothing can be booked twice: `sale:<payment>`, `refund:<operation>`. */
+  readonly transactionId: string;
+  /** Number of the leg in its transaction, from 0. */
+  readonly leg: number;
+  readonly kind: LedgerKind;
+  readonly phase: LedgerPhase;
+  readonly mode: Mode;
+  /** YYYYMMDD of the settlement day it belongs to. */
+  readonly settlementDate: string;
+};
+/** A posting as it stands in the book, for ever; without a payment for fees and payouts. */
+export type LedgerEntry = NewPosting & { readonly paymentId: string | null };
 
 /** A change to be told. It goes to the order's address, if any, and to the merchant's endpoints. */
 export type NewEvent = {
@@ -215,7 +231,7 @@ export function outcomeOf(payment: Pick<Payment, 'state' | 'reason'>): PaymentOu
   }
 }
 
-/** Accounts of the gateway's book. */
+/** What issuers owe for approved payments. @see ledger/accounts.ts */
 export const LEDGER_PAYER_CLEARING = 'payer-clearing';
 /** What the gateway owes a merchant. */
 export function merchantPayable(merchantId: string): string {

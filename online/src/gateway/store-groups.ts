@@ -298,10 +298,13 @@ WITH given AS MATERIALIZED (
   WHERE reversals.payment_id = told_of.payment_id AND operation_id = ''
     AND acknowledged IS NOT NULL
 ), booked AS (
-  INSERT INTO ledger_entries (entry_id, payment_id, account, currency, amount_minor)
-  SELECT new."entryId", payment_id, new.account, new.currency, new."amountMinor"
+  INSERT INTO ledger_entries (transaction_id, leg, payment_id, kind, phase, mode, account,
+    currency, amount_minor, settlement_date)
+  SELECT new."transactionId", new.leg, payment_id, new.kind, new.phase, new.mode, new.account,
+    new.currency, new."amountMinor", new."settlementDate"
   FROM told_of, jsonb_to_recordset(postings)
-    AS new("entryId" text, account text, currency text, "amountMinor" bigint)
+    AS new("transactionId" text, leg smallint, kind text, phase text, mode text, account text,
+    currency text, "amountMinor" bigint, "settlementDate" text)
 ), told AS (${insertEvents('told_of.events', 'told_of')}
 )
 SELECT * FROM moved`;

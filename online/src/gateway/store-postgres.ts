@@ -287,7 +287,7 @@ export class PostgresGatewayStore extends PostgresOperations implements GatewayS
 
   async ledgerEntries(): Promise<readonly LedgerEntry[]> {
     const entries = await this.#rows<rows.LedgerRow>(
-      'SELECT * FROM ledger_entries ORDER BY entry_id',
+      'SELECT * FROM ledger_entries ORDER BY transaction_id, leg',
     );
     return entries.map(rows.ledgerEntryOf);
   }

@@ -215,8 +215,13 @@ export function pairingOf(row: PairingRow): PairingCode {
 
 /** A row of `ledger_entries`. */
 export type LedgerRow = {
-  readonly entry_id: string;
-  readonly payment_id: string;
+  readonly transaction_id: string;
+  readonly leg: number;
+  readonly payment_id: string | null;
+  readonly kind: LedgerEntry['kind'];
+  readonly phase: LedgerEntry['phase'];
+  readonly mode: LedgerEntry['mode'];
+  readonly settlement_date: string;
   readonly account: string;
   readonly currency: string;
   readonly amount_minor: bigint;
@@ -224,8 +229,13 @@ export type LedgerRow = {
 
 export function ledgerEntryOf(row: LedgerRow): LedgerEntry {
   return {
-    entryId: row.entry_id,
+    transactionId: row.transaction_id,
+    leg: row.leg,
     paymentId: row.payment_id,
+    kind: row.kind,
+    phase: row.phase,
+    mode: row.mode,
+    settlementDate: row.settlement_date,
     account: row.account,
     currency: row.currency,
     amountMinor: row.amount_minor,

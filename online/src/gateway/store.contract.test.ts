@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Database, openDatabase } from '../runtime/index.ts';
 import { startTestDatabase, type TestDatabase } from '../runtime/test-database.ts';
-import type { NewEvent, Order, Payment } from './model.ts';
+import type { NewEvent, NewPosting, Order, Payment } from './model.ts';
 import type { GatewayStore, PaymentChange } from './store.ts';
 import { MemoryGatewayStore } from './store-memory.ts';
 import { openGatewayStore } from './store-postgres.ts';
@@ -87,6 +87,13 @@ function change(payment: Payment, changes: Partial<PaymentChange>): PaymentChang
   };
 }
 
+function placesOf(
+  ends: readonly PromiseSettledResult<unknown>[],
+  status: 'fulfilled' | 'rejected',
+): readonly number[] {
+  return ends.flatMap((end, place) => (end.status === status ? [place] : []));
+}
+
 const anEvent = (payment: Payment, messageId: string): NewEvent => ({
   messageId,
   paymentId: payment.paymentId,
@@ -97,11 +104,15 @@ const anEvent = (payment: Payment, messageId: string): NewEvent => ({
   createdAtMs: NOW,
 });
 
-const postings = (amountMinor: bigint, other = -amountMinor) =>
-  [
-    { entryId: `entry-${++count}`, account: 'a', currency: '156', amountMinor },
-    { entryId: `entry-${++count}`, account: 'b', currency: '156', amountMinor: other },
-  ] as const;
+const postings = (amountMinor: bigint, other = -amountMinor): readonly NewPosting[] => {
+  const transactionId = `sale:${++count}`;
+  const facts = { kind: 'sale', phase: 'posted', mode: 'test', currency: '156' } as const;
+  const base = { ...facts, transactionId, settlementDate: '20260314' };
+  return [
+    { ...base, leg: 0, account: 'a', amountMinor },
+    { ...base, leg: 1, account: 'b', amountMinor: other },
+  ];
+};
 
 async function anElement(store: GatewayStore): Promise<string> {
   const codeId = `code-${++count}`;
@@ -517,6 +528,62 @@ describe('what the database itself refuses', () => {
     }
     const unpay = `UPDATE orders SET status = 'open' WHERE status = 'paid'`;
     await assert.rejects(pool.query(unpay), /a paid order cannot become open/);
+  });
+
+  test('of many at once a bad one fails alone: orders, commit points, moves', async (context) => {
+    if (!raw || !database) return context.skip('no database here');
+    const store = await openGatewayStore({ databaseUrl: database.url, schema: 'gateway' });
+    try {
+      const orders = Array.from({ length: 30 }, (_, place) =>
+        anOrder(place === 11 ? { currency: 'yuan' } : {}),
+      );
+      const made = await Promise.allSettled(
+        orders.map((order) => store.createOrder(order, { key: order.orderId, fingerprint: 'F' })),
+      );
+      assert.deepEqual(placesOf(made, 'rejected'), [11]);
+      const good = orders.filter((_, place) => place !== 11);
+      const elements: string[] = [];
+      for (const _ of good) elements.push(await anElement(store));
+      const payments = good.map((order, place) => aPayment(order, elements[place] ?? ''));
+      const [first] = payments;
+      assert.ok(first);
+      const { stan } = first;
+      const wanted = payments.map((payment, place) =>
+        place === 7 ? { ...payment, stan } : payment,
+      );
+      const begun = await Promise.all(
+        wanted.map((payment, place) =>
+          store.beginPayment(payment, { nowMs: NOW, pinCounter: place === 3 ? 0 : 1 }),
+        ),
+      );
+      const refused = begun.map(({ refused: why }) => why);
+      assert.deepEqual(
+        refused,
+        good.map((_, place) => ({ 3: 'pinCounter', 7: 'trace' })[place] ?? null),
+      );
+      const moved = await Promise.allSettled(
+        wanted.map((payment, place) =>
+          store.changePayment(
+            change(payment, place === 5 ? { to: 'reversed' } : { facts: { responseCode: '00' } }),
+          ),
+        ),
+      );
+      assert.deepEqual(placesOf(moved, 'rejected'), [5]);
+      const after_ = await Promise.all(
+        wanted.map((payment) => store.findPayment(payment.paymentId)),
+      );
+      const expected = new Map([
+        [3, null],
+        [5, 'sending'],
+        [7, null],
+      ]);
+      assert.deepEqual(
+        after_.map((payment) => payment?.state ?? null),
+        good.map((_, place) => (expected.has(place) ? expected.get(place) : 'authorised')),
+      );
+    } finally {
+      await store.close();
+    }
   });
 
   test('two live attempts of one order are impossible', async (context) => {

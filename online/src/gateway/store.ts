@@ -8,6 +8,7 @@ import type {
   ElementRecord,
   LedgerEntry,
   NewEvent,
+  NewPosting,
   Order,
   OrderStatus,
   OutboxMessage,
@@ -15,7 +16,6 @@ import type {
   Payment,
   PaymentFacts,
   PaymentState,
-  Posting,
   Reversal,
 } from './model.ts';
 import type { OperationStore } from './operations/store.ts';
@@ -56,7 +56,7 @@ export type PaymentChange = {
   readonly reversal?: NewReversal;
   /** Closes the payment's reversal with the acknowledgement's field 39. */
   readonly acknowledged?: string;
-  readonly postings?: readonly (Posting & { readonly entryId: string })[];
+  readonly postings?: readonly NewPosting[];
   /** What the merchant is told; it counts as one more in the payment's sequence. */
   readonly event?: NewEvent;
 };

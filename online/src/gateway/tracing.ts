@@ -15,6 +15,7 @@ import {
   watched,
 } from '../runtime/index.ts';
 import { GatewayCore } from './core.ts';
+import type { NewPosting } from './model.ts';
 import type { ChannelPeer } from './payment/peer.ts';
 import type { GatewayPorts } from './ports.ts';
 
@@ -39,15 +40,22 @@ function tracedPorts(ports: GatewayPorts, tracer: Tracer): GatewayPorts {
         if (begun.refused === null) tracer.refer(paymentId, retrievalReference);
       },
       changePayment: (changed, { to, postings }) => {
-        if (changed && postings) tracePostings(tracer, to, postings);
+        if (changed && postings) tracePostings(tracer, to, postings.map(seenPosting));
       },
       changeOperation: (changed, { postings }) => {
-        if (changed && postings) tracePostings(tracer, changed.operation.kind, postings);
+        if (!changed || !postings) return;
+        tracePostings(tracer, changed.operation.kind, postings(changed).map(seenPosting));
       },
     }),
     // What is woken by one payment works for many.
     wake: () => tracer.outside(() => ports.wake()),
   };
+}
+
+function seenPosting({ transactionId, leg, ...rest }: NewPosting): NewPosting & {
+  readonly entryId: string;
+} {
+  return { ...rest, transactionId, leg, entryId: `${transactionId}/${leg}` };
 }
 
 /** Each of the application's messages is one entry into the work for its payment. */

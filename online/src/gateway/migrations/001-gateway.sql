@@ -100,15 +100,6 @@ CREATE TABLE reversals (
 );
 CREATE INDEX reversals_due ON reversals (next_at_ms) WHERE acknowledged_at_ms IS NULL;
 
-CREATE TABLE ledger_entries (
-  entry_id text PRIMARY KEY,
-  payment_id text NOT NULL REFERENCES payments,
-  account text NOT NULL,
-  currency text NOT NULL,
-  amount_minor bigint NOT NULL CHECK (amount_minor <> 0)
-);
-CREATE INDEX ledger_entries_payment ON ledger_entries (payment_id);
-
 CREATE TABLE outbox (
   message_id text PRIMARY KEY,
   payment_id text NOT NULL REFERENCES payments,
@@ -157,25 +148,3 @@ BEGIN
 END $$;
 CREATE TRIGGER order_move BEFORE UPDATE OF status ON orders
   FOR EACH ROW EXECUTE FUNCTION check_order_move();
-
--- Double entry: at commit each transaction sums to zero in each currency.
-CREATE FUNCTION check_ledger_balance() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  PERFORM 1 FROM ledger_entries
-    WHERE payment_id = NEW.payment_id GROUP BY currency HAVING sum(amount_minor) <> 0;
-  IF FOUND THEN
-    RAISE EXCEPTION 'ledger transaction of payment % does not balance', NEW.payment_id
-      USING ERRCODE = 'check_violation';
-  END IF;
-  RETURN NULL;
-END $$;
-CREATE CONSTRAINT TRIGGER ledger_balance AFTER INSERT ON ledger_entries
-  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION check_ledger_balance();
-
--- The book is written once.
-CREATE FUNCTION refuse_ledger_change() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  RAISE EXCEPTION 'ledger entries are immutable' USING ERRCODE = 'check_violation';
-END $$;
-CREATE TRIGGER ledger_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
-  FOR EACH STATEMENT EXECUTE FUNCTION refuse_ledger_change();

@@ -9,6 +9,7 @@ import { runInTrace, uuidv7 } from '../../runtime/index.ts';
 import { GatewayError } from '../errors.ts';
 import { localTime } from '../local-time.ts';
 import { acceptorOf } from '../merchants/directory.ts';
+import type { NewPosting } from '../model.ts';
 import { operationEvent } from '../notifications.ts';
 import { minorAmount } from '../orders.ts';
 import {
@@ -20,9 +21,9 @@ import {
 } from '../payment/messages.ts';
 import { judgeAnswer, type Verdict } from '../payment/verdict.ts';
 import type { GatewayPorts } from '../ports.ts';
-import { settlementDateAt } from '../settlement-date.ts';
+import { settlementDateAt, settlementDayOf } from '../settlement-date.ts';
 import type { Operation, OperationKind, PaymentWhole } from './model.ts';
-import { capturePostings, returnPostings } from './postings.ts';
+import { operationPostings } from './postings.ts';
 import { type Ruling, ruleOn, type WantedOperation } from './rules.ts';
 import type { OperationAfter, OperationChange, OperationPlan } from './store.ts';
 
@@ -267,25 +268,16 @@ async function settleAnswer(
     return change(ports, operation, { to: 'failed', facts: { ...facts, reason } });
   }
   const succeeded = { to: 'succeeded', facts: { ...facts, reason: null } } as const;
-  return change(ports, operation, { ...succeeded, ...effectOf(ports, operation) });
+  const day = settlementDayOf(settlementDate, ports.clock.nowMs());
+  const postings = (after: OperationAfter): readonly NewPosting[] => operationPostings(after, day);
+  return change(ports, operation, { ...succeeded, ...effectOf(operation), postings });
 }
 
-/** What success does to payment, order and book. */
-function effectOf(
-  ports: GatewayPorts,
-  operation: Operation,
-): Pick<OperationChange, 'payment' | 'postings'> {
-  const { merchantId, currency, amountMinor, kind, transactionKind } = operation;
-  const amount = { merchantId, currency, amountMinor };
-  if (kind === 'refund') return { postings: returnPostings(ports, amount) };
-  if (kind === 'capture') {
-    const payment = { to: 'captured', orderStatus: 'paid' } as const;
-    return { payment, postings: capturePostings(ports, amount) };
-  }
-  const payment = { to: 'voided', orderStatus: 'voided' } as const;
-  // A hold was never booked.
-  if (transactionKind === 'preAuthorisationCancel') return { payment };
-  return { payment, postings: returnPostings(ports, amount) };
+/** What success does to payment and order. */
+function effectOf({ kind }: Operation): Pick<OperationChange, 'payment'> {
+  if (kind === 'refund') return {};
+  if (kind === 'capture') return { payment: { to: 'captured', orderStatus: 'paid' } };
+  return { payment: { to: 'voided', orderStatus: 'voided' } };
 }
 
 async function settleUnknown(

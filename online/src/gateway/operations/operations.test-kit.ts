@@ -66,7 +66,7 @@ function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** Sums of the gateway's book by account. */
+/** Sums of the gateway's book by account; what is only held stands under `pending ACCOUNT`. */
 export async function bookOf(
   { store }: TestGateway,
   paymentId: string,
@@ -74,7 +74,8 @@ export async function bookOf(
   const sums: Record<string, bigint> = {};
   for (const entry of await store.ledgerEntries()) {
     if (entry.paymentId !== paymentId) continue;
-    sums[entry.account] = (sums[entry.account] ?? 0n) + entry.amountMinor;
+    const account = entry.phase === 'posted' ? entry.account : `pending ${entry.account}`;
+    sums[account] = (sums[account] ?? 0n) + entry.amountMinor;
   }
   return sums;
 }

@@ -23,11 +23,13 @@ const refused = (code: string) => ({ code });
 test('a manual order is held by 0100, captured in part by 0220, booked once (Q/CUP 006)', async () => {
   for (const wire of ['contact', 'contactless'] as const) {
     const world = await operationsWorld();
-    const { core, strict, store } = world;
+    const { core, strict } = world;
     const { order, paymentId } = await heldOrder(world, { interface: wire });
     assert.equal((await core.order(order.orderId)).status, 'authorised');
     assert.equal((await core.payment(paymentId)).payment.state, 'held');
-    assert.deepEqual(await store.ledgerEntries(), [], 'a hold is no payment');
+    const pending = `pending ${LEDGER_PAYER_CLEARING}`;
+    const held = await bookOf(world, paymentId);
+    assert.deepEqual([held[pending], held[LEDGER_PAYER_CLEARING]], [1234n, undefined]);
     assert.equal(strict.done('preAuthorisation').length, 1);
 
     const { operation } = await core.operate(wish('capture', paymentId, { amount: '10.00' }));
@@ -37,7 +39,7 @@ test('a manual order is held by 0100, captured in part by 0220, booked once (Q/C
     assert.deepEqual([whole.balance.heldMinor, whole.balance.capturedMinor], [1234n, 1000n]);
     assert.equal(strict.paidMinor(), 1000n);
     const book = await bookOf(world, paymentId);
-    assert.equal(book[LEDGER_PAYER_CLEARING], 1000n);
+    assert.deepEqual([book[pending], book[LEDGER_PAYER_CLEARING]], [0n, 1000n]);
     const paid = await payOrder(core, testPeer(), order.orderId).catch((fault) => fault.code);
     assert.equal(paid, 'ERR_ORDER_PAID');
   }
@@ -82,7 +84,8 @@ test('a hold is cancelled by 0100, a captured hold by a void that names its 0220
   await core.operate(wish('void', held.paymentId));
   assert.equal(line.types(), '0100 0100');
   assert.equal((await core.order(held.order.orderId)).status, 'voided');
-  assert.deepEqual(await store.ledgerEntries(), []);
+  assert.deepEqual(Object.values(await bookOf(world, held.paymentId)), [0n, 0n]);
+  assert.ok((await store.ledgerEntries()).every(({ phase }) => phase === 'pending'));
   const captured = await heldOrder(world);
   await core.operate(wish('capture', captured.paymentId, { amount: '2' }));
   const { operation } = await core.operate(wish('void', captured.paymentId));

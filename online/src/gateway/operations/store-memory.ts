@@ -2,10 +2,10 @@
 import { GatewayError } from '../errors.ts';
 import {
   type LedgerEntry,
+  type NewPosting,
   type Order,
   PAYMENT_MOVES,
   type Payment,
-  type Posting,
   type Reversal,
 } from '../model.ts';
 import type { Claim, NewReversal } from '../store.ts';
@@ -66,11 +66,14 @@ export class MemoryOperations extends MemoryWebhooks implements OperationStore {
     if (!OPERATION_MOVES[before.state].includes(to)) throw illegal(before.state, to);
     const whole = this.#whole(before.paymentId);
     if (!whole) throw broken('an operation without its payment');
-    const postings = change.postings ?? [];
-    assertBalanced(postings);
     const operation = { ...before, ...change.facts, state: to, updatedAtMs: atMs };
-    const balance = this.#balance(whole.payment, balanceAfter(whole.balance, before, to));
-    const after: OperationAfter = { ...this.#movedPayment(whole, change), balance, operation };
+    const balance = balanceAfter(whole.balance, before, to);
+    const after: OperationAfter = { ...movedPayment(whole, change), balance, operation };
+    const postings = change.postings?.(after) ?? [];
+    assertBalanced(postings);
+    this.#balance(whole.payment, balance);
+    this.payments.set(before.paymentId, after.payment);
+    this.orders.set(after.order.orderId, after.order);
     this.#operations.set(operationId, operation);
     this.#keepReversal(before, change);
     for (const posting of postings) {
@@ -78,26 +81,6 @@ export class MemoryOperations extends MemoryWebhooks implements OperationStore {
     }
     if (change.event) this.tell(change.event(after));
     return after;
-  }
-
-  #movedPayment(
-    { payment, order }: PaymentWhole,
-    { payment: move, event, atMs }: OperationChange,
-  ): Pick<PaymentWhole, 'payment' | 'order'> {
-    if (move && !PAYMENT_MOVES[payment.state].includes(move.to)) {
-      throw broken(`a payment cannot go from ${payment.state} to ${move.to}`);
-    }
-    const moved: Payment = {
-      ...payment,
-      ...(move && { state: move.to, deadlineMs: null, updatedAtMs: atMs }),
-      ...(move?.reason !== undefined && { reason: move.reason }),
-      sequence: payment.sequence + (event ? 1 : 0),
-    };
-    this.payments.set(payment.paymentId, moved);
-    if (!move) return { payment: moved, order };
-    const ordered = { ...order, status: move.orderStatus };
-    this.orders.set(order.orderId, ordered);
-    return { payment: moved, order: ordered };
   }
 
   #keepReversal(
@@ -204,6 +187,22 @@ export class MemoryOperations extends MemoryWebhooks implements OperationStore {
   }
 }
 
+function movedPayment(
+  { payment, order }: PaymentWhole,
+  { payment: move, event, atMs }: OperationChange,
+): Pick<PaymentWhole, 'payment' | 'order'> {
+  if (move && !PAYMENT_MOVES[payment.state].includes(move.to)) {
+    throw broken(`a payment cannot go from ${payment.state} to ${move.to}`);
+  }
+  const moved: Payment = {
+    ...payment,
+    ...(move && { state: move.to, deadlineMs: null, updatedAtMs: atMs }),
+    ...(move?.reason !== undefined && { reason: move.reason }),
+    sequence: payment.sequence + (event ? 1 : 0),
+  };
+  return { payment: moved, order: move ? { ...order, status: move.orderStatus } : order };
+}
+
 /** Key of a reversal among those in memory. */
 export function reversalKey(paymentId: string, operationId: string | null): string {
   return `${paymentId}/${operationId ?? ''}`;
@@ -219,15 +218,16 @@ export function newReversal(
   return { ...reversal, ...life, paymentId, operationId };
 }
 
-/** The rule the database keeps by a deferred trigger: each currency of a transaction sums to 0. */
-export function assertBalanced(postings: readonly Posting[]): void {
+/** The rule the database keeps by a deferred trigger: currency and phase of each sum to zero. */
+export function assertBalanced(postings: readonly NewPosting[]): void {
   const sums = new Map<string, bigint>();
-  for (const { currency, amountMinor } of postings) {
-    sums.set(currency, (sums.get(currency) ?? 0n) + amountMinor);
+  for (const { transactionId, currency, phase, amountMinor } of postings) {
+    const key = `${transactionId} ${currency} ${phase}`;
+    sums.set(key, (sums.get(key) ?? 0n) + amountMinor);
   }
-  for (const [currency, sum] of sums) {
+  for (const [of, sum] of sums) {
     if (sum === 0n) continue;
-    throw new GatewayError('ERR_INTERNAL', 'ledger transaction does not balance', { currency });
+    throw new GatewayError('ERR_INTERNAL', 'ledger transaction does not balance', { of });
   }
 }
 

@@ -2,7 +2,8 @@
 import type { TransactionKind } from '@tapnpay/protocol/iso8583';
 import type { Transaction } from '../../runtime/index.ts';
 import { GatewayError } from '../errors.ts';
-import type { Posting } from '../model.ts';
+import { insertEntries } from '../ledger/entries.ts';
+import type { NewPosting } from '../model.ts';
 import type { Claim } from '../store.ts';
 import { type OrderRow, orderOf, type PaymentRow, paymentOf } from '../store-rows.ts';
 import { PostgresWebhooks, tellEvent } from '../webhooks/store-postgres.ts';
@@ -152,7 +153,7 @@ export class PostgresOperations extends PostgresWebhooks implements OperationSto
       await keepBalance(client, whole, balance);
       const after = { ...(await movePayment(client, whole, change)), balance, operation };
       await keepReversal(client, before, change);
-      await book(client, before.paymentId, change.postings ?? []);
+      await book(client, before.paymentId, change.postings?.(after) ?? []);
       if (change.event) await tellEvent(client, change.event(after));
       return after;
     });
@@ -415,15 +416,9 @@ async function keepReversal(
 async function book(
   client: Transaction,
   paymentId: string,
-  postings: readonly (Posting & { readonly entryId: string })[],
+  postings: readonly NewPosting[],
 ): Promise<void> {
-  for (const { entryId, account, currency, amountMinor } of postings) {
-    await client.query(
-      `INSERT INTO ledger_entries (entry_id, payment_id, account, currency, amount_minor)
-       VALUES ($1, $2, $3, $4, $5)`,
-      [entryId, paymentId, account, currency, amountMinor],
-    );
-  }
+  if (postings.length > 0) await insertEntries(client, { paymentId, postings });
 }
 
 function sqlStateOf(thrown: unknown): string | null {

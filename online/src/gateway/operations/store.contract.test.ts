@@ -203,13 +203,14 @@ function moveRules(rule: Rule): void {
     strict.weather = () => 'answerLost';
     const { operation } = await core.operate(wish('refund', paymentId));
     const before_ = await store.findPaymentWhole(paymentId);
-    const entry = { entryId: `crooked ${paymentId}`, account: 'a', currency: '156' };
+    const place = { transactionId: `crooked:${paymentId}`, leg: 0, settlementDate: '20260314' };
+    const facts = { kind: 'refund', phase: 'posted', mode: 'test', currency: '156' } as const;
     const crooked = store.changeOperation({
       operationId: operation.operationId,
       from: ['pending'],
       to: 'succeeded',
       atMs: 1,
-      postings: [{ ...entry, amountMinor: 1n }],
+      postings: () => [{ ...place, ...facts, account: 'a', amountMinor: 1n }],
     });
     await assert.rejects(crooked, /does not balance/);
     assert.deepEqual(await store.findPaymentWhole(paymentId), before_);

@@ -1,5 +1,5 @@
 /** What the gateway keeps of operations; each method is one atomic durable step. */
-import type { NewEvent, OrderStatus, PaymentState, Posting } from '../model.ts';
+import type { NewEvent, NewPosting, OrderStatus, PaymentState } from '../model.ts';
 import type { Claim, NewReversal } from '../store.ts';
 import type { OperationErrorCode } from './errors.ts';
 import type {
@@ -55,7 +55,8 @@ export type OperationChange = {
   readonly reversal?: NewReversal;
   /** Closes the operation's reversal with the acknowledgement's field 39. */
   readonly acknowledged?: string;
-  readonly postings?: readonly (Posting & { readonly entryId: string })[];
+  /** What is booked, made of the rows as this very change leaves them. Pure. */
+  readonly postings?: (after: OperationAfter) => readonly NewPosting[];
   /**
    * What the merchant is told, made of the rows as this very change leaves them, the sequence
    * number included. Pure.

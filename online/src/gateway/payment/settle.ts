@@ -19,9 +19,9 @@ import {
   type PaymentState,
 } from '../model.ts';
 import { paymentEvent } from '../notifications.ts';
-import { capturePostings } from '../operations/postings.ts';
+import { holdPostings, salePostings } from '../operations/postings.ts';
 import { type GatewayPorts, hopRecord, reachHop } from '../ports.ts';
-import { settlementDateAt } from '../settlement-date.ts';
+import { settlementDateAt, settlementDayOf } from '../settlement-date.ts';
 import type { NewReversal, PaymentChange } from '../store.ts';
 import type { ChannelPeer } from './peer.ts';
 import type { Verdict } from './verdict.ts';
@@ -130,23 +130,18 @@ async function succeed(
   },
 ): Promise<Payment | null> {
   const { order, payment, hops } = wanted;
-  const { currency, amountMinor } = payment;
   const { clock, profile } = ports;
   const deadlineMs = order.captureMode === 'manual' ? clock.nowMs() + profile.holdLifetimeMs : null;
   const facts = { ...wanted.facts, deadlineMs };
-  const { merchantId } = order;
+  const field15 = facts.settlementDate ?? payment.settlementDate;
+  const settlementDate = settlementDayOf(field15, clock.nowMs());
+  const booked = { order, payment, settlementDate };
   const succeeded = await move(
     ports,
     wanted,
     order.captureMode === 'manual'
-      ? { to: 'held', orderStatus: 'authorised', facts, hops }
-      : {
-          to: 'captured',
-          orderStatus: 'paid',
-          facts,
-          hops,
-          postings: capturePostings(ports, { merchantId, currency, amountMinor }),
-        },
+      ? { to: 'held', orderStatus: 'authorised', facts, hops, postings: holdPostings(booked) }
+      : { to: 'captured', orderStatus: 'paid', facts, hops, postings: salePostings(booked) },
   );
   if (succeeded) strike(ports, order.fault, ['tell']);
   return succeeded;
