@@ -33,6 +33,8 @@ type WindowReport = {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly mismatches: number;
+  /** CPU of both threads and the kernel, in microseconds: what a busy machine does not change. */
+  readonly cpuUsPerRoundTrip: number;
   readonly ceilingPerSecond: number;
 };
 
@@ -74,7 +76,7 @@ export const benchMux: Benchmark = {
 async function measure(window: number, wanted: number): Promise<WindowReport> {
   const count = Math.max(window, window === 1 ? Math.ceil(wanted / SINGLE_SHARE) : wanted);
   await roundTrips(window, Math.ceil(count / 10));
-  const { seconds, timesMs, mismatches } = await roundTrips(window, count);
+  const { seconds, cpuUs, timesMs, mismatches } = await roundTrips(window, count);
   const ceilingSeconds = await echo(window, count);
   const { p50, p99 } = spreadOf(timesMs);
   return {
@@ -84,6 +86,7 @@ async function measure(window: number, wanted: number): Promise<WindowReport> {
     p50Ms: Number(p50.toFixed(3)),
     p99Ms: Number(p99.toFixed(3)),
     mismatches,
+    cpuUsPerRoundTrip: Number((cpuUs / count).toFixed(2)),
     ceilingPerSecond: Math.round(count / ceilingSeconds),
   };
 }
@@ -94,6 +97,7 @@ async function roundTrips(
   count: number,
 ): Promise<{
   readonly seconds: number;
+  readonly cpuUs: number;
   readonly timesMs: readonly number[];
   readonly mismatches: number;
 }> {
@@ -132,13 +136,15 @@ async function roundTrips(
     },
     onClose: () => undefined,
   });
+  const startCpu = process.cpuUsage();
   const startMs = performance.now();
   for (let index = 0; index < window; index++) ask();
   await finished;
   const seconds = (performance.now() - startMs) / 1_000;
+  const { user, system } = process.cpuUsage(startCpu);
   transport.close();
   await worker.terminate();
-  return { seconds, timesMs, mismatches };
+  return { seconds, cpuUs: user + system, timesMs, mismatches };
 }
 
 /** Seconds for the same frames through the same sockets without frames read or answers matched. */
@@ -175,10 +181,12 @@ async function echo(window: number, count: number): Promise<number> {
 
 function reportText(report: WindowReport): string {
   const { window, roundTripsPerSecond, ceilingPerSecond, p50Ms, p99Ms, mismatches } = report;
+  const { cpuUsPerRoundTrip } = report;
   const share = Math.round((100 * roundTripsPerSecond) / ceilingPerSecond);
   return [
     `window ${String(window).padStart(3)}: ${roundTripsPerSecond} round trips/s,`,
-    `p50 ${p50Ms} ms, p99 ${p99Ms} ms, ${mismatches} mismatches;`,
+    `p50 ${p50Ms} ms, p99 ${p99Ms} ms, ${mismatches} mismatches,`,
+    `${cpuUsPerRoundTrip} us of CPU each;`,
     `bare echo ${ceilingPerSecond}/s (${share} %)`,
   ].join(' ');
 }

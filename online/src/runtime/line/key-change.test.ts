@@ -255,6 +255,22 @@ test('A0 for 200 requests at once: one sign-on, new keys; A0 without end: ever r
   assert.equal(world.member.state, 'established');
 });
 
+test('A0 for a request from before a change asks for nothing: the keys are new already', async () => {
+  const world = await established(await openWorld());
+  world.onRequest = async (message) => {
+    await new Promise<void>((resolve) => world.clock.startTimer(100, resolve));
+    return withFields(answer(message), [[39, REFUSED]]);
+  };
+  await world.clock.advance(6_000);
+  const asked = world.member.request(request('000001'), { timeoutMs: 900 });
+  await settled();
+  await world.lines.changeKeys(MEMBER_ID);
+  await world.clock.advance(100);
+  assert.notEqual(await asked, 'timeout');
+  await settled();
+  assert.equal(sentWith(world.sentByMember, '001'), 1);
+});
+
 test('A0 right after an exchange: the sign-on brings the same keys again', async () => {
   const world = await established(await openWorld());
   const keys = world.member.keys();
