@@ -21,6 +21,7 @@ import {
   withFields,
 } from '@tapnpay/protocol/iso8583';
 import { Hop } from '@tapnpay/protocol/wire';
+import { isLoadKind } from './ecash/load-types.ts';
 import { IssuerError } from './errors.ts';
 import { type ReadRequest, readRequest } from './kinds.ts';
 import type { RequestRecord } from './model.ts';
@@ -71,6 +72,10 @@ export class IssuerCore {
     this.#logHop(request, record);
     if (record.fingerprint !== request.fingerprint && record.state !== 'refusedAhead') {
       return this.#refuseEarly(message, keys, { responseCode: '94', reason: 'traceUsed' });
+    }
+    // A card may be told of a load once more, but not after its money went back.
+    if (record.state === 'reversed' && isLoadKind(record.kind)) {
+      return this.#refuseEarly(message, keys, { responseCode: '12', reason: 'reversedBefore' });
     }
     if (request.kind !== 'reversal' && this.#ports.isReplyDropped()) {
       this.#ports.log({ event: 'labReplyDropped', stan: request.stan });

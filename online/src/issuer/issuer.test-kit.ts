@@ -109,6 +109,21 @@ const KEYS = {
   mac: fromHex('A7543B8C1F6E29D04D8FE61A32B57C90'),
 };
 
+/** Keys that the bureau puts on a chip of this issuer. */
+export function chipKeysOf(pan: string): {
+  readonly udkAc: Uint8Array;
+  readonly udkMac: Uint8Array;
+  readonly udkEnc: Uint8Array;
+} {
+  const key = (master: Uint8Array): Uint8Array => deriveIccMasterKey(master, pan, '01');
+  return { udkAc: key(KEYS.imkAc), udkMac: key(KEYS.imkMac), udkEnc: key(KEYS.imkEnc) };
+}
+
+/** A PIN as it arrives on the line. */
+export function pinOnLine(pin: string, pan: string): Uint8Array {
+  return tdesEncrypt(KEYS.pin, pinBlockFormat0(pin, pan));
+}
+
 /** How one purchase differs from an ordinary one. */
 export type PurchaseOptions = {
   /** Another kind that a card stands behind. */
@@ -250,7 +265,7 @@ export class IssuerWorld {
       [22, `${options.tapped ? '07' : '05'}${pin === null ? '2' : '1'}`],
       [25, conditionCode],
       [35, `${pan}=${EXPIRY}220000000000`],
-      [52, pin === null ? undefined : tdesEncrypt(KEYS.pin, pinBlockFormat0(pin, pan))],
+      [52, pin === null ? undefined : pinOnLine(pin, pan)],
       [55, iccData],
     ]);
     return withMac(withFields(message, options.fields ?? []));
