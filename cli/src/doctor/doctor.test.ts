@@ -22,6 +22,9 @@ const ports = {
   shop: 1007,
   agent: 1008,
   observer: 1009,
+  opsGateway: 1010,
+  opsSwitch: 1011,
+  opsIssuer: 1012,
 };
 const system: SystemConfig = {
   dataDir: DATA_DIR,

@@ -24,6 +24,10 @@ export type Ports = {
   readonly shop: number;
   readonly agent: number;
   readonly observer: number;
+  /** Metrics and health of each party. */
+  readonly opsGateway: number;
+  readonly opsSwitch: number;
+  readonly opsIssuer: number;
 };
 const PORT_NAMES = [
   'gatewayHttp',
@@ -35,6 +39,9 @@ const PORT_NAMES = [
   'shop',
   'agent',
   'observer',
+  'opsGateway',
+  'opsSwitch',
+  'opsIssuer',
 ] as const satisfies readonly (keyof Ports)[];
 
 /** Where a party's HTTP interface is. */

@@ -35,6 +35,7 @@ export const ROLES: Readonly<Record<string, StartRole>> = {
     return startSwitch({
       ...(await common(system, 'switch')),
       port: system.ports.switch,
+      opsPort: system.ports.opsSwitch,
       issuerTimeoutMs: LAB_SWITCH_TIMEOUT_MS,
       lab: system.lab,
     });
@@ -44,6 +45,7 @@ export const ROLES: Readonly<Record<string, StartRole>> = {
     return startIssuer({
       ...(await common(system, 'issuer')),
       switchPort: system.ports.switch,
+      opsPort: system.ports.opsIssuer,
       ...(system.lab ? { lab: {} } : {}),
     });
   },
@@ -52,6 +54,7 @@ export const ROLES: Readonly<Record<string, StartRole>> = {
     return startGateway({
       ...(await common(system, 'gateway')),
       httpPort: system.ports.gatewayHttp,
+      opsPort: system.ports.opsGateway,
       tlsPort: system.ports.gatewayTls,
       switchPort: system.ports.switch,
       switchTimeoutMs: LAB_GATEWAY_TIMEOUT_MS,

@@ -3,17 +3,22 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import {
+  booksAnswer,
   type CommonConfig,
   closeAll,
   commonConfigShape,
   connectHsm,
   connectTcp,
-  createLog,
   MemberLine,
+  type Metrics,
+  observedLog,
   type PartyLog,
   parseConfig,
   portSchema,
+  probeLines,
+  probeQueues,
   readPartyKeys,
+  serveOps,
   systemClock,
   systemRandom,
   Tracer,
@@ -103,10 +108,14 @@ export type RunningGateway = { readonly close: () => Promise<void> };
  */
 export async function startGateway(input: GatewayConfig): Promise<RunningGateway> {
   const config = parseConfig(configSchema, input);
-  const log = createLog({ party: 'gateway', logFile: config.logFile, isBuffered: !config.lab });
+  const { log, metrics } = observedLog({
+    party: 'gateway',
+    logFile: config.logFile,
+    isBuffered: !config.lab,
+  });
   const closers: (() => Promise<void>)[] = [];
   try {
-    await startParts(config, log, closers);
+    await startParts(config, { log, metrics }, closers);
     return { close: () => closeAll(closers) };
   } catch (thrown) {
     await closeAll(closers);
@@ -116,7 +125,7 @@ export async function startGateway(input: GatewayConfig): Promise<RunningGateway
 
 async function startParts(
   config: GatewayConfig,
-  log: PartyLog,
+  { log, metrics }: { readonly log: PartyLog; readonly metrics: Metrics },
   closers: (() => Promise<void>)[],
 ): Promise<void> {
   const directory = join(config.dataDir, 'gateway');
@@ -207,7 +216,19 @@ async function startParts(
     port: config.tlsPort,
   });
   closers.push(() => listener.close());
+  probeLines(metrics, () => [['switch', line.stats()]]);
+  probeQueues(metrics, config, GATEWAY_QUEUES);
+  const checks = { database: () => booksAnswer(config), switchLine: () => line.keys() !== null };
+  closers.push(await serveOps(config.opsPort, { metrics, checks }));
 }
+
+/** What the gateway has promised to itself and not done yet. */
+const GATEWAY_QUEUES: Readonly<Record<string, string>> = {
+  reversals: 'reversals WHERE acknowledged_at_ms IS NULL',
+  operations: "operations WHERE state IN ('sending', 'pending', 'unknown')",
+  notifications: "outbox WHERE state = 'waiting'",
+  workItems: 'work_items WHERE closed_at_ms IS NULL',
+};
 
 /** What payers see of this gateway, and their bridge to its channel. */
 function siteOf(config: GatewayConfig, log: PartyLog): PayerSite {

@@ -2,19 +2,26 @@
 import { errorBody } from '@tapnpay/protocol/bytes';
 import { z } from 'zod';
 import {
+  booksAnswer,
   type CommonConfig,
   commonConfigShape,
   connectHsm,
   connectTcp,
-  createLog,
+  inSpan,
   MemberLine,
+  observedLog,
   type PartyLog,
   parseConfig,
   portSchema,
+  probeLines,
+  probeQueues,
   readPartyKeys,
+  serveOps,
   systemClock,
   systemRandom,
   Tracer,
+  traceIdOf,
+  withTrace,
 } from '../runtime/index.ts';
 import { CardFile } from './cards.ts';
 import type { IssuerCore } from './core.ts';
@@ -89,7 +96,11 @@ export type RunningIssuer = {
 export async function startIssuer(input: IssuerConfig): Promise<RunningIssuer> {
   const config = parseConfig(issuerConfigSchema, input);
   const { dataDir } = config;
-  const log = createLog({ party: 'issuer', logFile: config.logFile, isBuffered: !config.lab });
+  const { log, metrics } = observedLog({
+    party: 'issuer',
+    logFile: config.logFile,
+    isBuffered: !config.lab,
+  });
   const partyKeys = readPartyKeys(dataDir, 'issuer').keys;
   const hsm = await connectHsm({ ...config.hsm, caller: 'issuer' });
   const closers: (() => Promise<void>)[] = [() => hsm.close()];
@@ -127,6 +138,16 @@ export async function startIssuer(input: IssuerConfig): Promise<RunningIssuer> {
     const line = openLine({ config, core, hsm, zoneKey: partyKeys.zmk.keyBlock, log });
     closers.push(() => line.close());
     await lineUpOrWaited(line);
+    probeLines(metrics, () => [['switch', line.stats()]]);
+    probeQueues(metrics, config, {
+      workItems: 'work_items WHERE closed_at_ms IS NULL',
+      holds: "holds WHERE state = 'held'",
+    });
+    const checks = {
+      database: () => booksAnswer(config),
+      switchLine: () => line.state === 'established',
+    };
+    closers.push(await serveOps(config.opsPort, { metrics, checks }));
     return {
       isLineUp: () => line.state === 'established',
       close: () => closeAll(closers),
@@ -194,7 +215,10 @@ function openLine(parts: {
     connect: () => connectTcp({ port: config.switchPort }),
     onRequest: async (message) => {
       const keys = await line.keysOf(message);
-      return keys ? core.handle(message, keys) : null;
+      if (!keys) return null;
+      return withTrace(traceIdOf(message), () =>
+        inSpan('issuer', { mti: message.mti }, () => core.handle(message, keys)),
+      );
     },
     onState: (state) => log.info({ event: 'lineState', state }),
   });

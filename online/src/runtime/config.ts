@@ -16,6 +16,8 @@ export type CommonConfig = {
   readonly dataDir: string;
   /** Log file; standard error when absent. */
   readonly logFile?: string | undefined;
+  /** Loopback port of metrics and health; none when absent. */
+  readonly opsPort?: number | undefined;
 };
 
 /** A TCP port. */
@@ -30,12 +32,14 @@ export const commonConfigShape: {
   readonly hsm: z.ZodType<HsmConfig>;
   readonly dataDir: z.ZodType<string>;
   readonly logFile: z.ZodOptional<z.ZodType<string>>;
+  readonly opsPort: z.ZodOptional<z.ZodType<number>>;
 } = {
   databaseUrl: z.string().regex(/^postgres(ql)?:\/\//, 'is a postgres:// URL'),
   schema: schemaName,
   hsm: z.object({ port: portSchema, tokenHex: tokenSchema }),
   dataDir: z.string().min(1),
   logFile: z.string().min(1).optional(),
+  opsPort: portSchema.optional(),
 };
 
 /** The checked configuration. @throws RuntimeError `ERR_CONFIG` naming the field, never a value. */

@@ -12,6 +12,7 @@ export * from './line/index.ts';
 export * from './logging.ts';
 export * from './observability/metrics.ts';
 export * from './observability/ops-server.ts';
+export * from './observability/party.ts';
 export * from './observability/spans.ts';
 export * from './observability/trace-id.ts';
 export * from './party-keys.ts';

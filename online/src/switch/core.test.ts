@@ -113,7 +113,7 @@ test('during a key change messages under the old keys still pass, PIN block and 
   lines.previous.set(GATEWAY, GATEWAY_KEYS);
   const answer = await core.handle(GATEWAY, saleRequest());
   assert.equal(codeOf(answer), '00');
-  assert.ok(isSigned(newKeys.mac, answer));
+  assert.ok(isSigned(GATEWAY_KEYS.mac, answer), 'under the keys of its request');
   lines.previous.delete(GATEWAY);
   assert.equal(codeOf(await core.handle(GATEWAY, saleRequest())), 'A0');
 });

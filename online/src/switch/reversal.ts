@@ -135,7 +135,8 @@ async function answerOf(scene: SwitchScene, context: Context): Promise<Iso8583Me
   const originalStan = original?.stan ?? null;
   const facts = { responseCode, reason, effect, originalStan, ...traceOf(request) };
   scene.log({ event: 'reversalTaken', mti: request.mti, ...facts });
-  const macKey = scene.lines.keys(context.memberId)?.mac ?? context.keys?.mac;
+  // Under the keys of its request, whatever came since: the member checks it with these.
+  const macKey = context.keys?.mac ?? scene.lines.keys(context.memberId)?.mac;
   if (macKey === undefined) return null;
   const answer = { responseCode, reason, settlementDate: today(scene) };
   return withMac(scene.hsm, macKey, ownAnswer(request, answer));

@@ -4,17 +4,24 @@ import { errorBody } from '@tapnpay/protocol/bytes';
 import { Iso8583Error, type Iso8583Message } from '@tapnpay/protocol/iso8583';
 import type { Hsm, KeyBlock } from '@tapnpay/protocol/wire';
 import {
+  booksAnswer,
   connectHsm,
-  createLog,
   HostLines,
+  inSpan,
   isSurelyUnsent,
   listenTcp,
+  observedLog,
   type PartyLog,
   parseConfig,
+  probeLines,
+  probeQueues,
   readPartyKeys,
+  serveOps,
   systemClock,
   systemRandom,
   Tracer,
+  traceIdOf,
+  withTrace,
 } from '../runtime/index.ts';
 import { createVault, readOrMakeVaultKey } from '../runtime/vault.ts';
 import { type SwitchConfig, switchConfigSchema } from './config.ts';
@@ -51,7 +58,11 @@ export type RunningSwitch = {
  */
 export async function startSwitch(input: SwitchConfig): Promise<RunningSwitch> {
   const config = parseConfig(switchConfigSchema, input);
-  const log = createLog({ party: 'switch', logFile: config.logFile, isBuffered: !config.lab });
+  const { log, metrics } = observedLog({
+    party: 'switch',
+    logFile: config.logFile,
+    isBuffered: !config.lab,
+  });
   const partyKeys = readPartyKeys(config.dataDir, 'switch').keys;
   const zoneKeys = new Map([
     [config.gatewayInstitution ?? INSTITUTION_GATEWAY, partyKeys.zmkGateway.keyBlock],
@@ -82,6 +93,18 @@ export async function startSwitch(input: SwitchConfig): Promise<RunningSwitch> {
       await listener.close();
     });
     ticker.start();
+    const institutions = [...zoneKeys.keys()];
+    probeLines(metrics, () => institutions.map((id) => [id, lines.stats(id)] as const));
+    probeQueues(metrics, config, {
+      advices: "advices WHERE state = 'open'",
+      stuckAdvices: "advices WHERE state = 'stuck'",
+      unanswered: "transactions WHERE state = 'sent'",
+    });
+    const checks = {
+      database: () => booksAnswer(config),
+      lines: () => institutions.some((id) => lines.keys(id) !== null),
+    };
+    closers.push(await serveOps(config.opsPort, { metrics, checks }));
     return {
       close: () => closeAll(closers),
       facts: { port: listener.port },
@@ -120,7 +143,10 @@ function assemble(parts: {
     ...system,
     localId: config.institution ?? INSTITUTION_SWITCH,
     zoneKeys,
-    onRequest: (memberId, message) => core.handle(memberId, message),
+    onRequest: (memberId, message) =>
+      withTrace(traceIdOf(message), () =>
+        inSpan('switch', { mti: message.mti }, () => core.handle(memberId, message)),
+      ),
     onLateReply: (memberId, message) => {
       core.lateReply(memberId, message).catch((fault: unknown) => {
         log.error({ event: 'lateReplyFailed', ...errorBody(fault) });

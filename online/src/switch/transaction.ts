@@ -340,7 +340,8 @@ async function answerOf(scene: SwitchScene, context: Context): Promise<Iso8583Me
   if (!unsigned) return null;
   const responseCode = textField(unsigned, 39) ?? null;
   scene.log({ event: 'answered', kind: end.kind, responseCode, ...traceOf(request) });
-  const macKey = scene.lines.keys(context.memberId)?.mac ?? context.keys?.mac;
+  // Under the keys of its request, whatever came since: the member checks it with these.
+  const macKey = context.keys?.mac ?? scene.lines.keys(context.memberId)?.mac;
   return macKey === undefined ? null : withMac(scene.hsm, macKey, unsigned);
 }
 

@@ -229,9 +229,8 @@ async function exchange(ports: GatewayPorts, operation: Operation): Promise<Verd
   const answer = await line
     .send(message, profile.switchTimeoutMs)
     .catch((): 'timeout' => 'timeout');
-  // The line may have got new keys meanwhile; the answer is under the current one.
-  const macKey = line.keys()?.mac ?? keys.mac;
-  const verdict = await judgeAnswer({ hsm, macKey, request: message, answer });
+  // An answer is under the keys of its request, whatever the line got meanwhile.
+  const verdict = await judgeAnswer({ hsm, macKey: keys.mac, request: message, answer });
   if (verdict.kind !== 'declined' || !isAdvice(operation)) return verdict;
   const { responseCode } = verdict;
   if (!TRY_AGAIN_CODES.has(responseCode)) return verdict;

@@ -138,9 +138,8 @@ async function exchange(
   const answer = await line.send(message, profile.switchTimeoutMs);
   if (answer === 'timeout' || answer.mti !== '0430') return null;
   if (!answersTo(answer, message)) return null;
-  // The line may have got new keys meanwhile; the answer is under the current one.
-  const macKey = line.keys()?.mac ?? keys.mac;
-  return (await macIsValid(hsm, macKey, answer)) ? (textField(answer, 39) ?? null) : null;
+  // An answer is under the keys of its request, whatever the line got meanwhile.
+  return (await macIsValid(hsm, keys.mac, answer)) ? (textField(answer, 39) ?? null) : null;
 }
 
 function answersTo(answer: Iso8583Message, message: Iso8583Message): boolean {
