@@ -102,8 +102,7 @@ class Run {
     await this.#settled();
     const report = { ...measured, elements: ELEMENTS, payments: count, cold, resumed };
     if (rows === 0) return report;
-    onProgress(`filling ${rows} rows`);
-    await fillBooks(this.#database, rows);
+    await fillBooks(this.#database, rows, (done) => onProgress(`${done} payments filled in`));
     await Promise.all(this.#load.payers.map(({ element }) => element.open({ resume: false })));
     await this.#closed(Math.min(count, WARM_UP_MAX));
     const filled = await this.#measure(count);
