@@ -1,5 +1,5 @@
 /** Each party's log: one JSON record a line, redacted, on standard error or in a file. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Clock } from '@tapnpay/protocol/bytes';
 import { type DestinationStream, pino } from 'pino';
@@ -64,8 +64,10 @@ export function createLog(options: {
   return { info: write('info'), warn: write('warn'), error: write('error') };
 }
 
-/** Buffered bytes that are written without waiting for the end of the turn. */
-const BUFFER_BYTES = 8_192;
+/** Buffered characters that are written without waiting for the end of the turn. */
+const BUFFER_CHARACTERS_MAX = 65_536;
+/** How long a full pipe is left alone. */
+const RETRY_MS = 10;
 /** What buffered logs write when the process exits. */
 const unwritten: Set<() => void> = new Set();
 process.on('exit', () => {
@@ -76,18 +78,35 @@ function openDestination(options: {
   readonly logFile?: string | undefined;
   readonly isBuffered?: boolean;
 }): DestinationStream {
-  const dest = options.logFile ?? STDERR;
-  if (!options.isBuffered) return pino.destination({ dest, sync: true, mode: 0o600 });
-  const stream = pino.destination({ dest, sync: true, mode: 0o600, minLength: BUFFER_BYTES });
+  const { logFile } = options;
+  if (!options.isBuffered) {
+    return pino.destination({ dest: logFile ?? STDERR, sync: true, mode: 0o600 });
+  }
+  return bufferedFile(logFile === undefined ? STDERR : openSync(logFile, 'a', 0o600));
+}
+
+/** Lines of one turn in one write. No fsync: a log is no book. */
+function bufferedFile(file: number): DestinationStream {
+  let held = '';
   let isPlanned = false;
   const flush = (): void => {
     isPlanned = false;
-    stream.flushSync();
+    let bytes = Buffer.from(held);
+    held = '';
+    try {
+      while (bytes.length > 0) bytes = bytes.subarray(writeSync(file, bytes));
+    } catch (fault) {
+      if (!(fault instanceof Error) || !('code' in fault) || fault.code !== 'EAGAIN') throw fault;
+      held = bytes.toString() + held;
+      isPlanned = true;
+      setTimeout(flush, RETRY_MS);
+    }
   };
   unwritten.add(flush);
   return {
     write(line) {
-      stream.write(line);
+      held += line;
+      if (held.length > BUFFER_CHARACTERS_MAX) return flush();
       if (isPlanned) return;
       isPlanned = true;
       setImmediate(flush);
