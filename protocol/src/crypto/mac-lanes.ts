@@ -103,7 +103,7 @@ function makeLanes(): Lanes | null {
   }
 }
 
-/** Instructions. @see WebAssembly Core Specification §5.4 */
+/** Instructions, as chapter 5.4 of the WebAssembly core specification numbers them. */
 const OP = {
   ...{ loop: 0x03, end: 0x0b, branchIf: 0x0d, get: 0x20, set: 0x21, load: 0x28, load8: 0x2d },
   ...{ store: 0x36, const: 0x41, less: 0x49, add: 0x6a, and: 0x71, or: 0x72, xor: 0x73 },
@@ -250,7 +250,7 @@ function vector(items: readonly Code[]): Code {
   return code(unsigned(items.length), ...items);
 }
 
-/** LEB128. @see WebAssembly Core Specification §5.2.2 */
+/** LEB128, the numbers of a WebAssembly module. */
 function unsigned(value: number): Code {
   return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...unsigned(value >>> 7)];
 }
