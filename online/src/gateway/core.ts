@@ -4,9 +4,11 @@
  */
 import { type Iso8583Message, textField } from '@tapnpay/protocol/iso8583';
 import type { GatewayMessage, SealedCompletion, SealedPayment } from '@tapnpay/protocol/wire';
+import { inSpan, withTrace } from '../runtime/index.ts';
 import { type Enrolment, enrol, newPairingCode } from './enrolment.ts';
 import { GatewayError } from './errors.ts';
 import { HOPS_BEFORE_SEAL, strike } from './lab.ts';
+import { runNotices } from './load/notices.ts';
 import type { Order, Payment, Reversal } from './model.ts';
 import { runOutbox } from './notifications.ts';
 import { runExpiry } from './operations/expiry.ts';
@@ -38,6 +40,7 @@ export type TickReport = {
   readonly expired: number;
   readonly operations: number;
   readonly reversals: number;
+  readonly notices: number;
   readonly notifications: number;
 };
 
@@ -136,12 +139,14 @@ export class GatewayCore {
 
   /** Hops 7 to 12. @throws GatewayError before the commit point. */
   pay(peer: ChannelPeer, payment: SealedPayment): Promise<GatewayMessage> {
-    return pay(this.ports, peer, payment);
+    return withTrace(null, () => inSpan('gateway.pay', {}, () => pay(this.ports, peer, payment)));
   }
 
   /** Hops 13 and 14. @throws GatewayError. */
   complete(peer: ChannelPeer, completion: SealedCompletion): Promise<GatewayMessage> {
-    return complete(this.ports, peer, completion);
+    return withTrace(null, () =>
+      inSpan('gateway.complete', {}, () => complete(this.ports, peer, completion)),
+    );
   }
 
   /** A tap that ended before its cryptogram left the element: nothing to undo. */
@@ -206,8 +211,10 @@ export class GatewayCore {
     await runExpiry(this.ports);
     const operations = await runOperations(this.ports);
     const reversals = await runReversals(this.ports);
+    const notices = await runNotices(this.ports);
     const notifications = await runOutbox(this.ports);
-    return { overdue: overdue.length, expired, operations, reversals, notifications };
+    const overdueCount = overdue.length;
+    return { overdue: overdueCount, expired, operations, reversals, notices, notifications };
   }
 }
 

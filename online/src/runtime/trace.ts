@@ -7,6 +7,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from '@tapnpay/protocol/bytes';
 import type { HopName, TraceEvent } from '@tapnpay/protocol/wire';
 import type { Log } from './logging.ts';
+import { withTrace } from './observability/spans.ts';
 
 /** Names by which one payment may be known to one party; further ones are not kept. */
 const REFERENCES_MAX = 8;
@@ -91,9 +92,9 @@ function addReferences(scope: Scope, references: TraceEntry['references']): void
   }
 }
 
-/** `Tracer.run` for code that may have no tracer. */
+/** `Tracer.run` for code that may have no tracer; in either case a scope for a trace id. */
 export function runInTrace<T>(tracer: Tracer | undefined, entry: TraceEntry, work: () => T): T {
-  return tracer ? tracer.run(entry, work) : work();
+  return withTrace(null, () => (tracer ? tracer.run(entry, work) : work()));
 }
 
 /** What is to be told after each successful call of some methods of `T`. */

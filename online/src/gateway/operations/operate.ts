@@ -5,7 +5,7 @@
  * @see Q/CUP 006, messages 0100, 0200, 0220
  */
 import { transactionSpec } from '@tapnpay/protocol/iso8583';
-import { runInTrace, uuidv7 } from '../../runtime/index.ts';
+import { joinTrace, runInTrace, traceIdOf, uuidv7 } from '../../runtime/index.ts';
 import { GatewayError } from '../errors.ts';
 import { localTime } from '../local-time.ts';
 import { acceptorOf } from '../merchants/directory.ts';
@@ -226,6 +226,7 @@ async function exchange(ports: GatewayPorts, operation: Operation): Promise<Verd
   const acceptor = await acceptorOf(ports, operation.merchantId);
   const unsigned = buildFollowUp(acceptor, request, repeated);
   const message = await withMac(hsm, keys.mac, unsigned);
+  joinTrace(traceIdOf(message));
   const answer = await line
     .send(message, profile.switchTimeoutMs)
     .catch((): 'timeout' => 'timeout');

@@ -42,6 +42,9 @@ export function checkCardData(payment: SealedPayment, order: SignedOrder): Field
   checkTrack2(payment);
   const { transactionLimitMinor } = CONTACTLESS_LIMITS;
   const isTapped = payment.interface === 'contactless';
+  if (isTapped && order.transactionType !== '00') {
+    throw fault('ERR_PAYMENT_FIELD', 'interface', 'loads by insertion only');
+  }
   if (isTapped && BigInt(order.amountMinor) > BigInt(transactionLimitMinor)) {
     throw fault('ERR_PAYMENT_AMOUNT', 'interface', 'takes no tap of this amount');
   }
@@ -56,6 +59,9 @@ export function checkCardData(payment: SealedPayment, order: SignedOrder): Field
   }
   if (numeric(field55, '5F2A', 2) !== order.currency.padStart(4, '0')) {
     throw fault('ERR_PAYMENT_AMOUNT', '5F2A', 'differs from the order');
+  }
+  if (numeric(field55, '9C', 1) !== order.transactionType) {
+    throw fault('ERR_PAYMENT_FIELD', '9C', 'differs from the order');
   }
   if (numeric(field55, '9A', 3) !== order.dateYymmdd) {
     throw fault('ERR_PAYMENT_FIELD', '9A', 'differs from the order');

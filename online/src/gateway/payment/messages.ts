@@ -2,7 +2,8 @@
  * The gateway's financial messages: sale and pre-authorisation, what follows them (void, capture,
  * refund), reversal, and their MAC.
  */
-import { fromHex, toHex } from '@tapnpay/protocol/bytes';
+import { concatBytes, fromHex, toHex } from '@tapnpay/protocol/bytes';
+import { encodeTlv } from '@tapnpay/protocol/iso7816';
 import {
   bytesField,
   encodeOriginalDataElements,
@@ -20,6 +21,8 @@ import type { MerchantProfile } from '../ports.ts';
 
 /** Field 22 of what follows a payment: the number was kept, no card is there, no PIN. */
 export const ENTRY_MODE_KEPT = '012';
+/** Issuer script results. @see PBOC3 P5 (DF31) */
+const TAG_DF31_SCRIPT_RESULTS = 'DF31';
 /** Field 53: a PIN block with the PAN (2) under a double-length key (6). */
 const SECURITY_CONTROL_PIN = '2600000000000000';
 /**
@@ -137,6 +140,36 @@ export function buildReversal(
     [11, reversal.stan],
     [38, reversal.approvalCode ?? undefined],
     [55, field55 === '' ? undefined : fromHex(field55)],
+    [90, originalData(acceptor, { mti, stan, transmission })],
+  ]);
+}
+
+/**
+ * The 0620 (0621 when repeated) of a card's script results, without its MAC. The card has left: no
+ * entry mode. @see Q/CUP 006, message 0620
+ */
+export function buildNotice(
+  acceptor: AcceptorFacts,
+  original: OriginalRequest,
+  notice: {
+    readonly stan: string;
+    readonly transmission: string;
+    /** DF31, hex. */
+    readonly results: string;
+    readonly approvalCode: string | null;
+    readonly repeated: boolean;
+  },
+): Iso8583Message {
+  const { kind, stan, transmission, field55 } = original;
+  const { mti } = transactionSpec(kind);
+  const results = encodeTlv(TAG_DF31_SCRIPT_RESULTS, fromHex(notice.results));
+  return makeMessage(notice.repeated ? '0621' : '0620', [
+    ...commonFields(acceptor, original),
+    [7, notice.transmission],
+    [11, notice.stan],
+    [22, undefined],
+    [38, notice.approvalCode ?? undefined],
+    [55, concatBytes(fromHex(field55), results)],
     [90, originalData(acceptor, { mti, stan, transmission })],
   ]);
 }

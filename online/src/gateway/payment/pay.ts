@@ -13,7 +13,7 @@ import {
   type SealedPayment,
   type SignedOrder,
 } from '@tapnpay/protocol/wire';
-import { uuidv7 } from '../../runtime/index.ts';
+import { joinTrace, traceIdOfParts, uuidv7 } from '../../runtime/index.ts';
 import { GatewayError } from '../errors.ts';
 import { HOPS_BEFORE_RETURN, LEAVE_MS, strike } from '../lab.ts';
 import { localTime } from '../local-time.ts';
@@ -214,7 +214,7 @@ async function enrich(
   const now = localTime(clock.nowMs());
   const pin = context.pin ?? null;
   const original: OriginalRequest = {
-    kind: known(context.order).captureMode === 'manual' ? 'preAuthorisation' : 'sale',
+    kind: transactionKindOf(known(context.order)),
     pan: payment.pan,
     panSequenceNumber: payment.panSequenceNumber,
     amount: signedOrder.amountMinor.padStart(12, '0'),
@@ -230,12 +230,18 @@ async function enrich(
   const { expiryYymm, track2, field55 } = payment;
   const extras = { expiryYymm, track2, field55, pinBlock: pin?.block ?? null };
   const acceptor = await acceptorOf(ports, signedOrder.merchantId);
+  joinTrace(traceIdOfParts({ ...original, acquirer: acceptor.acquirerId }));
   const request = buildRequest(acceptor, original, extras);
   const sealed = await withMac(hsm, known(context.keys).mac, request).catch((cause: unknown) => {
     throw new GatewayError('ERR_HSM_UNAVAILABLE', 'the request got no MAC', {}, cause);
   });
   const message = context.order?.fault === 'flip-mac' ? flipMacBit(sealed) : sealed;
   return { original: new Secret(original), message };
+}
+
+function transactionKindOf({ kind, captureMode }: Order): OriginalRequest['kind'] {
+  if (kind === 'ecashLoad') return 'designatedLoad';
+  return captureMode === 'manual' ? 'preAuthorisation' : 'sale';
 }
 
 /** THE commit point: from the durable `sending` row on, the payment is unknown until answered. */

@@ -5,7 +5,7 @@
  * @see Q/CUP 006, reversal advice
  */
 import { type Iso8583Message, textField } from '@tapnpay/protocol/iso8583';
-import { runInTrace, uuidv7 } from '../../runtime/index.ts';
+import { joinTrace, runInTrace, traceIdOf, uuidv7 } from '../../runtime/index.ts';
 import { acceptorOf } from '../merchants/directory.ts';
 import type { Reversal } from '../model.ts';
 import { closeOperationReversal } from '../operations/operate.ts';
@@ -135,6 +135,7 @@ async function exchange(
   const facts = { stan, transmission, approvalCode, repeated };
   const acceptor = await acceptorOf(ports, subject.merchantId);
   const message = await withMac(hsm, keys.mac, buildReversal(acceptor, original, facts));
+  joinTrace(traceIdOf(message));
   const answer = await line.send(message, profile.switchTimeoutMs);
   if (answer === 'timeout' || answer.mti !== '0430') return null;
   if (!answersTo(answer, message)) return null;

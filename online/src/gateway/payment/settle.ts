@@ -8,10 +8,14 @@ import {
   type HopRecord,
   type SealedCompletion,
 } from '@tapnpay/protocol/wire';
+import { joinTrace, traceIdOfParts } from '../../runtime/index.ts';
 import { GatewayError } from '../errors.ts';
 import { strike } from '../lab.ts';
+import { haveSucceeded, type Notice } from '../load/model.ts';
+import { keepResults } from '../load/notices.ts';
 import { localTime } from '../local-time.ts';
 import {
+  type CardEnd,
   type Order,
   outcomeOf,
   type Payment,
@@ -114,6 +118,13 @@ async function settleVerdict(
     // Null: a sweep was faster, or the order is another attempt's; then this one is given back.
     return paid ?? reverse(ports, { order, payment, to: 'unknown', reason: 'orderTaken', hops });
   }
+  // From here on the answer, and with it the new total, may reach the card.
+  if (order.kind === 'ecashLoad') {
+    const debited = { ...answered, deadlineMs: null };
+    return move(ports, facts, {
+      ...{ to: 'debitedNotConfirmed', orderStatus: null, facts: debited, hops },
+    });
+  }
   const deadlineMs = ports.clock.nowMs() + ports.profile.completionTimeoutMs;
   const waiting = { ...answered, deadlineMs };
   return move(ports, facts, { to: 'authorised', orderStatus: null, facts: waiting, hops });
@@ -136,12 +147,14 @@ async function succeed(
   const field15 = facts.settlementDate ?? payment.settlementDate;
   const settlementDate = settlementDayOf(field15, clock.nowMs());
   const booked = { order, payment, settlementDate };
+  // A load moves money between two of the issuer's accounts: none of it is the merchant's.
+  const postings = order.kind === 'ecashLoad' ? [] : salePostings(booked);
   const succeeded = await move(
     ports,
     wanted,
     order.captureMode === 'manual'
       ? { to: 'held', orderStatus: 'authorised', facts, hops, postings: holdPostings(booked) }
-      : { to: 'captured', orderStatus: 'paid', facts, hops, postings: salePostings(booked) },
+      : { to: 'captured', orderStatus: 'paid', facts, hops, postings },
   );
   if (succeeded) strike(ports, order.fault, ['tell']);
   return succeeded;
@@ -203,6 +216,7 @@ export async function complete(
   if (!payment || payment.elementId !== peer.elementId) {
     throw new GatewayError('ERR_PAYMENT_NOT_FOUND', 'this element has no such payment');
   }
+  joinTrace(traceIdOfParts({ ...payment, acquirer: ports.profile.acquirerId }));
   if (payment.interface === 'contactless') {
     throw new GatewayError('ERR_PAYMENT_STATE', 'a contactless payment ends with its answer');
   }
@@ -211,8 +225,11 @@ export async function complete(
   const finish = peer.finishHops.get(paymentId);
   peer.finishHops.delete(paymentId);
   const hops = finish ? [finish, confirm] : [confirm];
-  const settled = await settleCompletion(ports, { payment, completion, hops });
-  const outcome = outcomeOf(settled);
+  // The results first: were they lost, the issuer could only wait for the card.
+  const notice = await keepResults(ports, payment, completion.scriptResults);
+  const settled = await settleCompletion(ports, { payment, completion, hops, notice });
+  const isLoading = settled.state === 'debitedNotConfirmed';
+  const outcome = isLoading ? 'unknown' : outcomeOf(settled);
   if (outcome === null) {
     throw new GatewayError('ERR_PAYMENT_STATE', 'the payment has no answer of the issuer yet');
   }
@@ -225,11 +242,17 @@ async function settleCompletion(
     readonly payment: Payment;
     readonly completion: SealedCompletion;
     readonly hops: readonly HopRecord[];
+    readonly notice: Notice | null;
   },
 ): Promise<Payment> {
-  const { payment, completion, hops } = facts;
+  const { payment, completion, hops, notice } = facts;
   const { second, secondType, tsi } = completion;
   const ended = { second, secondType, tsi };
+  if (payment.state === 'debitedNotConfirmed') {
+    const order = await orderOf(ports, payment);
+    strike(ports, order.fault, ['confirm']);
+    return (await confirmLoad(ports, { order, payment, notice, ended, hops })) ?? payment;
+  }
   if (payment.state !== 'authorised') {
     // Repeated, or the end of a declined or unknown payment: it changes no state.
     if (outcomeOf(payment) === null) return payment;
@@ -253,6 +276,28 @@ async function settleCompletion(
   });
   if (changed) return changed;
   return (await ports.store.findPayment(payment.paymentId)) ?? payment;
+}
+
+/**
+ * A load is captured when the card has done the script. Otherwise it stays debited and not
+ * confirmed: the issuer gives the script again with the card's next contact. Null: nothing moved.
+ */
+async function confirmLoad(
+  ports: GatewayPorts,
+  facts: {
+    readonly order: Order;
+    readonly payment: Payment;
+    readonly notice: Notice | null;
+    readonly ended: CardEnd;
+    readonly hops: readonly HopRecord[];
+  },
+): Promise<Payment | null> {
+  const { order, payment, notice, ended, hops } = facts;
+  if (notice !== null && haveSucceeded(notice.results)) {
+    return succeed(ports, { order, payment, facts: ended, hops });
+  }
+  await ports.store.noteCardEnd(payment.paymentId, { facts: ended, hops });
+  return null;
 }
 
 /** What a sweep or a start-up does with a payment whose next event will not come. */
