@@ -16,6 +16,7 @@ import { isWholePairingCode, shapePairingCode } from './pairing-code.ts';
 import { createPinEntry, type PinKey, pinKeyOf, pressPinKey, wipePin } from './pin-entry.ts';
 import { sealPin } from './pin-seal.ts';
 import { showPinLength } from './pin-view.ts';
+import { cardCount, readerTrouble } from './real-readers.ts';
 import { errorText } from './reasons.ts';
 import {
   cancelMessage,
@@ -67,6 +68,7 @@ export class HelperApp {
   #model: Model = { status: 'connecting', view: null, seenSession: recall(KEPT.session) };
   #seen: WindowPayment | null = null;
   #notice: Notice | null = null;
+  #trouble: Notice | null = null;
   #pendingUntilMs = 0;
   #keepsOpen = false;
   #drawnKey = '';
@@ -294,12 +296,15 @@ export class HelperApp {
     const key = screenKey(screen);
     const isNew = key !== this.#drawnKey;
     if (isNew) this.#enter(screen, key);
+    this.#sayTrouble(readerTrouble(screen, this.#model.view));
     const ui = this.#ui(screen);
     const { view } = this.#model;
     const facts = JSON.stringify([
       key,
       screen,
       view?.reader,
+      view?.readerService,
+      view?.realReaders,
       view?.cards,
       [ui.chosen, ui.isPending, ui.isArmed, ui.keepsOpen, ui.pairing.isBusy],
     ]);
@@ -354,6 +359,13 @@ export class HelperApp {
     else if (facts.focusedId !== null) this.#main.focus({ preventScroll: true });
   }
 
+  /** Told once when it comes; it goes with the card. */
+  #sayTrouble(trouble: Notice | null): void {
+    if (trouble?.text === this.#trouble?.text) return;
+    this.#trouble = trouble;
+    this.#say(trouble);
+  }
+
   #say(notice: Notice | null): void {
     this.#notice = notice;
     this.#showNotice();
@@ -397,7 +409,7 @@ export class HelperApp {
 
   #closeLater(screen: Extract<Screen, { name: 'end' }>, leftMs: number): void {
     if (window.opener === null || this.#start.page !== 'window') return;
-    if (this.#keepsOpen || !closesItself(screen.end, this.#model.view?.reader.card ?? null)) return;
+    if (this.#keepsOpen || !closesItself(screen.end, cardCount(this.#model.view))) return;
     if (leftMs <= 0) window.close();
     const place = document.getElementById('closing');
     const text = translate('closingIn', { seconds: Math.ceil(leftMs / SECOND_MS) });

@@ -192,6 +192,8 @@ export function viewOf(facts: Partial<WindowView> = {}): WindowView {
     payment: null,
     last: null,
     reader: { name: 'Virtual reader', kind: 'virtual', card: null, interface: null },
+    readerService: { state: 'off', code: null },
+    realReaders: [],
     cards: CARDS,
     ...facts,
   };

@@ -9,6 +9,8 @@ const VIEW: WindowView = {
   payment: null,
   last: null,
   reader: { name: 'virtual', kind: 'virtual', card: null, interface: null },
+  readerService: { state: 'off', code: null },
+  realReaders: [],
   cards: [],
 };
 

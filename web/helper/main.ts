@@ -13,6 +13,7 @@ import { markIcon, signIcon } from './icons.ts';
 import { askingOrigin, codeOfFragment } from './pairing-code.ts';
 import { pairingForm } from './pairing-view.ts';
 import { paymentParts, prompt } from './payment-view.ts';
+import { realReaderList } from './real-readers.ts';
 import type { HelperKey } from './texts.ts';
 import { button, translate, type Ui } from './ui.ts';
 import { retryButton, walletParts } from './wallet-view.ts';
@@ -57,7 +58,8 @@ function draw(ui: Ui): readonly (Node | null)[] {
   if (name === 'loading') return [panel(ui, ...quietScreen(ui, null))];
   if (ui.page === 'wallet') return walletParts(ui);
   if (name !== 'idle') return [panel(ui, ...paymentParts(ui))];
-  return [panel(ui, ...quietScreen(ui, ui.hasOpener ? 'idleOpenerHint' : 'idleHint'))];
+  const idle = quietScreen(ui, ui.hasOpener ? 'idleOpenerHint' : 'idleHint');
+  return [panel(ui, ...idle, realReaderList(ui))];
 }
 
 function panel(ui: Ui, ...parts: readonly (Node | null)[]): HTMLElement {

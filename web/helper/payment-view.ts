@@ -5,6 +5,7 @@ import { readerPicture, signIcon } from './icons.ts';
 import { orderFacts, orderStrip } from './order-view.ts';
 import { pinPad } from './pin-view.ts';
 import { cardList, readerControls, takeAwayButton } from './reader-view.ts';
+import { cardCount, realReaderList } from './real-readers.ts';
 import { reasonText } from './reasons.ts';
 import {
   againText,
@@ -93,7 +94,7 @@ function consentParts(ui: Ui, payment: WindowPayment): readonly Part[] {
   return [
     prompt(ui),
     orderFacts(payment, t),
-    hint(ui, 'consentHint'),
+    h('p', { class: 'hint quiet', id: 'consent-hint' }, t(consentHint(ui))),
     h(
       'div',
       { class: 'actions' },
@@ -104,11 +105,17 @@ function consentParts(ui: Ui, payment: WindowPayment): readonly Part[] {
         press: () => act.send({ type: 'consent', session, given: true }),
         isDisabled: ui.isPending || !ui.isArmed || payment.order === null,
         isFocused: true,
-        describedBy: 'order-amount order-merchant',
+        describedBy: 'order-amount order-merchant consent-hint',
       }),
       cancelButton(ui),
     ),
   ];
+}
+
+/** What a yes means where a real card may answer to it. */
+function consentHint(ui: Ui): HelperKey {
+  const isReal = viewOf(ui)?.readerService.state !== 'off';
+  return isReal ? 'consentRealHint' : 'consentHint';
 }
 
 function waitCardParts(ui: Ui, payment: WindowPayment): readonly Part[] {
@@ -127,6 +134,7 @@ function waitCardParts(ui: Ui, payment: WindowPayment): readonly Part[] {
     ),
     again ? h('p', { class: 'again', 'data-test': 'again' }, signIcon('wait'), t(again)) : null,
     state.takeOutFirst ? hint(ui, 'takeOutFirstHint') : null,
+    isWindow ? realReaderList(ui) : null,
     isWindow && viewOf(ui)?.reader.kind === 'virtual' ? simulator(ui, state) : null,
     cancelButton(ui),
   ];
@@ -137,8 +145,11 @@ function motionOf(state: Extract<WindowPayment['state'], { name: 'waitCard' }>) 
   return state.interfaces.includes('contactless') ? 'tap' : 'insert';
 }
 
-function simulator(ui: Ui, state: { readonly takeOutFirst: boolean }): HTMLElement {
+function simulator(ui: Ui, state: { readonly takeOutFirst: boolean }): HTMLElement | null {
   const { t } = ui;
+  const takeVirtual = viewOf(ui)?.reader.card ? takeAwayButton(ui) : null;
+  // The card to be taken out is in another reader.
+  if (state.takeOutFirst && takeVirtual === null) return null;
   return h(
     'section',
     { class: 'simulator', 'aria-labelledby': 'simulator-title' },
@@ -148,7 +159,7 @@ function simulator(ui: Ui, state: { readonly takeOutFirst: boolean }): HTMLEleme
       h('strong', { id: 'simulator-title' }, t('simulator')),
       state.takeOutFirst ? null : h('span', { class: 'quiet' }, ` ${t('simulatorHint')}`),
     ),
-    ...(state.takeOutFirst ? [takeAwayButton(ui)] : [cardList(ui), readerControls(ui)]),
+    ...(state.takeOutFirst ? [takeVirtual] : [cardList(ui), readerControls(ui)]),
   );
 }
 
@@ -169,8 +180,8 @@ const SIGNS = {
 function endParts(ui: Ui, end: End): readonly Part[] {
   const { t, act } = ui;
   const reason = end.outcome === 'approved' ? null : reasonText(end.reason);
-  const readerCard = viewOf(ui)?.reader.card ?? null;
-  const closing = ui.hasOpener && closesItself(end, readerCard) && !ui.keepsOpen;
+  const view = viewOf(ui);
+  const closing = ui.hasOpener && closesItself(end, cardCount(view)) && !ui.keepsOpen;
   return [
     ui.seen?.session === end.session ? orderStrip(ui.seen) : null,
     signIcon(SIGNS[end.outcome]),
@@ -178,7 +189,7 @@ function endParts(ui: Ui, end: End): readonly Part[] {
     reason ? h('p', { class: 'reason', 'data-test': 'reason' }, t(reason)) : null,
     h('p', { class: 'hint' }, t(END_TEXTS[end.outcome].hint)),
     end.reason && end.outcome !== 'approved' ? h('p', { class: 'mono quiet' }, end.reason) : null,
-    readerCard !== null && ui.page === 'window' ? takeAwayButton(ui) : null,
+    view?.reader.card && ui.page === 'window' ? takeAwayButton(ui) : null,
     closing ? h('p', { class: 'quiet', id: 'closing' }) : null,
     ui.hasOpener
       ? h(

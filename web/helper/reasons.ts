@@ -70,6 +70,29 @@ const ERROR_TEXTS: ReadonlyMap<string, HelperKey> = new Map(
   } as const),
 );
 
+/** Why the card in a real reader cannot pay now. */
+const READER_FAULT_TEXTS: ReadonlyMap<string, HelperKey> = new Map(
+  Object.entries({
+    ERR_CARD_MUTE: 'faultCardMute',
+    ERR_CARD_PROTOCOL: 'faultCardProtocol',
+    ERR_CARD_INTERFACE: 'errorCardInterface',
+    ERR_READER_IN_USE: 'faultReaderInUse',
+    ERR_READER_SERVICE: 'serviceDown',
+    ERR_READER_LIBRARY: 'serviceNoLibrary',
+  } as const),
+);
+
+/** In words; the code is shown beside it. */
+export function readerFaultText(code: string): HelperKey {
+  return READER_FAULT_TEXTS.get(code) ?? 'faultOther';
+}
+
+/** Why real readers cannot be used at all. */
+export function serviceText(code: string | null): HelperKey {
+  if (code === 'ERR_READER_LIBRARY') return 'serviceNoLibrary';
+  return code === 'ERR_READER_SERVICE' ? 'serviceDown' : 'serviceOther';
+}
+
 /** A refused command in words; the code is shown beside it. */
 export function errorText(code: string): HelperKey {
   return ERROR_TEXTS.get(code) ?? 'errorOther';

@@ -44,6 +44,8 @@ const view = (facts: Partial<WindowView> = {}): WindowView => ({
   payment: null,
   last: null,
   reader: { name: 'r', kind: 'virtual', card: null, interface: null },
+  readerService: { state: 'off', code: null },
+  realReaders: [],
   cards: [],
   ...facts,
 });
@@ -138,11 +140,11 @@ test('a window closes itself after good news only, and never over a card', () =>
     outcome,
     reason: null,
   });
-  assert.equal(closesItself(end('approved'), null), true);
-  assert.equal(closesItself({ ...end('cancelled'), reason: 'ERR_USER_CANCELLED' }, null), true);
-  assert.equal(closesItself(end('approved'), 'debit'), false);
+  assert.equal(closesItself(end('approved'), 0), true);
+  assert.equal(closesItself({ ...end('cancelled'), reason: 'ERR_USER_CANCELLED' }, 0), true);
+  assert.equal(closesItself(end('approved'), 1), false);
   for (const outcome of ['declined', 'unknown', 'cancelled', 'failed'] as const) {
-    assert.equal(closesItself(end(outcome), null), false, outcome);
+    assert.equal(closesItself(end(outcome), 0), false, outcome);
   }
 });
 
@@ -170,7 +172,8 @@ test('the gestures follow the card, the request and the reader', () => {
   assert.deepEqual(can({ asked: ['contactless'] }), { ...none, contact: 'gestureTapAsked' });
   assert.equal(can({ card: null }).contact, 'gestureChoose');
   const out = { contactless: 'gestureTakeOut', contact: 'gestureTakeOut', canTakeAway: true };
-  assert.deepEqual(can({ takeOutFirst: true }), out);
+  const elsewhere = { ...out, canTakeAway: false };
+  assert.deepEqual(can({ takeOutFirst: true }), elsewhere, 'a card in a real reader');
   assert.deepEqual(can({ reader: { ...EMPTY, card: 'travel', interface: 'contact' } }), out);
 });
 

@@ -118,11 +118,11 @@ export const END_TEXTS: Readonly<
 };
 
 /**
- * A popup closes itself after a good or a wanted end, once its reader is empty; bad news stays
+ * A popup closes itself after a good or a wanted end, once all readers are empty; bad news stays
  * until it was read.
  */
-export function closesItself(end: End, readerCard: string | null): boolean {
-  if (readerCard !== null) return false;
+export function closesItself(end: End, cardsThere: number): boolean {
+  if (cardsThere > 0) return false;
   return end.outcome === 'approved' || end.reason === 'ERR_USER_CANCELLED';
 }
 
@@ -154,7 +154,7 @@ export function gesturesOf(facts: {
   return {
     contactless: why('contactless'),
     contact: why('contact'),
-    canTakeAway: isThere,
+    canTakeAway: reader.card !== null,
   };
 }
 

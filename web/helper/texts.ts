@@ -82,6 +82,10 @@ export const HELPER_TEXTS = {
     zh: '确认后再挥卡或插卡，现在不会扣款。',
     en: 'You present your card next. Nothing is charged before that.',
   },
+  consentRealHint: {
+    zh: '确认后，您在读卡器上出示的卡会被要求为这笔金额生成支付密文。此前不会扣款。',
+    en: 'After that, the card you present at a reader is asked for a payment cryptogram for this amount. Nothing is charged before.',
+  },
   confirm: { zh: '确认付款', en: 'Confirm' },
 
   presentEither: { zh: '请挥卡或插卡', en: 'Tap or insert your card' },
@@ -146,6 +150,46 @@ export const HELPER_TEXTS = {
     en: 'Removed before the first command',
   },
   liftWrong: { zh: '请输入 1 到 255 之间的数。', en: 'Enter a number from 1 to 255.' },
+
+  realReaders: { zh: '本机读卡器', en: 'Readers of this computer' },
+  realReadersNone: {
+    zh: '未找到读卡器。接上后会自动出现。',
+    en: 'No reader found. One that you plug in appears by itself.',
+  },
+  realReaderCard: { zh: '有卡', en: 'Card in' },
+  realReaderEmpty: { zh: '无卡', en: 'No card' },
+  serviceNoLibrary: {
+    zh: '这台电脑没有 PC/SC 组件，无法使用真实读卡器。虚拟卡不受影响。',
+    en: 'This computer has no PC/SC library for card readers. Virtual cards work all the same.',
+  },
+  serviceDown: {
+    zh: '读卡器服务（PC/SC）没有运行。启动后会自动连接。',
+    en: 'The card reader service (PC/SC) is not running. It is found once you start it.',
+  },
+  serviceOther: {
+    zh: '读卡器服务没有响应，正在自动重试。',
+    en: 'The card reader service does not answer. Trying again by itself.',
+  },
+  faultCardMute: {
+    zh: '卡片没有响应。请取出，检查芯片朝向后重新出示。',
+    en: 'The card does not answer. Take it out, check which way the chip faces, present it again.',
+  },
+  faultCardProtocol: {
+    zh: '读卡器与这张卡无法通信。请取出并换一张卡。',
+    en: 'The reader cannot talk to this card. Take it out and use another one.',
+  },
+  faultReaderInUse: {
+    zh: '读卡器正被另一个程序使用。请关闭该程序，取出卡片后重新出示。',
+    en: 'Another program is using the reader. Close it, take the card out and present it again.',
+  },
+  faultOther: {
+    zh: '未能读取卡片，未扣款。请取出后重新出示。',
+    en: 'The card could not be read. Nothing was charged: take it out and present it again.',
+  },
+  errorManyCards: {
+    zh: '检测到多张卡。请全部取出，然后只出示一张。',
+    en: 'There is more than one card. Take them all out, then present one card only.',
+  },
 
   readingContactless: { zh: '读卡中，请勿移开', en: 'Reading, hold still' },
   readingContact: { zh: '读卡中，请勿拔卡', en: 'Reading, leave the card in' },

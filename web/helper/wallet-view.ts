@@ -7,6 +7,7 @@ import { cardTextKey, inOrder } from './card-texts.ts';
 import { readerPicture } from './icons.ts';
 import { paymentParts } from './payment-view.ts';
 import { cardRadio, readerControls } from './reader-view.ts';
+import { realReaderList } from './real-readers.ts';
 import { chosenCard } from './screen.ts';
 import { button, cardPurpose, cardTitle, type Ui, viewOf } from './ui.ts';
 
@@ -66,6 +67,7 @@ function readerPanel(ui: Ui): HTMLElement {
         )
       : null,
     readerControls(ui),
+    realReaderList(ui),
   );
 }
 

@@ -287,9 +287,11 @@ test('the watch tells readers, cards, a lost service and its return', async () =
     ],
   });
   const told: string[] = [];
+  const fresh: boolean[] = [];
   const done = new Promise<void>((resolve) => {
     const off = readers.watch((event) => {
       told.push(event.type);
+      if (event.type === 'cardInserted') fresh.push(event.isFresh);
       if (told.filter((type) => type === 'readerRemoved').length < 2) return;
       off();
       resolve();
@@ -308,6 +310,7 @@ test('the watch tells readers, cards, a lost service and its return', async () =
     ],
     ...['cardRemoved', 'readerRemoved'],
   ]);
+  assert.deepEqual(fresh, [true, false], 'the service came back, the card lay there');
 });
 
 test('states as events: in, out, swapped between two looks, mute', () => {
@@ -319,6 +322,14 @@ test('states as events: in, out, swapped between two looks, mute', () => {
   assert.deepEqual(types(PRESENT, EMPTY), ['cardRemoved']);
   assert.deepEqual(types(PRESENT, PRESENT), []);
   assert.deepEqual(types(0x10000 | PRESENT, 0x30000 | PRESENT), ['cardRemoved', 'cardInserted']);
+  const isFresh = (last: number) =>
+    cardEvents(last, { reader: 'R', state: 0x30000 | PRESENT, atr: '3B' }).map(
+      (event) => event.type === 'cardInserted' && event.isFresh,
+    );
+  assert.deepEqual(isFresh(EMPTY), [true], 'only where the reader was seen empty');
+  assert.deepEqual(isFresh(0), [false]);
+  assert.deepEqual(isFresh(STATE.UNKNOWN), [false]);
+  assert.deepEqual(isFresh(0x10000 | PRESENT), [false, false]);
   const [mute] = cardEvents(EMPTY, { reader: 'R', state: PRESENT | MUTE, atr: '3B00' });
   assert.equal(mute?.type === 'cardInserted' && mute.atr === null, true);
 });

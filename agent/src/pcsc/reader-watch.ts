@@ -28,6 +28,7 @@ export function cardEvents(
     type: 'cardInserted',
     reader,
     atr: atr === '' || (state & STATE.MUTE) !== 0 ? null : fromHex(atr),
+    isFresh: (last & STATE.EMPTY) !== 0,
   };
   const removed: CardEvent = { type: 'cardRemoved', reader };
   if (was && !is) return [removed];

@@ -16,7 +16,13 @@ export type ReaderKind = 'scripted' | 'virtual' | 'pcsc';
 
 /** A card that came or went. */
 export type CardEvent =
-  | { readonly type: 'cardInserted'; readonly reader: string; readonly atr: Uint8Array | null }
+  | {
+      readonly type: 'cardInserted';
+      readonly reader: string;
+      readonly atr: Uint8Array | null;
+      /** The reader was seen empty before; false for a card that may have lain there. */
+      readonly isFresh: boolean;
+    }
   | { readonly type: 'cardRemoved'; readonly reader: string };
 
 /** Ends a subscription; calling it again does nothing. */

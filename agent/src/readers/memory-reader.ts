@@ -37,7 +37,7 @@ export class MemoryReader implements CardReader {
   insert(card: ChipCard): void {
     this.remove();
     this.#slot = { card, sessions: new Set(), resets: 0 };
-    this.#tell({ type: 'cardInserted', reader: this.name, atr: null });
+    this.#tell({ type: 'cardInserted', reader: this.name, atr: null, isFresh: true });
   }
 
   /** Takes the card out: its sessions end with `ERR_CARD_REMOVED`. */
@@ -76,7 +76,8 @@ export class MemoryReader implements CardReader {
 
   onCard(listener: (event: CardEvent) => void): Unsubscribe {
     this.#listeners.add(listener);
-    if (this.#slot) listener({ type: 'cardInserted', reader: this.name, atr: null });
+    const lies = { type: 'cardInserted', reader: this.name, atr: null, isFresh: false } as const;
+    if (this.#slot) listener(lies);
     return () => this.#listeners.delete(listener);
   }
 

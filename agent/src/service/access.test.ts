@@ -90,6 +90,7 @@ test('health tells versions and states, no secret, and pages cannot read it', as
     version: AGENT_VERSION,
     element: { id: 'element-1', state: 'operable' },
     readers: [{ name: 'Virtual reader', kind: 'virtual' }],
+    readerService: { state: 'off', code: null },
   });
   assertNoCors(answer);
   for (const origin of ['http://evil.test', GATEWAY, 'null']) {

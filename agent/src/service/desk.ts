@@ -6,6 +6,8 @@ import { type Clock, errorBody } from '@tapnpay/protocol/bytes';
 import type {
   AgentHealth,
   AgentMessage,
+  AgentReport,
+  CardInterface,
   ReaderCommand,
   ReaderView,
   WalletCard,
@@ -14,16 +16,27 @@ import type {
   WindowView,
 } from '@tapnpay/protocol/wire';
 import { AGENT_VERSION } from '@tapnpay/protocol/wire';
-import type { VirtualCards } from '../virtual-cards.ts';
+import type { PresentedChannel, VirtualCards } from '../virtual-cards.ts';
 import type { PayingElement } from './element-keeper.ts';
 import { ServiceError } from './errors.ts';
 import type { AgentLog } from './events.ts';
 import type { ReaderAnswer } from './local-agent.ts';
-import { type PageLink, PaymentSession, type SessionFrame } from './payment-session.ts';
+import {
+  type OfferedToPayment,
+  type PageLink,
+  PaymentSession,
+  type SessionFrame,
+} from './payment-session.ts';
+import type { InsertedCard, RealReaders } from './real-readers.ts';
+import { interfacesTaken } from './session-machine.ts';
 
 /** Sessions remembered, so that none is used twice; the oldest are forgotten. */
 const USED_SESSIONS_MAX = 512;
 const READER: ReaderView = { name: 'Virtual reader', kind: 'virtual' };
+/** What pages are told of each real reader: their own names can hold a serial number. */
+const ANY_REAL_READER: ReaderView = { name: 'Card reader', kind: 'pcsc' };
+/** A reader service may see a card this late: one that was seen sooner was in before the yes. */
+export const READER_LAG_MS = 500;
 
 /** A connected window of the agent. */
 export type WindowLink = { readonly send: (message: WindowView | WindowError) => void };
@@ -31,6 +44,7 @@ export type WindowLink = { readonly send: (message: WindowView | WindowError) =>
 export type DeskPorts = {
   readonly element: PayingElement;
   readonly cards: VirtualCards;
+  readonly realReaders: RealReaders;
   readonly serverName: string;
   readonly clock: Clock;
   readonly log: AgentLog;
@@ -48,10 +62,25 @@ export class PaymentDesk {
 
   constructor(ports: DeskPorts) {
     this.#ports = ports;
+    ports.realReaders.start({
+      onInserted: (card) => void this.#onInserted(card),
+      onRemoved: (reader) => this.#onRemoved(reader),
+      onChange: () => this.push(),
+    });
   }
 
+  /** For pages. */
   health(): AgentHealth {
-    return { version: AGENT_VERSION, element: this.#ports.element.status(), readers: [READER] };
+    const { element, realReaders } = this.#ports;
+    const readers = [READER, ...realReaders.views().map(() => ANY_REAL_READER)];
+    return { version: AGENT_VERSION, element: element.status(), readers };
+  }
+
+  /** For programs of this machine. */
+  report(): AgentReport {
+    const { realReaders } = this.#ports;
+    const readers = [READER, ...realReaders.views()];
+    return { ...this.health(), readers, readerService: realReaders.service };
   }
 
   /** A page's intent to pay. */
@@ -65,7 +94,7 @@ export class PaymentDesk {
       return;
     }
     this.#remember(session);
-    const { cards, element, serverName, clock, log } = this.#ports;
+    const { element, serverName, clock, log } = this.#ports;
     const payment = new PaymentSession({
       ...intent,
       page,
@@ -74,8 +103,7 @@ export class PaymentDesk {
         serverName,
         clock,
         log,
-        isReaderOccupied: () => cards.presented() !== null,
-        liftCard: () => cards.takeAway(),
+        isReaderOccupied: () => this.#cardCount() > 0,
         onChange: () => this.push(),
       },
     });
@@ -140,13 +168,21 @@ export class PaymentDesk {
 
   view(): WindowView {
     const payment = this.#current?.view() ?? null;
-    return { type: 'view', payment, last: this.#last, ...this.readerAnswer() };
+    const { realReaders } = this.#ports;
+    return {
+      type: 'view',
+      payment,
+      last: this.#last,
+      readerService: realReaders.service,
+      realReaders: realReaders.views(),
+      ...this.readerAnswer(),
+    };
   }
 
-  /** A card came or went. */
+  /** A card came to the virtual reader or left it. */
   onReaderChanged(): void {
-    const isEmpty = this.#ports.cards.presented() === null;
-    this.#current?.apply({ type: isEmpty ? 'takenAway' : 'arrived' });
+    if (this.#ports.cards.presented() === null) this.#onRemoved(null);
+    else this.#current?.apply({ type: 'arrived' });
     this.push();
   }
 
@@ -198,6 +234,7 @@ export class PaymentDesk {
   async #run(payment: PaymentSession): Promise<void> {
     const end = await payment.run();
     this.#current = null;
+    this.#ports.realReaders.forgetFaults();
     this.#last = { session: payment.session, ...end };
     this.push();
   }
@@ -223,13 +260,17 @@ export class PaymentDesk {
   }
 
   async #present(command: Extract<ReaderCommand, { type: 'present' }>): Promise<void> {
-    const { cards } = this.#ports;
+    const { cards, realReaders } = this.#ports;
     const occupant = cards.presented();
     if (occupant !== null) {
       const message = `card ${occupant.name} is at the reader; take it away first`;
       throw new ServiceError('ERR_READER_OCCUPIED', message, { card: occupant.name });
     }
     const shown = this.#current?.state.shown;
+    if (shown?.name === 'waitCard' && realReaders.cardCount > 0) {
+      const message = 'a card is in a real reader; take it out first';
+      throw new ServiceError('ERR_READER_OCCUPIED', message);
+    }
     if (shown?.name === 'waitCard' && !shown.interfaces.includes(command.interface)) {
       const message = `this payment takes a card by ${shown.interfaces.join(' or ')} only`;
       throw new ServiceError('ERR_CARD_INTERFACE', message);
@@ -238,7 +279,66 @@ export class PaymentDesk {
       liftAfter: command.liftAfter,
     });
     await channel.ready;
-    if (channel.isThere()) this.#current?.onPresented(command.interface, channel);
+    if (channel.isThere()) this.#current?.onPresented(this.#virtual(channel));
+  }
+
+  /** A tap is a gesture: the card leaves the field by itself. An inserted one stays. */
+  #virtual(channel: PresentedChannel): OfferedToPayment {
+    const release = (): void => {
+      if (channel.interface === 'contactless' && channel.isThere()) this.#ports.cards.takeAway();
+    };
+    return { interface: channel.interface, channel, reader: null, release };
+  }
+
+  /**
+   * A card has come to a real reader. It is the payment's when the person said yes before it came,
+   * and it is the only one; any other one must go first.
+   */
+  async #onInserted(card: InsertedCard): Promise<void> {
+    const payment = this.#current;
+    payment?.apply({ type: 'arrived' });
+    if (payment === null || interfacesTaken(payment.state).length === 0) return;
+    if (!this.#isAfterConsent(card, payment) || this.#cardCount() > 1) {
+      payment.apply({ type: 'unusable' });
+      return;
+    }
+    const { realReaders } = this.#ports;
+    const taken = (): readonly CardInterface[] =>
+      this.#current === payment && realReaders.isThere(card) ? interfacesTaken(payment.state) : [];
+    let refusal: string;
+    try {
+      const offered = await realReaders.connect(card);
+      if (taken().includes(offered.interface)) {
+        payment.onPresented(offered);
+        return;
+      }
+      offered.release();
+      refusal = 'ERR_CARD_INTERFACE';
+    } catch (fault) {
+      refusal = errorBody(fault).code;
+    }
+    // Whoever has gone meanwhile is refused nothing.
+    if (taken().length === 0) return;
+    realReaders.refuse(card, refusal);
+    payment.apply({ type: 'unusable' });
+  }
+
+  #isAfterConsent(card: InsertedCard, { state }: PaymentSession): boolean {
+    const { consentedAtMs } = state;
+    if (!card.isFresh || consentedAtMs === null) return false;
+    return this.#ports.clock.nowMs() >= consentedAtMs + READER_LAG_MS;
+  }
+
+  /** A card has left a real reader, or the virtual one: null. */
+  #onRemoved(reader: string | null): void {
+    this.#current?.onCardGone(reader);
+    if (this.#cardCount() === 0) this.#current?.apply({ type: 'takenAway' });
+  }
+
+  /** Cards in all readers. */
+  #cardCount(): number {
+    const { cards, realReaders } = this.#ports;
+    return realReaders.cardCount + (cards.presented() === null ? 0 : 1);
   }
 
   /** A spoilt image hides the cards, not the payment. */

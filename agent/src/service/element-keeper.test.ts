@@ -204,6 +204,7 @@ test('the service starts its own element and takes it down again', async () => {
     serverName: 'gateway.tapnpay.test',
     element: elementConfig('of-service'),
     pagesDir: directory,
+    readers: false,
     requestPairingCode: async () => '0123456789',
   });
   const pid = service.elementPid() ?? 0;

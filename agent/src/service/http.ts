@@ -162,7 +162,7 @@ async function addPages(app: FastifyInstance, { pagesDir }: HttpPorts): Promise<
 
 function addRoutes(app: FastifyInstance, ports: HttpPorts): void {
   const { desk, pairing, localKey, log } = ports;
-  app.get(AGENT_HEALTH_PATH, async () => desk.health());
+  app.get(AGENT_HEALTH_PATH, async () => desk.report());
   app.post(AGENT_PAIRING_PATH, async (request, reply) => {
     const ask = checkShape(pairingRequestShape, request.body, 'pairing');
     const { token, cookie } = pairing.grant(ask, cookieOf(request, ports));

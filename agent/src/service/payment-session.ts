@@ -42,9 +42,17 @@ export type SessionPorts = {
   readonly clock: Clock;
   readonly log: AgentLog;
   readonly isReaderOccupied: () => boolean;
-  /** A tap is over: the card leaves the field. */
-  readonly liftCard: () => void;
   readonly onChange: () => void;
+};
+
+/** A card at a reader, offered to a payment. */
+export type OfferedToPayment = {
+  readonly interface: CardInterface;
+  readonly channel: CardChannel;
+  /** Name of the real reader; null: the virtual one. */
+  readonly reader: string | null;
+  /** Nothing more is asked of it; called again it does nothing. */
+  readonly release: () => void;
 };
 
 type Pending<T> = {
@@ -78,7 +86,9 @@ export class PaymentSession {
   #card: Pending<PresentedCard> | null = null;
   #pin: Pending<string> | null = null;
   #isCardBroken = false;
-  #presented: CardChannel | null = null;
+  #offered: OfferedToPayment | null = null;
+  /** The card that the payment has taken. */
+  #taken: OfferedToPayment | null = null;
 
   constructor(facts: {
     readonly session: string;
@@ -128,7 +138,7 @@ export class PaymentSession {
     for (const stop of this.#timers.values()) stop();
     this.#timers.clear();
     this.#isCardBroken = true;
-    if (this.#state.interface === 'contactless') this.#ports.liftCard();
+    this.#taken?.release();
     const { orderId } = this;
     this.#ports.log({
       event: 'paymentEnded',
@@ -167,9 +177,14 @@ export class PaymentSession {
   }
 
   /** A card has come; it is this payment's when the machine says so. */
-  onPresented(cardInterface: CardInterface, card: CardChannel): void {
-    this.#presented = card;
-    this.apply({ type: 'presented', interface: cardInterface });
+  onPresented(card: OfferedToPayment): void {
+    this.#offered = card;
+    this.apply({ type: 'presented', interface: card.interface });
+  }
+
+  /** A card has left this reader; null: the virtual one. */
+  onCardGone(reader: string | null): void {
+    if (this.#taken?.reader === reader) this.apply({ type: 'cardLost' });
   }
 
   /** Takes events one after the other, those of its own effects included. */
@@ -249,7 +264,7 @@ export class PaymentSession {
         this.#stopTimer(effect.timer);
         break;
       case 'giveCard':
-        this.#giveCard(effect.interface);
+        this.#giveCard();
         break;
       case 'refuseCard':
         this.#card?.reject(refusal(effect.code));
@@ -269,22 +284,23 @@ export class PaymentSession {
       case 'cutChannel':
         this.#cut();
         break;
-      case 'liftTap':
-        this.#ports.liftCard();
+      case 'releaseCard':
+        this.#taken?.release();
         break;
     }
   }
 
-  #giveCard(cardInterface: CardInterface): void {
-    const card = this.#presented;
+  #giveCard(): void {
+    const card = this.#offered;
     if (card === null) return;
+    this.#taken = card;
     const guarded: CardChannel = {
       transmit: async (command) => {
         if (this.#isCardBroken) throw cardRemoved();
-        return await card.transmit(command);
+        return await card.channel.transmit(command);
       },
     };
-    this.#card?.resolve({ interface: cardInterface, card: guarded });
+    this.#card?.resolve({ interface: card.interface, card: guarded });
     this.#card = null;
   }
 

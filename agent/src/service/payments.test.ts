@@ -577,6 +577,7 @@ test('a port that is taken is a coded fault, and nothing stays behind', async ()
       serverName: '',
       element: { nodePath: '', elementEntry: '', appletEntry: '', storeDir: '', allowRead: [] },
       pagesDir: rig.pagesDir,
+      readers: false,
       requestPairingCode: async () => '',
     },
     {

@@ -23,6 +23,7 @@ import type { PresentedCard } from '../payment.ts';
 import type { Relay } from '../record-relay.ts';
 import type { ElementPayment, PayingElement } from './element-keeper.ts';
 import type { AgentLogRecord } from './events.ts';
+import type { ReaderSource } from './real-readers.ts';
 import { type AgentService, startAgentService } from './start.ts';
 
 /** Longest real wait for something that must come. */
@@ -258,7 +259,11 @@ export class ServiceRig {
 
   /** `dataDir` of a service before, to start it again. */
   static async start(
-    options: { dataDir?: string; cards?: Readonly<Record<string, string>> } = {},
+    options: {
+      dataDir?: string;
+      cards?: Readonly<Record<string, string>>;
+      readers?: ReaderSource;
+    } = {},
   ): Promise<ServiceRig> {
     const rig = new ServiceRig(options.dataDir ?? null);
     for (const [name, image] of Object.entries(options.cards ?? {})) {
@@ -279,10 +284,15 @@ export class ServiceRig {
           allowRead: [],
         },
         pagesDir: rig.pagesDir,
+        readers: options.readers !== undefined,
         requestPairingCode: async () => '',
         log: (record) => rig.log.push(record),
       },
-      { element: rig.element, clock: rig.clock },
+      {
+        element: rig.element,
+        clock: rig.clock,
+        ...(options.readers ? { readers: options.readers } : {}),
+      },
     );
     return rig;
   }

@@ -89,12 +89,12 @@ test('a contact payment passes its states in order', () => {
   const entered = run(events.slice(0, 5));
   assert.equal(entered.state.pinKeySpki, null);
   assert.ok(entered.last.some((effect) => effect.type === 'givePin' && effect.sealedPin === 'CD'));
-  assert.ok(!typesOf(run(events).last).includes('liftTap'), 'a contact card is taken out by hand');
+  assert.deepEqual(typesOf(run(events).last), ['releaseCard']);
 });
 
 test('a tapped card leaves the field when nothing more is asked of it, and the PIN comes after', () => {
   const done = run([asked, consent, tapped, cardDone]);
-  assert.deepEqual(typesOf(done.last), ['liftTap']);
+  assert.deepEqual(typesOf(done.last), ['releaseCard']);
   const pin = run([asked, consent, tapped, cardDone, { type: 'takenAway' }, pinAsked]);
   assert.equal(pin.state.shown.name, 'waitPin');
   const sealed = run([asked, consent, tapped, cardDone, { type: 'takenAway' }, seal]);
@@ -122,7 +122,7 @@ test('an interface that is not asked for is no presentation', () => {
 test('a second presentation needs no second consent, but another order does', () => {
   const torn = run([asked, consent, tapped, { type: 'cardAsked', request: again }]);
   assert.equal(torn.state.shown.name, 'waitCard');
-  assert.deepEqual(typesOf(torn.last)[0], 'liftTap', 'the tap before is over');
+  assert.deepEqual(typesOf(torn.last)[0], 'releaseCard', 'the tap before is over');
   for (const change of [
     { amountMinor: '99999' },
     { currency: '840' },
@@ -135,9 +135,12 @@ test('a second presentation needs no second consent, but another order does', ()
 });
 
 test('a contact card pulled out at the PIN ends the PIN entry, and the card is asked for again', () => {
-  const pulled = run([asked, consent, inserted, pinAsked, { type: 'takenAway' }]);
+  const lost = [{ type: 'cardLost' }, { type: 'takenAway' }] as const;
+  const pulled = run([asked, consent, inserted, pinAsked, ...lost]);
   assert.ok(
-    pulled.last.some((effect) => effect.type === 'refusePin' && effect.code === 'ERR_CARD_REMOVED'),
+    pulled.effects
+      .flat()
+      .some((effect) => effect.type === 'refusePin' && effect.code === 'ERR_CARD_REMOVED'),
   );
   assert.equal(pulled.state.abortedBy, null);
   assert.equal(pulled.state.pinKeySpki, null);
@@ -229,6 +232,8 @@ const anyEvent: fc.Arbitrary<SessionEvent> = fc.constantFrom<SessionEvent>(
   tapped,
   { type: 'arrived' },
   { type: 'takenAway' },
+  { type: 'cardLost' },
+  { type: 'unusable' },
   cardDone,
   pinAsked,
   { type: 'pin', sealedPin: 'CD' },

@@ -30,6 +30,8 @@ export type SessionState = {
   readonly request: CardRequest | null;
   /** What the person said yes to. */
   readonly consentedTo: ShownOrder | null;
+  /** When the person said it, Unix time in milliseconds. */
+  readonly consentedAtMs: number | null;
   readonly pinKeySpki: string | null;
   /** How this payment's card was presented last. */
   readonly interface: CardInterface | null;
@@ -47,6 +49,11 @@ export type SessionEvent =
   /** A card has come; whether it works is not known yet. */
   | { readonly type: 'arrived' }
   | { readonly type: 'presented'; readonly interface: CardInterface }
+  /** A card has come that cannot be this payment's: it must go first. */
+  | { readonly type: 'unusable' }
+  /** This payment's card has left. */
+  | { readonly type: 'cardLost' }
+  /** The last card has left: no reader holds one. */
   | { readonly type: 'takenAway' }
   | { readonly type: 'cardDone' }
   | { readonly type: 'pinAsked'; readonly publicKeySpki: string }
@@ -70,8 +77,8 @@ export type SessionEffect =
   | { readonly type: 'breakCard' }
   /** No record leaves any more. */
   | { readonly type: 'cutChannel' }
-  /** A tap is a gesture: the card leaves the field by itself. */
-  | { readonly type: 'liftTap' };
+  /** Nothing more is asked of the card: a virtual tap is over, a real card is let go. */
+  | { readonly type: 'releaseCard' };
 
 export type SessionStep = {
   readonly state: SessionState;
@@ -84,6 +91,7 @@ export function newSession(facts: { readonly isReaderOccupied: boolean }): Sessi
     shown: { name: 'connecting' },
     request: null,
     consentedTo: null,
+    consentedAtMs: null,
     pinKeySpki: null,
     interface: null,
     isReaderOccupied: facts.isReaderOccupied,
@@ -99,11 +107,17 @@ export function stepSession(state: SessionState, event: SessionEvent, nowMs: num
       return onCardAsked(state, event.request, nowMs);
     case 'consent':
       if (state.shown.name !== 'consent' || state.abortedBy !== null) return same(state);
-      return event.given ? waitCard(consented(state), nowMs) : abort(state, 'ERR_USER_CANCELLED');
+      return event.given
+        ? waitCard(consented(state, nowMs), nowMs)
+        : abort(state, 'ERR_USER_CANCELLED');
     case 'arrived':
       return same({ ...state, isReaderOccupied: true });
     case 'presented':
       return onPresented(state, event.interface);
+    case 'unusable':
+      return onUnusable(state);
+    case 'cardLost':
+      return onCardLost(state);
     case 'takenAway':
       return onTakenAway(state);
     case 'cardDone':
@@ -133,19 +147,18 @@ function needsWindow({ shown, abortedBy }: SessionState): boolean {
 }
 
 function onCardAsked(state: SessionState, request: CardRequest, nowMs: number): SessionStep {
-  // The tap before is over, whatever came of it.
-  const lift: readonly SessionEffect[] =
-    state.interface === 'contactless' ? [{ type: 'liftTap' }] : [];
+  // The presentation before is over, whatever came of it.
+  const released = release(state);
   const asked: SessionState = { ...state, request, interface: null };
   const { abortedBy, consentedTo } = state;
   if (abortedBy !== null) {
-    return { state: asked, effects: [...lift, { type: 'refuseCard', code: abortedBy }] };
+    return { state: asked, effects: [...released, { type: 'refuseCard', code: abortedBy }] };
   }
   if (consentedTo !== null && isSameOrder(consentedTo, request)) {
-    return before(lift, waitCard(asked, nowMs));
+    return before(released, waitCard(asked, nowMs));
   }
   const shown: AgentState = { name: 'consent' };
-  const effects = [...lift, startTimer('consent', CONSENT_TIMEOUT_MS)];
+  const effects = [...released, startTimer('consent', CONSENT_TIMEOUT_MS)];
   return { state: { ...asked, shown, consentedTo: null }, effects };
 }
 
@@ -154,8 +167,14 @@ function isSameOrder(one: ShownOrder, other: ShownOrder): boolean {
   return names.every((name) => one[name] === other[name]);
 }
 
-function consented(state: SessionState): SessionState {
-  return { ...state, consentedTo: state.request };
+function consented(state: SessionState, nowMs: number): SessionState {
+  return { ...state, consentedTo: state.request, consentedAtMs: nowMs };
+}
+
+/** How the payment takes the next card that comes; not at all before it is asked for. */
+export function interfacesTaken({ shown, abortedBy }: SessionState): readonly CardInterface[] {
+  const takes = shown.name === 'waitCard' && abortedBy === null && !shown.takeOutFirst;
+  return takes ? shown.interfaces : [];
 }
 
 function waitCard(state: SessionState, nowMs: number): SessionStep {
@@ -174,14 +193,8 @@ function waitCard(state: SessionState, nowMs: number): SessionStep {
 }
 
 function onPresented(state: SessionState, presented: CardInterface): SessionStep {
-  const { shown, abortedBy } = state;
   const occupied: SessionState = { ...state, isReaderOccupied: true };
-  const isFresh =
-    shown.name === 'waitCard' &&
-    abortedBy === null &&
-    !shown.takeOutFirst &&
-    shown.interfaces.includes(presented);
-  if (!isFresh) return same(occupied);
+  if (!interfacesTaken(state).includes(presented)) return same(occupied);
   return {
     state: {
       ...occupied,
@@ -192,30 +205,41 @@ function onPresented(state: SessionState, presented: CardInterface): SessionStep
   };
 }
 
+function onUnusable(state: SessionState): SessionStep {
+  const { shown } = state;
+  const occupied: SessionState = { ...state, isReaderOccupied: true };
+  if (shown.name !== 'waitCard') return same(occupied);
+  return same({ ...occupied, shown: { ...shown, takeOutFirst: true } });
+}
+
 function onTakenAway(state: SessionState): SessionStep {
-  const { shown, interface: cardInterface } = state;
+  const { shown } = state;
   const empty: SessionState = { ...state, isReaderOccupied: false };
-  if (shown.name === 'waitCard' && shown.takeOutFirst) {
-    return same({ ...empty, shown: { ...shown, takeOutFirst: false } });
-  }
-  // A contactless card may leave before its PIN is typed; a contact card is in the middle of it.
-  if (shown.name === 'waitPin' && cardInterface === 'contact' && state.abortedBy === null) {
-    return {
-      state: { ...empty, shown: { name: 'reading', interface: 'contact' }, pinKeySpki: null },
-      effects: [
-        stopTimer('pin'),
-        stopTimer('window'),
-        { type: 'refusePin', code: 'ERR_CARD_REMOVED' },
-      ],
-    };
-  }
-  return same(empty);
+  if (shown.name !== 'waitCard' || !shown.takeOutFirst) return same(empty);
+  return same({ ...empty, shown: { ...shown, takeOutFirst: false } });
+}
+
+/** A contactless card may leave before its PIN is typed; a contact card is in the middle of it. */
+function onCardLost(state: SessionState): SessionStep {
+  const { shown, interface: cardInterface, abortedBy } = state;
+  const isNeeded = shown.name === 'waitPin' && cardInterface === 'contact' && abortedBy === null;
+  if (!isNeeded) return same(state);
+  return {
+    state: { ...state, shown: { name: 'reading', interface: 'contact' }, pinKeySpki: null },
+    effects: [
+      stopTimer('pin'),
+      stopTimer('window'),
+      { type: 'refusePin', code: 'ERR_CARD_REMOVED' },
+    ],
+  };
 }
 
 function onCardDone(state: SessionState): SessionStep {
-  const lift: readonly SessionEffect[] =
-    state.interface === 'contactless' ? [{ type: 'liftTap' }] : [];
-  return { state: { ...state, shown: { name: 'removeCard' } }, effects: lift };
+  return { state: { ...state, shown: { name: 'removeCard' } }, effects: release(state) };
+}
+
+function release(state: SessionState): readonly SessionEffect[] {
+  return state.interface === null ? [] : [{ type: 'releaseCard' }];
 }
 
 function onPinAsked(state: SessionState, pinKeySpki: string, nowMs: number): SessionStep {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Clock, type RandomSource, TapError } from '@tapnpay/protocol/bytes';
 import type { FastifyInstance } from 'fastify';
 import type { ElementConfig } from '../element-process.ts';
+import { PcscReaders } from '../pcsc/index.ts';
 import { nodeCiphers, systemClock, systemRandom } from '../system.ts';
 import { VirtualCards } from '../virtual-cards.ts';
 import { PaymentDesk } from './desk.ts';
@@ -13,6 +14,7 @@ import type { AgentLog } from './events.ts';
 import { buildHttp } from './http.ts';
 import { newLocalKey, removeLocalAgent, writeLocalAgent } from './local-agent.ts';
 import { Pairing } from './pairing.ts';
+import { type ReaderSource, RealReaders } from './real-readers.ts';
 
 const HOST = '127.0.0.1';
 
@@ -31,12 +33,18 @@ export type AgentServiceConfig = {
   readonly pagesDir: string;
   /** Gets a pairing code for a new element from the gateway's operator. */
   readonly requestPairingCode: () => Promise<string>;
+  /**
+   * Whether the system's PC/SC readers take part: a card that is presented there after a person's
+   * consent is asked for a payment cryptogram.
+   */
+  readonly readers: boolean;
   readonly log?: AgentLog;
 };
 
 /** What tests take the place of. */
 export type AgentServicePorts = {
   readonly element?: PayingElement;
+  readonly readers?: ReaderSource;
   readonly clock?: Clock;
   readonly random?: RandomSource;
 };
@@ -77,7 +85,9 @@ export async function startAgentService(
     onChange: () => desk.onReaderChanged(),
   });
   const { serverName, gatewayOrigins, pagesDir } = config;
-  const desk: PaymentDesk = new PaymentDesk({ element, cards, serverName, clock, log });
+  const source = config.readers ? (ports.readers ?? new PcscReaders()) : null;
+  const realReaders = new RealReaders({ source, log });
+  const desk = new PaymentDesk({ element, cards, realReaders, serverName, clock, log });
   const localKey = newLocalKey(random);
   let port = config.port;
   const http = { desk, pairing, gatewayOrigins, pagesDir, localKey, clock, log, port: () => port };
@@ -86,6 +96,7 @@ export async function startAgentService(
     port = await listen(app, config.port);
   } catch (fault) {
     await app.close();
+    await realReaders.close();
     await element.close();
     throw fault;
   }
@@ -98,6 +109,7 @@ export async function startAgentService(
     await desk.idle();
     await app.close();
     await cards.close();
+    await realReaders.close();
     log({ event: 'agentStopped' });
   };
   let closing: Promise<void> | null = null;

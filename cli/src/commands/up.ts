@@ -15,13 +15,16 @@ export const up: Command = {
     en: 'start the whole system; stop it with Ctrl-C',
     zh: '启动整个系统；按 Ctrl-C 停止',
   },
-  usage: `usage: tapnpay up [--port N] [--data DIR] [--database-url URL] [--json]
+  usage: `usage: tapnpay up [--port N] [--data DIR] [--database-url URL] [--readers] [--json]
 --port is the first of nine ports on 127.0.0.1 (default ${DEFAULT_PORT}, 0 for free ones);
-DATABASE_URL or --database-url names your own PostgreSQL 15 or later.`,
+DATABASE_URL or --database-url names your own PostgreSQL 15 or later;
+--readers lets a card in a PC/SC reader pay: after your consent in the helper's window the card that
+you present next is asked for a payment cryptogram. Without it no real card is touched.`,
   options: {
     port: { type: 'string' },
     data: { type: 'string' },
     'database-url': { type: 'string' },
+    readers: { type: 'boolean' },
   },
   run: async (values) => {
     const startedMs = systemClock.nowMs();
@@ -34,6 +37,7 @@ DATABASE_URL or --database-url names your own PostgreSQL 15 or later.`,
       dataDir,
       basePort: portOption(values, 'port') ?? DEFAULT_PORT,
       databaseUrl: textOption(values, 'database-url') ?? process.env['DATABASE_URL'],
+      readers: values['readers'] === true,
       onProgress: (text) => process.stderr.write(`… ${text}\n`),
     });
     const readyMs = systemClock.nowMs() - startedMs;

@@ -43,6 +43,8 @@ export type LaunchOptions = {
    * inside, notifications to this machine; what a benchmark measures.
    */
   readonly kind?: 'lab' | 'service' | undefined;
+  /** Cards in the readers of this machine may pay; not when absent. */
+  readonly readers?: boolean | undefined;
   /** Told what is being started, for people who wait. */
   readonly onProgress?: (text: string) => void;
 };
@@ -100,6 +102,7 @@ async function launchParts(options: LaunchOptions, closers: Closer[]): Promise<S
   const config: SystemConfig = {
     ...{ dataDir, ports, databaseUrl, lab: isLab },
     ...(isLab ? {} : { notifyPolicy: 'loopback' }),
+    ...(options.readers ? { readers: true } : {}),
   };
   writeSystemConfig(config);
   const start = async (names: readonly string[]): Promise<void> => {

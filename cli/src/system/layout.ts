@@ -63,6 +63,8 @@ export type SystemConfig = {
   readonly databaseUrl: string;
   /** Lab mode: faults may be asked for, and each party tells what it sees of a payment. */
   readonly lab: boolean;
+  /** Whether cards in the readers of this machine may pay; not when absent. */
+  readonly readers?: boolean;
   /** Where notifications may go; by `lab` when absent. */
   readonly notifyPolicy?: 'loopback' | 'public';
 };

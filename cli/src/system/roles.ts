@@ -94,6 +94,7 @@ export const ROLES: Readonly<Record<string, StartRole>> = {
       element: elementConfig(dataDir, 'element'),
       pagesDir: pagesDir('helper'),
       requestPairingCode: () => new GatewayClient({ url: gatewayUrl, dataDir }).pairingCode(),
+      readers: system.readers ?? false,
       log: (record) => process.stderr.write(`${JSON.stringify(record)}\n`),
     });
   },

@@ -26,7 +26,7 @@ export const AGENT_WINDOW_PAGE = '/window';
 export const AGENT_WALLET_PAGE = '/wallet';
 /** POST `PairingRequest` (without a code when the cookie is there), answers `PairingGrant`. */
 export const AGENT_PAIRING_PATH = '/v1/pairing';
-/** GET without any right: `AgentHealth`. Only for doctor and tests; pages cannot read it. */
+/** GET without any right: `AgentReport`. Only for doctor and tests; pages cannot read it. */
 export const AGENT_HEALTH_PATH = '/v1/health';
 
 /** The code that the agent's terminal shows, and the gateway origin that wants a token. */
@@ -45,7 +45,25 @@ export type AgentHealth = {
   readonly element: { readonly id: string | null; readonly state: ElementState };
   readonly readers: readonly ReaderView[];
 };
+/** A reader as pages are told of it: a real one without its own name, which may hold a number. */
 export type ReaderView = { readonly name: string; readonly kind: 'virtual' | 'pcsc' };
+/** A real reader as this machine is told of it; never what its card answers to power or is. */
+export type RealReaderView = ReaderView & {
+  readonly kind: 'pcsc';
+  readonly isCardThere: boolean;
+  /** Why its card cannot pay now: `ERR_CARD_MUTE`, `ERR_READER_IN_USE`, `ERR_CARD_INTERFACE`, … */
+  readonly fault: string | null;
+};
+/** Whether real readers take part; `lost` has a code: `ERR_READER_LIBRARY`, `ERR_READER_SERVICE`. */
+export type ReaderService = {
+  readonly state: 'off' | 'on' | 'lost';
+  readonly code: string | null;
+};
+/** Health as programs of this machine are told it. */
+export type AgentReport = Omit<AgentHealth, 'readers'> & {
+  readonly readers: readonly (ReaderView | RealReaderView)[];
+  readonly readerService: ReaderService;
+};
 
 /** From a page. `session` is a UUID of the page's own, on every frame of one payment. */
 export type PageMessage =
@@ -124,6 +142,8 @@ export type WindowView = {
     readonly card: string | null;
     readonly interface: CardInterface | null;
   };
+  readonly readerService: ReaderService;
+  readonly realReaders: readonly RealReaderView[];
   readonly cards: readonly WalletCard[];
 };
 export type WindowPayment = {
