@@ -306,6 +306,7 @@ export function testPeer(changes: Partial<ChannelPeer> = {}): ChannelPeer {
     isOpen: () => true,
     signedOrders: new Map(),
     finishHops: new Map(),
+    authorised: new Map(),
     ...changes,
   };
 }

@@ -99,10 +99,12 @@ export class IssuerCore {
   async #decide(read: ReadRequest, keys: LineKeys): Promise<RequestRecord> {
     const { store } = this.#ports;
     for (let tries = 0; tries < DECISIONS_MAX; tries++) {
-      const known = await store.findRequest(read.request.traceKey);
-      if (known) return known;
+      // The commit tells a repeat by itself: the usual, new request is not looked for first.
       const change = await read.decide(keys, this.#ports);
-      if ((await store.commit(change)) === 'committed') return change.record;
+      const result = await store.commit(change);
+      if (result === 'committed') return change.record;
+      const known = result === 'duplicate' ? await store.findRequest(change.record.traceKey) : null;
+      if (known) return known;
     }
     throw new IssuerError('ERR_ISSUER_BUSY', 'the card changes faster than it can be decided on');
   }

@@ -123,6 +123,7 @@ export class ChannelSession {
       isOpen,
       signedOrders: new Map(),
       finishHops: new Map(),
+      authorised: new Map(),
     };
     return { type: 'welcome', version: CHANNEL_VERSION, timeMs: this.#core.ports.clock.nowMs() };
   }

@@ -349,14 +349,15 @@ async function settle(
   ports: GatewayPorts,
   context: PaymentContext,
 ): Promise<Partial<PaymentContext>> {
-  const { order, payment, verdict, hops } = context;
-  const settled = await settlePayment(ports, {
-    order: known(order),
-    payment: known(payment),
-    verdict: known(verdict),
-    hops,
-  });
-  return { verdict: settled };
+  const order = known(context.order);
+  const payment = known(context.payment);
+  const verdict = known(context.verdict);
+  const settled = await settlePayment(ports, { order, payment, verdict, hops: context.hops });
+  const { changed } = settled;
+  if (changed?.state === 'authorised') {
+    context.peer.authorised.set(payment.paymentId, { order, payment: changed });
+  }
+  return { verdict: settled.verdict };
 }
 
 /** What the application is told; hop 12 is reached when a contact card has something to finish. */

@@ -1,5 +1,6 @@
 /** The payment application at the other end of a trusted channel. */
 import type { HopRecord, SignedOrder } from '@tapnpay/protocol/wire';
+import type { Order, Payment } from '../model.ts';
 
 /** Who it is, which channel binds it, and what it was given on this channel. */
 export type ChannelPeer = {
@@ -13,4 +14,9 @@ export type ChannelPeer = {
   readonly signedOrders: Map<string, { readonly order: SignedOrder; readonly atMs: number }>;
   /** Hop 12 of each payment, kept until its completion is written. */
   readonly finishHops: Map<string, HopRecord>;
+  /**
+   * Approved payments of inserted cards as this process wrote them, until their completion: what
+   * the usual case needs not read again. The completion's move holds only from this very state.
+   */
+  readonly authorised: Map<string, { readonly order: Order; readonly payment: Payment }>;
 };

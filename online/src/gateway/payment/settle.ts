@@ -85,13 +85,13 @@ export async function settlePayment(
     readonly verdict: Verdict;
     readonly hops: readonly HopRecord[];
   },
-): Promise<Verdict> {
+): Promise<{ readonly verdict: Verdict; readonly changed: Payment | null }> {
   const { payment, verdict } = facts;
   const changed = await settleVerdict(ports, facts);
   const isReversed = changed?.state === 'unknown' || changed?.state === 'reversing';
-  if (verdict.kind === 'unknown' || (changed && !isReversed)) return verdict;
+  if (verdict.kind === 'unknown' || (changed && !isReversed)) return { verdict, changed };
   ports.log({ event: 'answerTooLate', paymentId: payment.paymentId, verdict: verdict.kind });
-  return { kind: 'unknown', reason: 'answerTooLate', responseCode: null };
+  return { verdict: { kind: 'unknown', reason: 'answerTooLate', responseCode: null }, changed };
 }
 
 async function settleVerdict(
@@ -212,7 +212,9 @@ export async function complete(
   completion: SealedCompletion,
 ): Promise<GatewayMessage> {
   const { paymentId, secondType } = completion;
-  const payment = await ports.store.findPayment(paymentId);
+  const kept = peer.authorised.get(paymentId);
+  peer.authorised.delete(paymentId);
+  const payment = kept?.payment ?? (await ports.store.findPayment(paymentId));
   if (!payment || payment.elementId !== peer.elementId) {
     throw new GatewayError('ERR_PAYMENT_NOT_FOUND', 'this element has no such payment');
   }
@@ -227,7 +229,8 @@ export async function complete(
   const hops = finish ? [finish, confirm] : [confirm];
   // The results first: were they lost, the issuer could only wait for the card.
   const notice = await keepResults(ports, payment, completion.scriptResults);
-  const settled = await settleCompletion(ports, { payment, completion, hops, notice });
+  const order = kept?.order ?? null;
+  const settled = await settleCompletion(ports, { payment, order, completion, hops, notice });
   const isLoading = settled.state === 'debitedNotConfirmed';
   const outcome = isLoading ? 'unknown' : outcomeOf(settled);
   if (outcome === null) {
@@ -240,6 +243,8 @@ async function settleCompletion(
   ports: GatewayPorts,
   facts: {
     readonly payment: Payment;
+    /** Null: not at hand. */
+    readonly order: Order | null;
     readonly completion: SealedCompletion;
     readonly hops: readonly HopRecord[];
     readonly notice: Notice | null;
@@ -259,7 +264,7 @@ async function settleCompletion(
     await ports.store.noteCardEnd(payment.paymentId, { facts: ended, hops });
     return payment;
   }
-  const order = await orderOf(ports, payment);
+  const order = facts.order ?? (await orderOf(ports, payment));
   strike(ports, order.fault, ['confirm']);
   const isPaid = secondType === 'TC' && second !== null && completion.outcome === 'approved';
   const paid = isPaid ? await succeed(ports, { order, payment, facts: ended, hops }) : null;
