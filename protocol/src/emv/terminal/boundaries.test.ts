@@ -14,6 +14,7 @@ import {
 import { cvm, KEYS, refuses, run } from './case.test-kit.ts';
 import { countCommand } from './context.ts';
 import { COMMANDS_MAX } from './index.ts';
+import { processingOptions } from './initiate.ts';
 import { SCRIPTS_MAX } from './issuer-response.ts';
 
 const NONE = '00000000000000001F00';
@@ -74,6 +75,15 @@ test('9F10 has at most 32 bytes', () => {
   });
   assert.equal(requests[0]?.values.get('9F10')?.length, 32);
   refuses('ERR_CARD_DATA', { card: withIad(33) });
+});
+
+test('EMV 4.3 B3 §6.5.8.4: format 1 has two bytes of AIP at least; files may be missing', () => {
+  const objects = processingOptions(fromHex('80027C00'));
+  assert.deepEqual(
+    objects.map(([tag, value]) => `${tag} ${toHex(value)}`),
+    ['82 7C00', '94 '],
+  );
+  assert.throws(() => processingOptions(fromHex('80017C')), { code: 'ERR_CARD_DATA' });
 });
 
 test('a PAN has 8 to 19 digits', () => {

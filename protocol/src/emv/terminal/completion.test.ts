@@ -391,6 +391,17 @@ test('the asynchronous driver gives the same, and its faults reach the kernel', 
   const outcome = await driveKernel(contactTransaction(transaction), driver);
   assert.deepEqual([outcome.outcome, outcome.reason], ['approved', 'issuer:00']);
   assert.equal(phases.length, 13);
+  const refer = async () => ({ result: 'answered', responseCode: '01', scripts: [] }) as const;
+  const another = testCard(nodeCiphers, KEYS, { elements: NO_CVM });
+  const referred = {
+    ...driver,
+    transmit: async (command: CommandApdu) => another(command, 0),
+    authorise: refer,
+    referral: () => 'approved' as const,
+  };
+  const called = await driveKernel(contactTransaction(transaction), referred);
+  assert.equal(called.reason, 'referral:01');
+  assert.equal(called.outcome, 'approved', 'the word of the attendant counts');
   const removed = new Iso7816Error('ERR_CARD_REMOVED', 'card removed');
   const transmit = (): Promise<never> => Promise.reject(removed);
   await assert.rejects(

@@ -229,6 +229,10 @@ test('profile rules of one application', () => {
     { aid: { floorLimitMinor: -1n } },
     { aid: { randomSelection: { ...randomSelection, targetPercentage: 100 } } },
     { aid: { randomSelection: { ...randomSelection, targetPercentage: 5 } } },
+    { aid: { randomSelection: PERCENT(100) } },
+    { aid: { floorLimitMinor: 1n, randomSelection: { ...PERCENT(1), thresholdMinor: 1n } } },
+    { aid: { aid: fromHex('A0000003') } },
+    { aid: { aid: new Uint8Array(17).fill(0xa0) } },
     { aid: { defaultTdol: fromHex('9F') } },
     { aid: { electronicCash: { transactionLimitMinor: -1n } } },
     { aid: { electronicCash: { transactionLimitMinor: 1_000_000_000_000n } } },
@@ -253,12 +257,27 @@ test('profile rules of one application', () => {
   }
 });
 
-test('at its limits a profile is taken: 1024 revocations, a floor limit of four bytes', () => {
-  const revokedCertificates = new Array(1024).fill(REVOKED);
+/** Random selection of so many in a hundred. */
+const PERCENT = (percentage: number) => ({
+  targetPercentage: percentage,
+  maximumTargetPercentage: percentage,
+  thresholdMinor: 0n,
+});
+
+test('at its limits a profile is taken: 1024 revocations, names of 5 and 16 bytes, 99 percent', () => {
+  const revokedCertificates = new Array(1024).fill({ ...REVOKED, caIndex: 255 });
   const contactless = { ...NO_CONTACTLESS, floorLimitMinor: 0xffffffffn };
-  const right = { terminal: { revokedCertificates }, aid: { contactless } };
-  const kernel = contactTransaction(testTransaction(nodeCiphers, KEYS, right));
-  assert.equal(kernel.next(undefined).done, false);
+  const right: readonly Change[] = [
+    { terminal: { revokedCertificates }, aid: { contactless } },
+    { aid: { aid: fromHex('A000000333') } },
+    { aid: { aid: new Uint8Array(16).fill(0xa0) } },
+    { aid: { randomSelection: PERCENT(99) } },
+    { aid: { floorLimitMinor: 2n, randomSelection: { ...PERCENT(1), thresholdMinor: 1n } } },
+  ];
+  for (const change of right) {
+    const kernel = contactTransaction(testTransaction(nodeCiphers, KEYS, change));
+    assert.equal(kernel.next(undefined).done, false);
+  }
 });
 
 const LIMITS = { floorLimitMinor: '0', transactionLimitMinor: '500000', cvmLimitMinor: '30000' };

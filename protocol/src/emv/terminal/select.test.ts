@@ -129,7 +129,9 @@ test('a directory that is malformed or names nothing known falls back to the lis
     assert.equal(outcome.outcome, 'approved', record);
   }
   for (const fci of ['', '6F00', '6F0384', '6F15840E315041592E5359532E4444463031A50388010B']) {
-    assert.equal(run({ [PSE]: answer(fci) }).outcome.outcome, 'approved', fci);
+    const { outcome, wires } = run({ [PSE]: answer(fci) });
+    assert.equal(outcome.outcome, 'approved', fci);
+    assert.ok(!wires.includes('00B2015C00'), 'there is no file 11');
   }
 });
 
@@ -173,6 +175,28 @@ test('EMV 4.3 B1 §12.3.3: a partial name asks for the next occurrence until the
     selectText(short, '02'),
     selectText(short, '02'),
   ]);
+});
+
+test('a card that has a further name for ever is asked for 16 of them, once each', () => {
+  const terminal = { aids: [{ ...TEST_TERMINAL_AID, aid: fromHex('A0000003330101') }] };
+  let given = 0;
+  const { commands } = run(
+    {},
+    {
+      change: { terminal },
+      driver: {
+        transmit: ({ ins, p2 }) => {
+          if (ins !== 0xa4 || given > 60) return answer('', 0x6a82);
+          if (given === 0 && p2 === 0x00) given += 1;
+          else if (p2 !== 0x02 && given > 2) return answer('', 0x6a82);
+          given += 1;
+          const name = given.toString(16).padStart(2, '0').toUpperCase();
+          return given === 2 ? answer('', 0x6a82) : fciOf(`A0000003330101${name}`);
+        },
+      },
+    },
+  );
+  assert.equal(commands.filter(({ p2 }) => p2 === 0x02).length, 16);
 });
 
 test('exact selection does not take a longer name', () => {

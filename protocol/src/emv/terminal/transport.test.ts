@@ -48,6 +48,16 @@ test('61xx: GET RESPONSE for exactly xx; tomkp/emv #82, danm-de/pcsc-sharp #28',
   assert.equal(data, 'AABB');
 });
 
+test("GET RESPONSE refused for its class: once more under the command's, if that differs", () => {
+  const refusal = answer('', 0x6e00);
+  const same = send(SELECT, [answer('', 0x6102), refusal, answer('AABB')]);
+  assert.deepEqual([same.wires.length, same.statusWord], [2, '6e00']);
+  const gpo = { cla: 0x80, ins: 0xa8, p1: 0x00, p2: 0x00, data: fromHex('8300'), le: 256 };
+  const other = send(gpo, [answer('', 0x6102), refusal, answer('AABB')]);
+  assert.deepEqual(other.wires.slice(1), ['00C0000002', '80C0000002']);
+  assert.equal(other.data, 'AABB');
+});
+
 test('61xx again and again is joined; OpenSC/OpenSC #632', () => {
   const { wires, data } = send(SELECT, [answer('', 0x6100), answer('AA', 0x6101), answer('BB')]);
   assert.deepEqual(wires.slice(1), ['00C0000000', '00C0000001']);
