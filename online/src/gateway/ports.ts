@@ -3,6 +3,7 @@ import type { Clock, RandomSource } from '@tapnpay/protocol/bytes';
 import type { Iso8583Message } from '@tapnpay/protocol/iso8583';
 import type { HopRecord, Hsm, KeyBlock } from '@tapnpay/protocol/wire';
 import type { Tracer } from '../runtime/index.ts';
+import type { RiskGate } from './risk/gate.ts';
 import type { GatewayStore } from './store.ts';
 
 /** The line to the switch. */
@@ -86,6 +87,8 @@ export type GatewayPorts = {
   readonly profile: GatewayProfile;
   /** Merchants beside the profile's own; absent: there are none. */
   readonly merchants?: { find(merchantId: string): Promise<MerchantProfile | null> };
+  /** The installation's risk rules; absent: every payment is allowed. */
+  readonly risk?: RiskGate;
   readonly log: GatewayLog;
   /** Sees each hop at the moment it is reached. */
   readonly onHop: (record: HopRecord) => void;

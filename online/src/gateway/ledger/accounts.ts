@@ -1,12 +1,12 @@
 /**
  * The chart of accounts. Debits are positive, credits negative; a balance is their sum.
  *
- * | account | what it says | debited by | credited by |
- * |---|---|---|---|
- * | `payer-clearing` | what issuers owe for approved payments | sale, capture, hold (pending) | void, refund, release (pending) |
- * | `merchant-payable:<merchant>` | what the gateway owes a merchant | void, refund, fee, payout, release (pending) | sale, capture, hold (pending) |
- * | `fee-income:<share>` | fees, by who gets them | fees given back with refunds and voids | fee |
- * | `payout-clearing` | payouts on their way to the merchants' banks | - | payout |
+ * - `payer-clearing`: what issuers owe for approved payments. Debited by sale, capture and
+ *   (pending) hold; credited by void, refund and (pending) the release of a hold.
+ * - `merchant-payable:<merchant>`: what the gateway owes a merchant. Credited by sale, capture and
+ *   (pending) hold; debited by void, refund, fee, payout and (pending) the release of a hold.
+ * - `fee-income:<share>`: fees, by who gets them. Credited by fee, debited by fees given back.
+ * - `payout-clearing`: payouts on their way to the merchants' banks. Credited by payout.
  *
  * `pending` and `posted` are two columns of one account: a hold is pending, its capture posts the
  * captured amount and releases the whole hold, a void of a hold releases it.

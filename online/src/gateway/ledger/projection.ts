@@ -1,11 +1,11 @@
 /**
  * Balances as a projection of the book. Payments only ever add entries; one worker brings the sums
  * forward by a cursor over database transactions, and a reader adds the tail behind the cursor, so
- * a balance is always that of the entries. @see migrations/004-ledger.sql
+ * a balance is always that of the entries (migrations/004-ledger.sql).
  */
 import type { Database, Transaction } from '../../runtime/index.ts';
-import type { LedgerPhase } from '../model.ts';
 import type { Mode } from '../merchants/model.ts';
+import type { LedgerPhase } from '../model.ts';
 
 /** Database transactions that one step looks at, so that its sums fit in memory. */
 const STEP_TRANSACTIONS = 20_000;

@@ -1,6 +1,6 @@
 /**
  * What payments, captures, voids and refunds write into the book: legs of one transaction, debits
- * positive, their sum zero in each phase. Amounts are minor units. @see ledger/accounts.ts
+ * positive, their sum zero in each phase (ledger/accounts.ts). Amounts are minor units.
  */
 import {
   LEDGER_PAYER_CLEARING,

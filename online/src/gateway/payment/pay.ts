@@ -66,6 +66,7 @@ export const PAYMENT_STEPS: readonly (readonly [name: string, step: Step])[] = [
   ['checkOrder', checkOrder],
   ['verifySignature', verifySignature],
   ['checkCard', checkCard],
+  ['assessRisk', assessRisk],
   ['readyLine', readyLine],
   ['translatePin', translatePin],
   ['enrich', enrich],
@@ -172,6 +173,19 @@ async function checkCard(
 ): Promise<Partial<PaymentContext>> {
   const field55 = checkCardData(context.sealed.expose(), known(context.signedOrder));
   return { field55: new Secret(field55) };
+}
+
+/** The installation's own rules. A refusal is in the decision log before it is told. */
+async function assessRisk(
+  ports: GatewayPorts,
+  context: PaymentContext,
+): Promise<Partial<PaymentContext>> {
+  const { pan } = context.sealed.expose();
+  const { elementId } = context.peer;
+  const decision = await ports.risk?.assess({ order: known(context.order), elementId, pan });
+  if (decision?.decision !== 'refused') return {};
+  const { decisionId } = decision;
+  throw new GatewayError('ERR_RISK_REFUSED', 'a risk rule refused the payment', { decisionId });
 }
 
 async function readyLine(ports: GatewayPorts): Promise<Partial<PaymentContext>> {

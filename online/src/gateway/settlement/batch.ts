@@ -138,7 +138,9 @@ export function batchPostings(batch: SettlementBatch, plan: FeePlan): readonly N
       });
   const weights = plan.shares.map(([, weight]) => weight);
   const parts = split(batch.feeMinor, weights);
-  const shares = plan.shares.map(([who], place) => [feeIncome(who), -(parts[place] ?? 0n)] as const);
+  const shares = plan.shares.map(
+    ([who], place) => [feeIncome(who), -(parts[place] ?? 0n)] as const,
+  );
   const { paidOutMinor } = batch;
   return [
     ...legs('fee', batch.feeMinor, shares),

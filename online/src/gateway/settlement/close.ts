@@ -46,7 +46,8 @@ export type ClosedDay = {
 
 /**
  * Closes a day that is over, or proves that it is closed: its statements are made anew and must be
- * the same. @throws GatewayError `ERR_SETTLEMENT_DAY`, `ERR_SETTLEMENT_BUSY`, `ERR_SETTLEMENT_FILE`.
+ * the same. @throws GatewayError `ERR_SETTLEMENT_DAY`, `ERR_SETTLEMENT_BUSY`,
+ * `ERR_SETTLEMENT_FILE`.
  */
 export async function closeSettlementDay(
   ports: ClosePorts,

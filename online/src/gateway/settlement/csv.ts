@@ -15,7 +15,7 @@ function quoted(field: string): string {
   return /[",]/.test(clean) ? `"${clean.replaceAll('"', '""')}"` : clean;
 }
 
-/** Fields of a line without its end. @throws GatewayError `ERR_SETTLEMENT_FILE` for a lone quote. */
+/** Fields of a line without its end. @throws GatewayError `ERR_SETTLEMENT_FILE`. */
 export function recordFields(line: string): readonly string[] {
   if (!line.includes('"')) return line.split(',');
   const fields: string[] = [];

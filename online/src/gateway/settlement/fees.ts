@@ -28,8 +28,7 @@ export const DEFAULT_FEE_PLAN: FeePlan = {
 
 /** Fee of a sale, at most its amount. */
 export function feeOf(plan: FeePlan, amountMinor: bigint): bigint {
-  const feeMinor =
-    dividedHalfUp(amountMinor * BigInt(plan.basisPoints), 10_000n) + plan.fixedMinor;
+  const feeMinor = dividedHalfUp(amountMinor * BigInt(plan.basisPoints), 10_000n) + plan.fixedMinor;
   return feeMinor < amountMinor ? feeMinor : amountMinor;
 }
 

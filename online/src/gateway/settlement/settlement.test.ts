@@ -13,8 +13,8 @@ import { reply } from '../gateway.test-kit.ts';
 import { heldOrder, paidOrder, wish } from '../operations/operations.test-kit.ts';
 import { cutOffAtMs, daysAfter, settlementDayAt, settlementDayOf } from '../settlement-date.ts';
 import { closeDueDays, closeSettlementDay, statementPath } from './close.ts';
+import { type OfficeWorld, officeWorld, TEST_MERCHANT } from './settlement.test-kit.ts';
 import { readStatement } from './statement.ts';
-import { officeWorld, type OfficeWorld, TEST_MERCHANT } from './settlement.test-kit.ts';
 
 let server: TestDatabase | null = null;
 const worlds: OfficeWorld[] = [];
@@ -69,7 +69,9 @@ rule('a sale 1 ms before the cut-off and one at it are of two days, by field 15'
   const early = await paidOrder(world, { amount: '1.00', interface: 'contactless' });
   turnTo(CUT_OFF_MS);
   const late = await paidOrder(world, { amount: '2.00', interface: 'contactless' });
-  await assert.rejects(closeSettlementDay(closing, daysAfter(DAY, 1)), { code: 'ERR_SETTLEMENT_DAY' });
+  await assert.rejects(closeSettlementDay(closing, daysAfter(DAY, 1)), {
+    code: 'ERR_SETTLEMENT_DAY',
+  });
   const first = await closeSettlementDay(closing, DAY);
   assert.deepEqual(
     first.batches.map(({ saleCount, saleMinor }) => [saleCount, saleMinor]),
@@ -100,53 +102,56 @@ rule('without field 15 the gateway’s own calendar decides, to the millisecond'
   );
 });
 
-rule('sales, captures, voids and refunds in three currencies: sums, fees, payout', async (world) => {
-  const { core, closing, turnTo, settlement, ledger } = world;
-  const sale = await paidOrder(world, { amount: '100.00' });
-  await paidOrder(world, { amount: '1.234', currency: '414' });
-  await paidOrder(world, { amount: '5000', currency: '392' });
-  const held = await heldOrder(world, { amount: '80.00' });
-  await heldOrder(world, { amount: '9.00' });
-  await core.operate(wish('capture', held.paymentId, { amount: '50.00' }));
-  const voided = await paidOrder(world, { amount: '7.77' });
-  await core.operate(wish('void', voided.paymentId));
-  await core.operate(wish('refund', sale.paymentId, { amount: '33.33' }));
-  turnTo(CUT_OFF_MS);
-  const { batches, statements } = await closeSettlementDay(closing, DAY);
-  assert.deepEqual(
-    batches.map((row) => [
-      ...[row.currency, row.saleCount, row.saleMinor, row.returnCount, row.returnMinor],
-      ...[row.feeMinor, row.broughtMinor, row.paidOutMinor, row.carriedMinor],
-    ]),
-    [
-      // 60 + 30 + 5 - 5 - 20 (of 60 for 33.33 of 100.00).
-      ['156', 3, 15_777n, 2, 4_110n, 70n, 0n, 11_597n, 0n],
-      ['392', 1, 5_000n, 0, 0n, 30n, 0n, 4_970n, 0n],
-      ['414', 1, 1_234n, 0, 0n, 7n, 0n, 1_227n, 0n],
-    ],
-  );
-  const [fact] = statements;
-  const read = readStatement(readFileSync(fact?.path ?? '', 'utf8'));
-  assert.deepEqual([read.lines.length, read.sha256], [7, fact?.sha256]);
-  assert.deepEqual(await settlement.findStatement(owner(DAY)), {
-    ...owner(DAY),
-    records: 7,
-    sha256: read.sha256,
-  });
-  const balances = new Map(
-    (await ledger.balances())
-      .filter(({ currency, phase }) => currency === '156' && phase === 'posted')
-      .map(({ account, balanceMinor }) => [account, balanceMinor]),
-  );
-  assert.equal(balances.get(`merchant-payable:${TEST_MERCHANT}`), 0n, 'all of it is paid out');
-  assert.equal(balances.get('payout-clearing'), -11_597n);
-  assert.equal(balances.get('payer-clearing'), 11_667n);
-  assert.deepEqual(
-    ['issuer', 'acquirer', 'switch'].map((who) => balances.get(`fee-income:${who}`)),
-    [-49n, -14n, -7n],
-  );
-  assert.deepEqual((await ledger.verify()).findings, []);
-});
+rule(
+  'sales, captures, voids and refunds in three currencies: sums, fees, payout',
+  async (world) => {
+    const { core, closing, turnTo, settlement, ledger } = world;
+    const sale = await paidOrder(world, { amount: '100.00' });
+    await paidOrder(world, { amount: '1.234', currency: '414' });
+    await paidOrder(world, { amount: '5000', currency: '392' });
+    const held = await heldOrder(world, { amount: '80.00' });
+    await heldOrder(world, { amount: '9.00' });
+    await core.operate(wish('capture', held.paymentId, { amount: '50.00' }));
+    const voided = await paidOrder(world, { amount: '7.77' });
+    await core.operate(wish('void', voided.paymentId));
+    await core.operate(wish('refund', sale.paymentId, { amount: '33.33' }));
+    turnTo(CUT_OFF_MS);
+    const { batches, statements } = await closeSettlementDay(closing, DAY);
+    assert.deepEqual(
+      batches.map((row) => [
+        ...[row.currency, row.saleCount, row.saleMinor, row.returnCount, row.returnMinor],
+        ...[row.feeMinor, row.broughtMinor, row.paidOutMinor, row.carriedMinor],
+      ]),
+      [
+        // 60 + 30 + 5 - 5 - 20 (of 60 for 33.33 of 100.00).
+        ['156', 3, 15_777n, 2, 4_110n, 70n, 0n, 11_597n, 0n],
+        ['392', 1, 5_000n, 0, 0n, 30n, 0n, 4_970n, 0n],
+        ['414', 1, 1_234n, 0, 0n, 7n, 0n, 1_227n, 0n],
+      ],
+    );
+    const [fact] = statements;
+    const read = readStatement(readFileSync(fact?.path ?? '', 'utf8'));
+    assert.deepEqual([read.lines.length, read.sha256], [7, fact?.sha256]);
+    assert.deepEqual(await settlement.findStatement(owner(DAY)), {
+      ...owner(DAY),
+      records: 7,
+      sha256: read.sha256,
+    });
+    const balances = new Map(
+      (await ledger.balances())
+        .filter(({ currency, phase }) => currency === '156' && phase === 'posted')
+        .map(({ account, balanceMinor }) => [account, balanceMinor]),
+    );
+    assert.equal(balances.get(`merchant-payable:${TEST_MERCHANT}`), 0n, 'all of it is paid out');
+    assert.equal(balances.get('payout-clearing'), -11_597n);
+    assert.equal(balances.get('payer-clearing'), 11_667n);
+    assert.deepEqual(
+      ['issuer', 'acquirer', 'switch'].map((who) => balances.get(`fee-income:${who}`)),
+      [-49n, -14n, -7n],
+    );
+    assert.deepEqual((await ledger.verify()).findings, []);
+  },
+);
 
 rule('a day of refunds alone leaves a debt that the next sales pay first', async (world) => {
   const { core, closing, turnTo, ledger } = world;
@@ -188,42 +193,45 @@ rule('plans of merchants: a refund may keep the fee, a void never does', async (
   assert.deepEqual([batch?.feeMinor, batch?.carriedMinor], [20n, -20n]);
 });
 
-rule('what is booked after a day was begun is of a later one, in exactly one batch', async (world) => {
-  const { closing, turnTo, database, settlement } = world;
-  await paidOrder(world, { amount: '1.00' });
-  turnTo(CUT_OFF_MS);
-  let isLate = false;
-  const done = await closeSettlementDay(
-    {
-      ...closing,
-      reached: (point) => {
-        isLate ||= point === 'begun';
+rule(
+  'what is booked after a day was begun is of a later one, in exactly one batch',
+  async (world) => {
+    const { closing, turnTo, database, settlement } = world;
+    await paidOrder(world, { amount: '1.00' });
+    turnTo(CUT_OFF_MS);
+    let isLate = false;
+    const done = await closeSettlementDay(
+      {
+        ...closing,
+        reached: (point) => {
+          isLate ||= point === 'begun';
+        },
       },
-    },
-    DAY,
-  );
-  assert.ok(isLate);
-  assert.equal(done.batches[0]?.saleCount, 1);
-  // An acknowledgement that names the day before, as a repeated advice gets it.
-  world.line.script = async (message) => reply(message, '00', [[15, '0314']]);
-  const late = await paidOrder(world, { amount: '5.00', interface: 'contactless' });
-  assert.deepEqual(await closeSettlementDay(closing, DAY), done, 'a closed day stays as it is');
-  turnTo(CUT_OFF_MS + 86_400_000);
-  const [next] = (await closeSettlementDay(closing, daysAfter(DAY, 1))).batches;
-  assert.deepEqual([next?.saleCount, next?.saleMinor], [1, 500n]);
-  const { rows } = await database.pool.query(
-    'SELECT batch_id FROM settlement_items WHERE payment_id = $1',
-    [late.paymentId],
-  );
-  assert.deepEqual(rows, [{ batch_id: `${daysAfter(DAY, 1)}/${TEST_MERCHANT}/test/156` }]);
-  const listed = await settlement.listBatches({
-    ...{ merchantId: TEST_MERCHANT, mode: 'test', before: null, limit: 10 },
-  });
-  assert.deepEqual(
-    listed.map(({ settlementDate }) => settlementDate),
-    [daysAfter(DAY, 1), DAY],
-  );
-});
+      DAY,
+    );
+    assert.ok(isLate);
+    assert.equal(done.batches[0]?.saleCount, 1);
+    // An acknowledgement that names the day before, as a repeated advice gets it.
+    world.line.script = async (message) => reply(message, '00', [[15, '0314']]);
+    const late = await paidOrder(world, { amount: '5.00', interface: 'contactless' });
+    assert.deepEqual(await closeSettlementDay(closing, DAY), done, 'a closed day stays as it is');
+    turnTo(CUT_OFF_MS + 86_400_000);
+    const [next] = (await closeSettlementDay(closing, daysAfter(DAY, 1))).batches;
+    assert.deepEqual([next?.saleCount, next?.saleMinor], [1, 500n]);
+    const { rows } = await database.pool.query(
+      'SELECT batch_id FROM settlement_items WHERE payment_id = $1',
+      [late.paymentId],
+    );
+    assert.deepEqual(rows, [{ batch_id: `${daysAfter(DAY, 1)}/${TEST_MERCHANT}/test/156` }]);
+    const listed = await settlement.listBatches({
+      ...{ merchantId: TEST_MERCHANT, mode: 'test', before: null, limit: 10 },
+    });
+    assert.deepEqual(
+      listed.map(({ settlementDate }) => settlementDate),
+      [daysAfter(DAY, 1), DAY],
+    );
+  },
+);
 
 rule('a close waits for payments that are still being written', async (world) => {
   const { closing, turnTo, database } = world;
@@ -244,59 +252,70 @@ rule('a close waits for payments that are still being written', async (world) =>
   assert.deepEqual([batch?.saleCount, batch?.saleMinor], [2, 105n]);
 });
 
-rule('a kill at every step, then a rerun: the same batches and the same bytes', async (world, schema) => {
-  const { closing, turnTo, database } = world;
-  assert.ok(server);
-  for (const amount of ['1.00', '2.50', '99.99']) await paidOrder(world, { amount });
-  // A second owner, so that a kill falls between the two.
-  await database.pool.query(
-    `WITH p AS (SELECT payment_id FROM payments LIMIT 1)
+rule(
+  'a kill at every step, then a rerun: the same batches and the same bytes',
+  async (world, schema) => {
+    const { closing, turnTo, database } = world;
+    assert.ok(server);
+    for (const amount of ['1.00', '2.50', '99.99']) await paidOrder(world, { amount });
+    // A second owner, so that a kill falls between the two.
+    await database.pool.query(
+      `WITH p AS (SELECT payment_id FROM payments LIMIT 1)
      INSERT INTO ledger_entries (transaction_id, leg, payment_id, kind, phase, mode, account,
        currency, amount_minor, settlement_date)
      SELECT 'sale:other', leg, payment_id, 'sale', 'posted', 'test', account, '156', minor, $1
      FROM p, (VALUES (0, 'payer-clearing', 700), (1, 'merchant-payable:898110000000002', -700))
        AS legs(leg, account, minor)`,
-    [DAY],
-  );
-  turnTo(CUT_OFF_MS);
-  const program = join(import.meta.dirname, 'settlement.test-kit.ts');
-  const nowMs = String(closing.clock.nowMs());
-  const kills: readonly (readonly [string, number, number])[] = [
-    ['begun', 1, 0],
-    ['settled', 1, 0],
-    ['settled', 1, 0],
-    ['written', 1, 1],
-    ['written', 2, 2],
-    ['ended', 1, 2],
-  ];
-  for (const [point, times, files] of kills) {
-    const args: readonly string[] = [server.url, schema, closing.folder, DAY, nowMs, point, String(times)];
-    const run = spawnSync(process.execPath, [program, ...args], { encoding: 'utf8' });
-    assert.equal(run.signal, 'SIGKILL', `${point}: ${run.stderr}`);
-    assert.equal(filesIn(closing.folder).length, files);
-  }
-  const done = await closeSettlementDay(closing, DAY);
-  assert.deepEqual(
-    done.batches.map(({ merchantId, saleMinor }) => [merchantId, saleMinor]),
-    [
-      [TEST_MERCHANT, 10_349n],
-      ['898110000000002', 700n],
-    ],
-  );
-  const bytes = filesIn(closing.folder);
-  rmSync(closing.folder, { recursive: true });
-  const again = await closeSettlementDay(closing, DAY);
-  assert.deepEqual(filesIn(closing.folder), bytes);
-  assert.deepEqual(again, done);
-  const { rows } = await database.pool.query(
-    `SELECT kind, count(*)::int AS count FROM ledger_entries WHERE kind IN ('fee', 'payout')
+      [DAY],
+    );
+    turnTo(CUT_OFF_MS);
+    const program = join(import.meta.dirname, 'settlement.test-kit.ts');
+    const nowMs = String(closing.clock.nowMs());
+    const kills: readonly (readonly [string, number, number])[] = [
+      ['begun', 1, 0],
+      ['settled', 1, 0],
+      ['settled', 1, 0],
+      ['written', 1, 1],
+      ['written', 2, 2],
+      ['ended', 1, 2],
+    ];
+    for (const [point, times, files] of kills) {
+      const args: readonly string[] = [
+        server.url,
+        schema,
+        closing.folder,
+        DAY,
+        nowMs,
+        point,
+        String(times),
+      ];
+      const run = spawnSync(process.execPath, [program, ...args], { encoding: 'utf8' });
+      assert.equal(run.signal, 'SIGKILL', `${point}: ${run.stderr}`);
+      assert.equal(filesIn(closing.folder).length, files);
+    }
+    const done = await closeSettlementDay(closing, DAY);
+    assert.deepEqual(
+      done.batches.map(({ merchantId, saleMinor }) => [merchantId, saleMinor]),
+      [
+        [TEST_MERCHANT, 10_349n],
+        ['898110000000002', 700n],
+      ],
+    );
+    const bytes = filesIn(closing.folder);
+    rmSync(closing.folder, { recursive: true });
+    const again = await closeSettlementDay(closing, DAY);
+    assert.deepEqual(filesIn(closing.folder), bytes);
+    assert.deepEqual(again, done);
+    const { rows } = await database.pool.query(
+      `SELECT kind, count(*)::int AS count FROM ledger_entries WHERE kind IN ('fee', 'payout')
      AND leg = 0 GROUP BY kind ORDER BY kind`,
-  );
-  assert.deepEqual(rows, [
-    { kind: 'fee', count: 2 },
-    { kind: 'payout', count: 2 },
-  ]);
-});
+    );
+    assert.deepEqual(rows, [
+      { kind: 'fee', count: 2 },
+      { kind: 'payout', count: 2 },
+    ]);
+  },
+);
 
 function filesIn(folder: string): readonly string[] {
   const place = join(folder, DAY);
@@ -304,85 +323,95 @@ function filesIn(folder: string): readonly string[] {
   return readdirSync(place).map((name) => `${name}\n${readFileSync(join(place, name), 'utf8')}`);
 }
 
-rule('a statement that was altered on the disk is named; two closes at once are one', async (world) => {
-  const { closing, turnTo } = world;
-  await paidOrder(world, { amount: '1.00' });
-  turnTo(CUT_OFF_MS);
-  const both = await Promise.all([
-    closeSettlementDay(closing, DAY),
-    closeSettlementDay(closing, DAY),
-  ]);
-  assert.deepEqual(both[0], both[1]);
-  const path = statementPath(closing.folder, owner(DAY));
-  const text = readFileSync(path, 'utf8');
-  writeFileSync(path, text.replace('100', '101'));
-  await assert.rejects(closeSettlementDay(closing, DAY), {
-    code: 'ERR_SETTLEMENT_FILE',
-    message: /differs from the books/,
-  });
-  for (const [altered, why] of [
-    [text.replace('100', '101'), /another hash/],
-    [text.replace(/^D.*\n/m, ''), /another hash/],
-    [text.slice(0, -1), /whole line/],
-    [text.replace(/^Z.*\n/m, ''), /no trailer/],
-    ['', /whole line/],
-  ] as const) {
-    assert.throws(() => readStatement(altered), { code: 'ERR_SETTLEMENT_FILE', message: why });
-  }
-});
+rule(
+  'a statement that was altered on the disk is named; two closes at once are one',
+  async (world) => {
+    const { closing, turnTo } = world;
+    await paidOrder(world, { amount: '1.00' });
+    turnTo(CUT_OFF_MS);
+    const both = await Promise.all([
+      closeSettlementDay(closing, DAY),
+      closeSettlementDay(closing, DAY),
+    ]);
+    assert.deepEqual(both[0], both[1]);
+    const path = statementPath(closing.folder, owner(DAY));
+    const text = readFileSync(path, 'utf8');
+    writeFileSync(path, text.replace('100', '101'));
+    await assert.rejects(closeSettlementDay(closing, DAY), {
+      code: 'ERR_SETTLEMENT_FILE',
+      message: /differs from the books/,
+    });
+    for (const [altered, why] of [
+      [text.replace('100', '101'), /another hash/],
+      [text.replace(/^D.*\n/m, ''), /another hash/],
+      [text.slice(0, -1), /whole line/],
+      [text.replace(/^Z.*\n/m, ''), /no trailer/],
+      ['', /no trailer/],
+    ] as const) {
+      assert.throws(() => readStatement(altered), { code: 'ERR_SETTLEMENT_FILE', message: why });
+    }
+  },
+);
 
-rule('days are closed in order, after their end, and by themselves when they are due', async (world) => {
-  const { closing, turnTo, settlement } = world;
-  await paidOrder(world, { amount: '1.00' });
-  for (const [day, why] of [
-    [DAY, /not over/],
-    ['20260230', /no day/],
-    ['2026-3-14', /no day/],
-    ['', /no day/],
-  ] as const) {
-    const refused = { code: 'ERR_SETTLEMENT_DAY', message: why };
-    await assert.rejects(closeSettlementDay(closing, day), refused);
-  }
-  turnTo(CUT_OFF_MS + 10 * 60_000 - 1);
-  assert.deepEqual(await closeDueDays(closing), []);
-  turnTo(CUT_OFF_MS + 10 * 60_000);
-  assert.deepEqual(await closeDueDays(closing), [DAY]);
-  assert.deepEqual(await closeDueDays(closing), []);
-  turnTo(CUT_OFF_MS + 3 * 86_400_000 + 10 * 60_000);
-  assert.deepEqual(await closeDueDays(closing), ['20260315', '20260316', '20260317']);
-  const early = { code: 'ERR_SETTLEMENT_DAY', message: /later day 20260317 is closed/ };
-  await assert.rejects(closeSettlementDay(closing, '20260312'), early);
-  assert.equal((await settlement.lastDay())?.settlementDate, '20260317');
-});
+rule(
+  'days are closed in order, after their end, and by themselves when they are due',
+  async (world) => {
+    const { closing, turnTo, settlement } = world;
+    await paidOrder(world, { amount: '1.00' });
+    for (const [day, why] of [
+      [DAY, /not over/],
+      ['20260230', /no day/],
+      ['2026-3-14', /no day/],
+      ['', /no day/],
+    ] as const) {
+      const refused = { code: 'ERR_SETTLEMENT_DAY', message: why };
+      await assert.rejects(closeSettlementDay(closing, day), refused);
+    }
+    turnTo(CUT_OFF_MS + 10 * 60_000 - 1);
+    assert.deepEqual(await closeDueDays(closing), []);
+    turnTo(CUT_OFF_MS + 10 * 60_000);
+    assert.deepEqual(await closeDueDays(closing), [DAY]);
+    assert.deepEqual(await closeDueDays(closing), []);
+    turnTo(CUT_OFF_MS + 3 * 86_400_000 + 10 * 60_000);
+    assert.deepEqual(await closeDueDays(closing), ['20260315', '20260316', '20260317']);
+    const early = { code: 'ERR_SETTLEMENT_DAY', message: /later day 20260317 is closed/ };
+    await assert.rejects(closeSettlementDay(closing, '20260312'), early);
+    assert.equal((await settlement.lastDay())?.settlementDate, '20260317');
+  },
+);
 
-rule('the database refuses a second settlement, wrong sums, late items and changes', async (world) => {
-  const { closing, turnTo, database } = world;
-  await paidOrder(world, { amount: '1.00' });
-  turnTo(CUT_OFF_MS);
-  await closeSettlementDay(closing, DAY);
-  const copy = (table: string, changes: object): Promise<unknown> =>
-    database.pool.query(
-      `INSERT INTO ${table} SELECT (jsonb_populate_record(row, $1::jsonb)).*
+rule(
+  'the database refuses a second settlement, wrong sums, late items and changes',
+  async (world) => {
+    const { closing, turnTo, database } = world;
+    await paidOrder(world, { amount: '1.00' });
+    turnTo(CUT_OFF_MS);
+    await closeSettlementDay(closing, DAY);
+    const copy = (table: string, changes: object): Promise<unknown> =>
+      database.pool.query(
+        `INSERT INTO ${table} SELECT (jsonb_populate_record(row, $1::jsonb)).*
        FROM (SELECT row FROM ${table} AS row LIMIT 1) AS rows`,
-      [JSON.stringify(changes)],
+        [JSON.stringify(changes)],
+      );
+    await assert.rejects(copy('settlement_items', { batch_id: 'x' }), /settlement_items_pkey/);
+    await assert.rejects(copy('settlement_items', { transaction_id: 'sale:none' }), /is complete/);
+    const ghost = { transaction_id: 'sale:none', batch_id: 'x' };
+    await assert.rejects(copy('settlement_items', ghost), /foreign key/);
+    const late = { batch_id: 'x', currency: '840' };
+    await assert.rejects(copy('settlement_batches', late), /day 20260314 is closed/);
+    await database.pool.query(`INSERT INTO settlement_days VALUES ('20260315', 0, 0)`);
+    const open = { ...late, settlement_date: '20260315' };
+    await assert.rejects(copy('settlement_batches', open), /not the sum of its items/);
+    await assert.rejects(
+      copy('settlement_batches', { ...open, paid_out_minor: 1 }),
+      /settlement_batches_check/,
     );
-  await assert.rejects(copy('settlement_items', { batch_id: 'x' }), /settlement_items_pkey/);
-  await assert.rejects(copy('settlement_items', { transaction_id: 'sale:none' }), /is complete/);
-  const ghost = { transaction_id: 'sale:none', batch_id: 'x' };
-  await assert.rejects(copy('settlement_items', ghost), /foreign key/);
-  const late = { batch_id: 'x', currency: '840' };
-  await assert.rejects(copy('settlement_batches', late), /day 20260314 is closed/);
-  await database.pool.query(
-    `INSERT INTO settlement_days VALUES ('20260315', 0, 0)`,
-  );
-  const open = { ...late, settlement_date: '20260315' };
-  await assert.rejects(copy('settlement_batches', open), /not the sum of its items/);
-  await assert.rejects(
-    copy('settlement_batches', { ...open, paid_out_minor: 1 }),
-    /settlement_batches_check/,
-  );
-  for (const table of ['settlement_items', 'settlement_batches', 'settlement_statements']) {
-    await assert.rejects(database.pool.query(`DELETE FROM ${table}`), /immutable/);
-    await assert.rejects(database.pool.query(`UPDATE ${table} SET sha256 = ''`), /immutable|sha256/);
-  }
-});
+    for (const table of ['settlement_items', 'settlement_batches', 'settlement_statements']) {
+      await assert.rejects(database.pool.query(`DELETE FROM ${table}`), /immutable/);
+      await assert.rejects(
+        database.pool.query(`UPDATE ${table} SET sha256 = ''`),
+        /immutable|sha256/,
+      );
+    }
+  },
+);

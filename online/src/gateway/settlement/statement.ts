@@ -15,8 +15,8 @@ import type { Mode } from '../merchants/model.ts';
 import { isSettlementDay } from '../settlement-date.ts';
 import {
   type BatchOwner,
-  type SettledKind,
   SETTLED_KINDS,
+  type SettledKind,
   type SettlementBatch,
   type SettlementItem,
 } from './batch.ts';

@@ -15,8 +15,8 @@ import {
   withFees,
 } from './batch.ts';
 import { DEFAULT_FEE_PLAN, type FeePlan } from './fees.ts';
-import { batchOf, type BatchRow, type ItemRow, itemOf, lineOf, type LineRow } from './rows.ts';
-import { readStatement, statementText, type StatementLine } from './statement.ts';
+import { type BatchRow, batchOf, type ItemRow, itemOf, type LineRow, lineOf } from './rows.ts';
+import { readStatement, type StatementLine, statementText } from './statement.ts';
 
 /** A booking's day is at most so far from the moment of its booking; see settlementDayOf. */
 const DAYS_OFF_MAX = 4;
@@ -265,7 +265,7 @@ function statementFactOf(row: StatementRow): StatementFact {
   return { settlementDate, merchantId, ...rest };
 }
 
-/** Legs of what a day takes: $1 its date, $2 the first date, $3 the boundary, $4 account, $5 mode. */
+/** Legs of what a day takes: $1 its date, $2 first date, $3 boundary, $4 account, $5 mode. */
 const TAKEN = `
 SELECT e.transaction_id, e.payment_id, e.kind, e.mode, e.account, e.currency,
   -e.amount_minor AS amount_minor
@@ -381,10 +381,7 @@ async function batchesOfOwner(
   return rows.map(batchOf);
 }
 
-async function linesOf(
-  client: Transaction,
-  owner: BatchOwner,
-): Promise<readonly StatementLine[]> {
+async function linesOf(client: Transaction, owner: BatchOwner): Promise<readonly StatementLine[]> {
   const { rows } = await client.query<LineRow>(
     `SELECT i.*, b.currency, o.merchant_order_number, e.settlement_date AS told,
        coalesce(op.operation_id, '') AS operation_id,
