@@ -44,13 +44,12 @@ import type {
   SignedOrder,
 } from '@tapnpay/protocol/wire';
 import { type GatewayConversation, ISSUER_TIMEOUT_MS } from './communication.ts';
+import { transactionTypeOf } from './ecash.ts';
 import { AppletError, GatewayRefusal } from './errors.ts';
 import { ask, passHop } from './host.ts';
 import { isSandboxCa } from './parameters.ts';
 import { signPayment } from './security.ts';
 
-/** Goods and services. @see EMV 4.3 B3 Annex A, tag 9C */
-const TRANSACTION_TYPE_PURCHASE = 0x00;
 const SEQUENCE_COUNTER_MODULUS = 100_000_000;
 const INS_SELECT = 0xa4;
 const INS_READ_RECORD = 0xb2;
@@ -148,7 +147,7 @@ export class Acceptance {
       terminal,
       amountMinor: BigInt(amountMinor),
       otherAmountMinor: 0n,
-      transactionType: TRANSACTION_TYPE_PURCHASE,
+      transactionType: transactionTypeOf(order),
       dateYymmdd,
       timeHhmmss,
       sequenceCounter: Math.floor(nowMs / 1000) % SEQUENCE_COUNTER_MODULUS,

@@ -14,6 +14,7 @@ import type {
 } from '@tapnpay/protocol/wire';
 import { GATEWAY_TIMEOUT_MS, GatewayConversation, ISSUER_TIMEOUT_MS } from './communication.ts';
 import { NO_PROGRESS, type Progress } from './debit-credit.ts';
+import { loadReason } from './ecash.ts';
 import { codeOf } from './errors.ts';
 import { ask, passHop } from './host.ts';
 import { acceptCard, type CardEnd, secondOf } from './presentations.ts';
@@ -47,7 +48,7 @@ export function* payOrder(context: Context, intent: PayIntent): HostConversation
     return describe({ ending, end, channel, isSent: false, result: null });
   }
   const result = yield* finalWord(gateway, end);
-  return describe({ ending: sentEnding(end, result), end, channel, isSent: true, result });
+  return describe({ ending: sentEnding(order, end, result), end, channel, isSent: true, result });
 }
 
 function* requestOrder(
@@ -130,7 +131,7 @@ function unsentEnding({ outcome, reason, progress }: CardEnd): Ending {
 }
 
 /** The gateway has the payment: its word decides, and without it nobody knows. */
-function sentEnding(end: CardEnd, result: GatewayResult | null): Ending {
+function sentEnding(order: SignedOrder, end: CardEnd, result: GatewayResult | null): Ending {
   const { fault } = end.progress;
   if (result === null) {
     return { outcome: 'unknown', reason: fault?.code ?? lostReason(end), charged: 'unknown' };
@@ -148,8 +149,11 @@ function sentEnding(end: CardEnd, result: GatewayResult | null): Ending {
       return { outcome: 'declined', reason, charged: 'no' };
     case 'cancelled':
       return { outcome: 'cancelled', reason, charged: 'no' };
-    case 'unknown':
-      return { outcome: 'unknown', reason, charged: 'unknown' };
+    case 'unknown': {
+      const isAnswered = end.progress.authorisation?.result === 'answered';
+      const loading = isAnswered ? loadReason(order, end.outcome) : null;
+      return { outcome: 'unknown', reason: loading ?? reason, charged: 'unknown' };
+    }
   }
 }
 

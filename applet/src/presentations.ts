@@ -6,6 +6,7 @@ import { type TapError, toHex } from '@tapnpay/protocol/bytes';
 import type { KernelOutcome, TerminalProfile } from '@tapnpay/protocol/emv/terminal';
 import type { CardInterface, CardRequest, HostConversation } from '@tapnpay/protocol/wire';
 import { Acceptance, type AcceptanceFacts, NO_PROGRESS, type Progress } from './debit-credit.ts';
+import { interfacesFor } from './ecash.ts';
 import { AppletError, codeOf } from './errors.ts';
 import { ask } from './host.ts';
 import { terminalProfile } from './parameters.ts';
@@ -42,7 +43,9 @@ export function* acceptCard(facts: Facts): HostConversation<CardEnd> {
   let end: CardEnd = { outcome: null, reason: '', interface: null, progress: NO_PROGRESS };
   try {
     const terminal = terminalProfile(facts.context, facts.order.currency);
-    const interfaces = interfacesOf(terminal, BigInt(facts.order.amountMinor));
+    const { order } = facts;
+    const taken = interfacesOf(terminal, BigInt(order.amountMinor));
+    const interfaces = interfacesFor(order, taken);
     let wish: Wish | null = { interfaces, attempt: 1, reason: null };
     while (wish !== null) {
       const presented: CardInterface = yield* present(facts, wish);

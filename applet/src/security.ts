@@ -35,6 +35,8 @@ export function* verifyOrder(order: SignedOrder, askedOrderId: string): HostConv
   if (!/^(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]$/.test(order.timeHhmmss)) {
     throw wrongField('timeHhmmss');
   }
+  if (!['00', '60', '62', '63'].includes(order.transactionType))
+    throw wrongField('transactionType');
   if (!/^https?:\/\/[^\s/?#@]+$/.test(order.origin)) throw wrongField('origin');
 }
 

@@ -95,6 +95,7 @@ export class TestGateway {
       ...{ orderId, merchantId: '898110150001', merchantName: '测试商户 Test Shop' },
       ...{ terminalId: '00000001', amountMinor: '1234', currency: '156' },
       ...{ origin: 'https://shop.example', dateYymmdd: '260701', timeHhmmss: '101112' },
+      transactionType: '00' as const,
       ...this.#script.order,
     };
     const input = Buffer.from(orderSignatureInput(facts));

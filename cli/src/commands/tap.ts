@@ -24,10 +24,11 @@ import { interfaceOption } from './cards-source.ts';
 
 /** PIN of the sandbox cards, printed in their personalisation. */
 const SANDBOX_PIN = '123456';
-const USAGE = `usage: tapnpay tap [--amount 12.34] [--currency 156] [--card NAME]
+const USAGE = `usage: tapnpay tap [--load] [--amount 12.34] [--currency 156] [--card NAME]
                    [--interface contact|contactless] [--pin DIGITS|-|none] [--fault NAME]
                    [--reader NAME --consent] [--notify-url URL] [--trace [--lang zh|en]]
                    [--json] [--data DIR] [--own]
+--load fills the purse of card e-cash, or of the named one, from its account (圈存).
 pays with a virtual card, or with the card in the PC/SC reader NAME, in the running system
 or, with --own or when none runs, in a temporary one. --consent says that this card may be
 asked for payment cryptograms; a card of another issuer is declined, its counter moves on.
@@ -42,6 +43,7 @@ export const tap: Command = {
   },
   usage: USAGE,
   options: {
+    load: { type: 'boolean' },
     amount: { type: 'string' },
     currency: { type: 'string' },
     card: { type: 'string' },
@@ -135,12 +137,14 @@ async function openTapCard(
   const wanted = interfaceOption(values);
   if (reader !== undefined) return await readerTapCard(reader, wanted);
   const isWrongKey = textOption(values, 'fault') === 'wrong-issuer-key';
-  const card = textOption(values, 'card') ?? (isWrongKey ? 'wrong-issuer-key' : 'debit');
+  const usual = values['load'] ? 'e-cash' : 'debit';
+  const card = textOption(values, 'card') ?? (isWrongKey ? 'wrong-issuer-key' : usual);
   return virtualTapCard(openCards(dataDir), { card, interface: wanted ?? 'contact', fault });
 }
 
 function readRequest(values: OptionValues): Omit<TapRequest, 'system' | 'onApdu' | 'card'> {
-  const amount = textOption(values, 'amount') ?? '12.34';
+  const isLoad = values['load'] === true;
+  const amount = textOption(values, 'amount') ?? (isLoad ? '50.00' : '12.34');
   const currency = textOption(values, 'currency') ?? '156';
   const fault = textOption(values, 'fault') ?? null;
   assertCardOptions(values);
@@ -149,7 +153,8 @@ function readRequest(values: OptionValues): Omit<TapRequest, 'system' | 'onApdu'
   const isWrongKey = fault === 'wrong-issuer-key';
   const notifyUrl = textOption(values, 'notify-url') ?? null;
   const pin = readPin(values);
-  const told = { amount, currency, pin, notifyUrl };
+  const kind = isLoad ? ('ecashLoad' as const) : ('purchase' as const);
+  const told = { kind, amount, currency, pin, notifyUrl };
   return { ...told, fault: isWrongKey ? null : fault };
 }
 

@@ -24,6 +24,9 @@ export type PaymentView = {
   readonly hops: readonly HopRecord[];
 };
 
+/** `ecashLoad`: the account fills the purse of its card. */
+export type OrderKind = 'purchase' | 'ecashLoad';
+
 /** What the gateway tells of an order. */
 export type OrderView = {
   readonly orderId: string;
@@ -55,9 +58,11 @@ export class GatewayClient {
     readonly currency: string;
     readonly notifyUrl: string | null;
     readonly fault: string | null;
+    readonly kind: OrderKind;
   }): Promise<OrderView> {
     const { idempotencyKey, merchantOrderNumber, amount, currency, notifyUrl, fault } = order;
     const body = {
+      kind: order.kind,
       merchantOrderNumber,
       amount,
       currency,

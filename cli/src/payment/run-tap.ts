@@ -15,7 +15,12 @@ import { type ElementPayResult, GATEWAY_SERVER_NAME, type HopRecord } from '@tap
 import { elementConfig } from '../system/element.ts';
 import { type SystemConfig, urlOf } from '../system/layout.ts';
 import { type TapDocument, tapDocument } from './document.ts';
-import { GatewayClient, type OrderView, type PaymentView } from './gateway-client.ts';
+import {
+  GatewayClient,
+  type OrderKind,
+  type OrderView,
+  type PaymentView,
+} from './gateway-client.ts';
 import { hopsSince, markLogs, openTapLog } from './party-log.ts';
 import type { TapCard } from './tap-card.ts';
 import { TapPerson } from './tap-person.ts';
@@ -28,6 +33,8 @@ const ID_BYTES = 8;
 /** What `tap` was asked for. */
 export type TapRequest = {
   readonly system: SystemConfig;
+  /** A purchase when nothing is said. */
+  readonly kind?: OrderKind;
   readonly amount: string;
   readonly currency: string;
   /** Given back when the payment has ended. */
@@ -89,8 +96,9 @@ export async function runTap(request: TapRequest): Promise<TapDocument> {
 
 function createOrder(gateway: GatewayClient, request: TapRequest): Promise<OrderView> {
   const id = toHex(systemRandom.bytes(ID_BYTES)).toLowerCase();
-  const { amount, currency, notifyUrl, fault } = request;
+  const { kind = 'purchase', amount, currency, notifyUrl, fault } = request;
   return gateway.createOrder({
+    kind,
     idempotencyKey: `tap-${id}`,
     merchantOrderNumber: `T${id}`,
     amount,
@@ -198,7 +206,8 @@ async function look(
 
 function isSettled({ order, payment }: Omit<Resolved, 'resolution'>): boolean {
   if (!payment) return order.status !== 'processing' && order.status !== 'unknown';
-  return ['captured', 'declined', 'reversed'].includes(payment.status);
+  // A load that waits for its card waits for the card's next contact, not for time.
+  return ['captured', 'declined', 'reversed', 'debitedNotConfirmed'].includes(payment.status);
 }
 
 function resolutionOf({ payment }: Omit<Resolved, 'resolution'>): string {

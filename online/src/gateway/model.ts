@@ -24,6 +24,9 @@ export type OrderStatus =
 /** `automatic`: a sale. `manual`: a pre-authorisation that the merchant captures later. */
 export type CaptureMode = 'automatic' | 'manual';
 
+/** `ecashLoad`: the payer's own account fills the purse of the payer's card. */
+export type OrderKind = 'purchase' | 'ecashLoad';
+
 /** A merchant's claim that one payment may settle. */
 export type Order = {
   readonly orderId: string;
@@ -36,6 +39,7 @@ export type Order = {
   readonly notifyUrl: string | null;
   /** Where the payer's page leads back to. */
   readonly returnUrl: string | null;
+  readonly kind: OrderKind;
   readonly captureMode: CaptureMode;
   readonly status: OrderStatus;
   readonly createdAtMs: number;
@@ -47,12 +51,14 @@ export type Order = {
 
 /**
  * States of one attempt. `sending` is the commit point; `unknown` and `reversing` have a durable
- * reversal; `held` waits for its capture; `declined`, `reversed` and `voided` are final, and
+ * reversal; `held` waits for its capture; `debitedNotConfirmed` is a load whose answer may have
+ * reached the card, which alone can end it, so that it is never reversed; `declined`, `reversed` and `voided` are final, and
  * `captured` is left by a void only.
  */
 export type PaymentState =
   | 'sending'
   | 'authorised'
+  | 'debitedNotConfirmed'
   | 'held'
   | 'captured'
   | 'voided'
@@ -63,8 +69,9 @@ export type PaymentState =
 
 /** Legal moves of a payment; the database enforces the same table. */
 export const PAYMENT_MOVES: Readonly<Record<PaymentState, readonly PaymentState[]>> = {
-  sending: ['authorised', 'held', 'captured', 'declined', 'unknown'],
+  sending: ['authorised', 'debitedNotConfirmed', 'held', 'captured', 'declined', 'unknown'],
   authorised: ['held', 'captured', 'reversing', 'unknown'],
+  debitedNotConfirmed: ['captured'],
   held: ['captured', 'voided'],
   captured: ['voided'],
   unknown: ['reversed'],
@@ -156,7 +163,7 @@ export type LedgerKind = 'sale' | 'hold' | 'capture' | 'void' | 'refund' | 'fee'
 export type LedgerPhase = 'pending' | 'posted';
 /** A posting with its place: all legs of one transaction are booked at once, or none. */
 export type NewPosting = Posting & {
-  /** Kind and subject, so that nothing can be booked twice: `sale:<payment>`, `refund:<operation>`. */
+  /** Kind and subject, so that nothing is booked twice: `sale:<payment>`, `refund:<operation>`. */
   readonly transactionId: string;
   /** Number of the leg in its transaction, from 0. */
   readonly leg: number;
@@ -227,11 +234,12 @@ export function outcomeOf(payment: Pick<Payment, 'state' | 'reason'>): PaymentOu
       return payment.reason === 'card:AAC' ? 'declined' : 'unknown';
     case 'sending':
     case 'authorised':
+    case 'debitedNotConfirmed':
       return null;
   }
 }
 
-/** What issuers owe for approved payments. @see ledger/accounts.ts */
+/** What issuers owe for approved payments; ledger/accounts.ts has every account. */
 export const LEDGER_PAYER_CLEARING = 'payer-clearing';
 /** What the gateway owes a merchant. */
 export function merchantPayable(merchantId: string): string {

@@ -13,7 +13,7 @@ import { type LabFault, strike } from './lab.ts';
 import { localTime } from './local-time.ts';
 import { merchantOf } from './merchants/directory.ts';
 import type { Mode } from './merchants/model.ts';
-import type { CaptureMode, Order, OrderStatus } from './model.ts';
+import type { CaptureMode, Order, OrderKind, OrderStatus } from './model.ts';
 import { type GatewayPorts, reachHop } from './ports.ts';
 
 /** What a merchant asks for; `amount` is decimal text in the currency's own digits. */
@@ -25,6 +25,8 @@ export type OrderRequest = {
   readonly notifyUrl?: string | undefined;
   /** Where the payer's page leads back to. */
   readonly returnUrl?: string | undefined;
+  /** Absent: `purchase`. */
+  readonly kind?: OrderKind | undefined;
   /** `manual`: the amount is held until the merchant captures it. Absent: `automatic`. */
   readonly captureMode?: CaptureMode | undefined;
   readonly lab?: { readonly fault: LabFault } | undefined;
@@ -32,6 +34,12 @@ export type OrderRequest = {
 
 /** Whose order it is. */
 export type OrderOwner = { readonly merchantId: string; readonly mode: Mode };
+
+/** 9C of each kind of order, hex. @see EMV 4.3 B3 Annex A; PBOC3 P13 (load) */
+const TRANSACTION_TYPES: Readonly<Record<OrderKind, SignedOrder['transactionType']>> = {
+  purchase: '00',
+  ecashLoad: '60',
+};
 
 /** Longest idempotency key, in characters. */
 export const IDEMPOTENCY_KEY_CHARACTERS_MAX = 255;
@@ -56,6 +64,10 @@ export async function createOrder(
   if (request.lab && !profile.lab) {
     throw new GatewayError('ERR_LAB_ONLY', 'faults exist only in lab mode');
   }
+  if (request.kind === 'ecashLoad' && request.captureMode === 'manual') {
+    const message = 'a load cannot be held for a capture';
+    throw new GatewayError('ERR_REQUEST', message, { fieldPath: 'captureMode' });
+  }
   const notifyUrl = webUrl(request.notifyUrl, 'notifyUrl', 'ERR_NOTIFY_URL');
   if (notifyUrl !== null) await ports.courier.check?.(notifyUrl);
   const createdAtMs = clock.nowMs();
@@ -68,6 +80,7 @@ export async function createOrder(
     origin: request.origin,
     notifyUrl,
     returnUrl: webUrl(request.returnUrl, 'returnUrl', 'ERR_RETURN_URL'),
+    kind: request.kind ?? 'purchase',
     captureMode: request.captureMode ?? 'automatic',
     status: 'open',
     createdAtMs,
@@ -127,6 +140,7 @@ function fingerprintOf(request: OrderRequest): string {
     request.origin,
     request.notifyUrl ?? null,
     request.returnUrl ?? null,
+    request.kind ?? 'purchase',
     request.captureMode ?? 'automatic',
     request.lab?.fault ?? null,
   ];
@@ -181,6 +195,7 @@ export async function signOrder(ports: GatewayPorts, order: Order): Promise<Sign
     origin: order.origin,
     dateYymmdd,
     timeHhmmss,
+    transactionType: TRANSACTION_TYPES[order.kind],
   };
   return { ...unsigned, signature: ports.signatures.signOrder(orderSignatureInput(unsigned)) };
 }

@@ -1,6 +1,6 @@
 /**
  * The durable steps that every payment takes, as groups: each statement does the same step for many
- * payments, and for one alone it is the same statement. @see runtime/group-commit.ts
+ * payments, and for one alone it is the same statement. Its groups are those of runtime/group-commit.ts.
  */
 import { type Database, GroupCommit } from '../runtime/index.ts';
 import type { Order, Payment } from './model.ts';
@@ -211,14 +211,14 @@ function changeJson(change: PaymentChange): unknown {
 
 const CREATE_ALL = `
 INSERT INTO orders (order_id, merchant_id, mode, merchant_order_number, amount_minor, currency,
-  origin, notify_url, return_url, capture_mode, status, created_at_ms, expires_at_ms, fault,
+  origin, notify_url, return_url, kind, capture_mode, status, created_at_ms, expires_at_ms, fault,
   idempotency_key, fingerprint)
 SELECT "orderId", "merchantId", mode, "merchantOrderNumber", "amountMinor", currency, origin,
-  "notifyUrl", "returnUrl", "captureMode", status, "createdAtMs", "expiresAtMs", fault,
+  "notifyUrl", "returnUrl", kind, "captureMode", status, "createdAtMs", "expiresAtMs", fault,
   "idempotencyKey", fingerprint
 FROM jsonb_to_recordset($1::jsonb) AS given("orderId" text, "merchantId" text, mode text,
   "merchantOrderNumber" text, "amountMinor" bigint, currency text, origin text, "notifyUrl" text,
-  "returnUrl" text, "captureMode" text, status text, "createdAtMs" bigint, "expiresAtMs" bigint,
+  "returnUrl" text, kind text, "captureMode" text, status text, "createdAtMs" bigint, "expiresAtMs" bigint,
   fault text, "idempotencyKey" text, fingerprint text)
 ON CONFLICT (merchant_id, mode, idempotency_key) DO NOTHING RETURNING order_id`;
 

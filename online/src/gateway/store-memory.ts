@@ -1,6 +1,7 @@
 /** `GatewayStore` in memory, for simulation and unit tests: each method is one synchronous step. */
 import type { HopRecord } from '@tapnpay/protocol/wire';
 import { GatewayError } from './errors.ts';
+import { MemoryNotices } from './load/store-memory.ts';
 import {
   type CardEnd,
   type ElementRecord,
@@ -15,7 +16,6 @@ import {
 } from './model.ts';
 import {
   assertBalanced,
-  MemoryOperations,
   newReversal,
   reversalKey,
 } from './operations/store-memory.ts';
@@ -33,7 +33,7 @@ import type { TryResult } from './webhooks/model.ts';
 const TAKING: readonly PaymentState[] = ['captured', 'held'];
 
 /** The tables as maps; survives a simulated crash as long as the object is kept. */
-export class MemoryGatewayStore extends MemoryOperations implements GatewayStore {
+export class MemoryGatewayStore extends MemoryNotices implements GatewayStore {
   readonly #orders = this.orders;
   readonly #idempotency = new Map<string, { fingerprint: string; orderId: string }>();
   readonly #payments = this.payments;

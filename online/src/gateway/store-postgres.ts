@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { HopRecord } from '@tapnpay/protocol/wire';
 import { type Database, type Log, openDatabase } from '../runtime/index.ts';
+import { PostgresNotices } from './load/store-postgres.ts';
 import type {
   CardEnd,
   ElementRecord,
@@ -12,7 +13,6 @@ import type {
   Payment,
   Reversal,
 } from './model.ts';
-import { PostgresOperations } from './operations/store-postgres.ts';
 import type {
   BeginResult,
   Claim,
@@ -48,7 +48,7 @@ export async function openGatewayStore(
 }
 
 /** The gateway's books in its own schema. */
-export class PostgresGatewayStore extends PostgresOperations implements GatewayStore {
+export class PostgresGatewayStore extends PostgresNotices implements GatewayStore {
   readonly #database: Database;
   readonly #groups: GatewayGroups;
   #stans: string[] = [];

@@ -26,6 +26,7 @@ export type OrderRow = {
   readonly origin: string;
   readonly notify_url: string | null;
   readonly return_url: string | null;
+  readonly kind: Order['kind'];
   readonly capture_mode: Order['captureMode'];
   readonly status: OrderStatus;
   readonly created_at_ms: bigint;
@@ -46,6 +47,7 @@ export function orderOf(row: OrderRow): Order {
     origin: row.origin,
     notifyUrl: row.notify_url,
     returnUrl: row.return_url,
+    kind: row.kind,
     captureMode: row.capture_mode,
     status: row.status,
     createdAtMs: Number(row.created_at_ms),

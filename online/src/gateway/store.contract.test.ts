@@ -26,6 +26,7 @@ function anOrder(changes: Partial<Order> = {}): Order {
     origin: 'https://shop.example',
     notifyUrl: 'http://127.0.0.1/',
     returnUrl: 'https://shop.example/back?a=1',
+    kind: 'purchase',
     captureMode: 'automatic',
     status: 'open',
     createdAtMs: NOW,

@@ -18,6 +18,7 @@ import type {
   PaymentState,
   Reversal,
 } from './model.ts';
+import type { NoticeStore } from './load/store.ts';
 import type { OperationStore } from './operations/store.ts';
 import type { TryResult } from './webhooks/model.ts';
 import type { WebhookStore } from './webhooks/store.ts';
@@ -70,7 +71,7 @@ export type PaymentQuery = {
 };
 
 /** The gateway's durable memory: PostgreSQL in service, a map in simulation. */
-export interface GatewayStore extends OperationStore, WebhookStore {
+export interface GatewayStore extends OperationStore, NoticeStore, WebhookStore {
   createOrder(
     order: Order,
     idempotency: { readonly key: string; readonly fingerprint: string },

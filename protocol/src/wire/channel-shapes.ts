@@ -29,6 +29,7 @@ export const signedOrderShape: Shape<SignedOrder> = objectShape<SignedOrder>({
   origin: textShape(256),
   dateYymmdd: textShape(6, /^[0-9]{6}$/),
   timeHhmmss: textShape(6, /^[0-9]{6}$/),
+  transactionType: oneOfShape('00', '60', '62', '63'),
   signature: hexShape({ min: 64, max: 64 }),
 });
 

@@ -21,6 +21,8 @@ export type SignedOrder = {
   /** Local date and time of the transaction for 9A and 9F21, YYMMDD and hhmmss. */
   readonly dateYymmdd: string;
   readonly timeHhmmss: string;
+  /** 9C: goods and services, or a load from the card's own account, in cash, from another one. */
+  readonly transactionType: '00' | '60' | '62' | '63';
   /** Gateway's ECDSA P-256/SHA-256 signature (IEEE P1363) over `orderSignatureInput`. */
   readonly signature: string;
 };
@@ -103,7 +105,7 @@ export type PaymentOutcome = 'approved' | 'declined' | 'unknown' | 'reversed' | 
 /** The bytes that the gateway signs for an order. */
 export function orderSignatureInput(order: Omit<SignedOrder, 'signature'>): string {
   return JSON.stringify([
-    'tapnpay-order-1',
+    'tapnpay-order-2',
     order.orderId,
     order.merchantId,
     order.merchantName,
@@ -113,6 +115,7 @@ export function orderSignatureInput(order: Omit<SignedOrder, 'signature'>): stri
     order.origin,
     order.dateYymmdd,
     order.timeHhmmss,
+    order.transactionType,
   ]);
 }
 

@@ -29,6 +29,7 @@ export type OrderView = Pick<
   | 'merchantOrderNumber'
   | 'currency'
   | 'origin'
+  | 'kind'
   | 'captureMode'
   | 'status'
   | 'paymentId'
@@ -42,7 +43,7 @@ export function orderView(
   { publicUrl }: Pick<SiteAddresses, 'publicUrl'>,
 ): OrderView {
   const { orderId, mode, merchantOrderNumber, amountMinor, currency, origin, status } = order;
-  const { captureMode, createdAtMs, expiresAtMs, paymentId } = order;
+  const { kind, captureMode, createdAtMs, expiresAtMs, paymentId } = order;
   return {
     orderId,
     mode,
@@ -50,6 +51,7 @@ export function orderView(
     amountMinor: String(amountMinor),
     currency,
     origin,
+    kind,
     captureMode,
     status,
     inquiry: orderInquiry(order),

@@ -18,6 +18,7 @@ export function paymentInquiry(payment: Pick<Payment, 'state'> | null): Inquiry 
       return 'notFound';
     case 'sending':
     case 'authorised':
+    case 'debitedNotConfirmed':
     case 'unknown':
     case 'reversing':
       return 'inProgress';

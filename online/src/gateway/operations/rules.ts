@@ -39,6 +39,8 @@ export function ruleOn(wanted: WantedOperation, whole: PaymentWhole, nowMs: numb
   if (whole.order.merchantId !== wanted.merchantId) {
     return refuse('ERR_PAYMENT_NOT_FOUND', 'there is no such payment');
   }
+  // What is in a purse can only be spent from there.
+  if (whole.order.kind === 'ecashLoad') return wrongState(whole.payment);
   if (wanted.kind === 'capture') return ruleOnCapture(wanted, whole);
   if (wanted.kind === 'void') return ruleOnVoid(whole, nowMs);
   return ruleOnRefund(wanted, whole);

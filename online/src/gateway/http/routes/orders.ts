@@ -37,6 +37,7 @@ const orderStatuses = [
 const paymentStates = [
   'sending',
   'authorised',
+  'debitedNotConfirmed',
   'held',
   'captured',
   'voided',
@@ -53,6 +54,7 @@ const paymentState = z.enum(paymentStates);
 const mode = z.enum(MODES);
 const outcome = z.enum(['approved', 'declined', 'reversed', 'unknown', 'cancelled']);
 const captureMode = z.enum(['automatic', 'manual']);
+const orderKind = z.enum(['purchase', 'ecashLoad']);
 const hex = z.string().regex(/^[0-9A-F]*$/);
 const text = z.string();
 
@@ -69,6 +71,9 @@ const orderRequest = named(
     origin: visibleText(256).describe("Origin of the shop's page; the payer's element shows it."),
     notifyUrl: z.string().max(2048).optional().describe('Where to tell what became of it.'),
     returnUrl: z.string().max(2048).optional().describe('Where the pay page leads back to.'),
+    kind: orderKind
+      .optional()
+      .describe("ecashLoad: from the payer's account into the purse of the card. By insertion."),
     captureMode: captureMode
       .optional()
       .describe('manual: the amount is held and waits for capturePayment. Default: automatic.'),
@@ -86,6 +91,7 @@ const order = named(
     amountMinor: minorText,
     currency: currencyText,
     origin: text,
+    kind: orderKind,
     captureMode,
     status: orderStatus.describe('unknown: sent, no final answer yet; never pay it elsewhere.'),
     inquiry: inquiryKind,
