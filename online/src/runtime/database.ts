@@ -54,6 +54,20 @@ export type Database = {
   readonly close: () => Promise<void>;
 };
 
+/** One plain connection to any database, for tools that look at a system from outside. */
+export type DatabaseClient = pg.Client;
+
+/** Connects a tool. @throws RuntimeError `ERR_DATABASE_CONNECT` without the password. */
+export async function connectDatabase(databaseUrl: string): Promise<DatabaseClient> {
+  const client = new pg.Client(databaseUrl);
+  try {
+    await client.connect();
+    return client;
+  } catch (cause) {
+    throw connectError(databaseUrl, cause);
+  }
+}
+
 /** Opens the pool and migrates the schema. @throws RuntimeError `ERR_DATABASE_*`. */
 export async function openDatabase(options: {
   readonly databaseUrl: string;

@@ -1,5 +1,5 @@
 /** The books of a system after a load: every approval in all three, and every sum zero. */
-import type pg from 'pg';
+import type { DatabaseClient } from '@tapnpay/online/runtime';
 import { UsageError } from '../../command.ts';
 
 /**
@@ -39,7 +39,8 @@ SELECT count(*) AS differences
 FROM (SELECT payment_id, stan, transmission, retrieval_reference, amount_minor
   FROM gateway.payments WHERE payment_id >= $1 AND state = 'captured') AS paid
 FULL JOIN (SELECT stan, transmission, retrieval_reference, amount_minor
-  FROM switch.transactions WHERE transaction_id >= $1 AND state = 'answered' AND response_code = '00') AS passed
+  FROM switch.transactions
+  WHERE transaction_id >= $1 AND state = 'answered' AND response_code = '00') AS passed
   USING (stan, transmission, retrieval_reference, amount_minor)
 FULL JOIN (SELECT split_part(trace_key, '/', 3) AS stan, split_part(trace_key, '/', 2)
     AS transmission, amount_minor
@@ -55,7 +56,7 @@ SELECT
     GROUP BY transaction_id, currency HAVING sum(amount_minor) <> 0) AS wrong) AS unbalanced`;
 
 /** Counts. */
-export async function readBooks(database: pg.Client): Promise<Books> {
+export async function readBooks(database: DatabaseClient): Promise<Books> {
   const { rows } = await database.query<Record<string, string>>(COUNTS, [PAID_KEYS_FROM]);
   const [row] = rows;
   const of = (name: string): number => Number(row?.[name] ?? 0);
@@ -71,7 +72,7 @@ export async function readBooks(database: pg.Client): Promise<Books> {
  * and that each ledger sums to zero. @throws UsageError: the figures of a wrong run are worthless.
  */
 export async function assertBooks(
-  database: pg.Client,
+  database: DatabaseClient,
   told: { readonly approved: number; readonly notified: ReadonlyMap<string, number> },
 ): Promise<void> {
   const { captured, unfinished } = await readBooks(database);
@@ -89,7 +90,7 @@ export async function assertBooks(
   throw new UsageError(`the books differ after the load: ${text}`);
 }
 
-async function countOf(database: pg.Client, text: string): Promise<number> {
+async function countOf(database: DatabaseClient, text: string): Promise<number> {
   const { rows } = await database.query<Record<string, string>>(text, [PAID_KEYS_FROM]);
   return Number(Object.values(rows[0] ?? {})[0] ?? Number.NaN);
 }

@@ -1,5 +1,5 @@
 /** The raw commit ceiling of a database: one-statement inserts by 32 clients, each durable. */
-import pg from 'pg';
+import { connectDatabase, type DatabaseClient } from '@tapnpay/online/runtime';
 
 const CLIENTS = 32;
 const WARM_UP_MS = 500;
@@ -9,8 +9,9 @@ const PAYLOAD = 'x'.repeat(200);
 
 /** Commits a second. */
 export async function commitCeiling(databaseUrl: string): Promise<number> {
-  const clients = Array.from({ length: CLIENTS }, () => new pg.Client(databaseUrl));
-  await Promise.all(clients.map((client) => client.connect()));
+  const clients = await Promise.all(
+    Array.from({ length: CLIENTS }, () => connectDatabase(databaseUrl)),
+  );
   try {
     const [first] = clients;
     await first?.query('CREATE SCHEMA IF NOT EXISTS bench');
@@ -42,7 +43,7 @@ export async function commitCeiling(databaseUrl: string): Promise<number> {
 }
 
 /** Transactions that wrote something, since the cluster was made: each takes one number. */
-export async function writeTransactions(database: pg.Client): Promise<bigint> {
+export async function writeTransactions(database: DatabaseClient): Promise<bigint> {
   const { rows } = await database.query<{ next: string }>(
     'SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS next',
   );

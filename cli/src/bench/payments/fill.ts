@@ -2,12 +2,12 @@
  * Fills the books of all parties with finished payments: for each, the rows of one real payment
  * with keys of their own. Long texts are left out, so that ten million fit; the indexes are whole.
  */
-import type pg from 'pg';
+import type { DatabaseClient } from '@tapnpay/online/runtime';
 
 /** Payments of one statement. */
 const CHUNK = 250_000;
 
-/** Columns that get another value for payment number `i`, as SQL; `place` counts a payment's rows. */
+/** Columns that get a value of payment number `i`, as SQL; `place` counts a payment's rows. */
 type Fill = {
   readonly table: string;
   readonly columns: Readonly<Record<string, string>>;
@@ -70,7 +70,7 @@ FROM generate_series($1::int, $2::int) AS i,
 
 /** Adds `count` finished payments to every table that a payment writes; tells how far it is. */
 export async function fillBooks(
-  database: pg.Client,
+  database: DatabaseClient,
   count: number,
   onProgress: (done: number) => void,
 ): Promise<void> {
@@ -90,7 +90,7 @@ export async function fillBooks(
 }
 
 /** The columns are the table's own, so that a new one is copied from the sample. */
-async function fillStatement(database: pg.Client, fill: Fill): Promise<string> {
+async function fillStatement(database: DatabaseClient, fill: Fill): Promise<string> {
   const { rows } = await database.query<{ readonly name: string }>(
     `SELECT attname AS name FROM pg_attribute
      WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped AND attidentity = ''

@@ -3,7 +3,7 @@
  * HTTP, sealed payment and completion over open channels, switch, issuer, ledger, notification;
  * beside it the raw commit ceiling of the same database.
  */
-import pg from 'pg';
+import { connectDatabase, type DatabaseClient } from '@tapnpay/online/runtime';
 import { UsageError } from '../../command.ts';
 import { type Benchmark, spreadOf } from '../benchmark.ts';
 import { assertBooks, readBooks } from './books.ts';
@@ -52,8 +52,7 @@ export const benchPayments: Benchmark = {
   run: async (count, options) => {
     const rows = options?.rows ?? 0;
     const load = await startLoadSystem({ elements: ELEMENTS, onProgress });
-    const database = new pg.Client(load.system.config.databaseUrl);
-    await database.connect();
+    const database = await connectDatabase(load.system.config.databaseUrl);
     try {
       const run = new Run(load, database);
       const report = await run.all(count, rows);
@@ -80,10 +79,10 @@ type Report = Measured & {
 
 class Run {
   readonly #load: LoadSystem;
-  readonly #database: pg.Client;
+  readonly #database: DatabaseClient;
   #approved = 0;
 
-  constructor(load: LoadSystem, database: pg.Client) {
+  constructor(load: LoadSystem, database: DatabaseClient) {
     this.#load = load;
     this.#database = database;
   }
@@ -239,7 +238,7 @@ function measuredText(measured: Measured): readonly string[] {
   const total = Object.values(cpuMsPerPayment).reduce((sum, ms) => sum + ms, 0);
   return [
     `  ${measured.paymentsPerSecond} payments/s`,
-    `  at ${measured.latencyLoadPerSecond}/s: p50 ${measured.p50Ms} ms, p99 ${measured.p99Ms} ms, ` +
+    `  at ${measured.latencyLoadPerSecond}/s: p50 ${measured.p50Ms} ms, p99 ${measured.p99Ms} ms; ` +
       `notified after ${notificationDelayMs.p50} ms (p99 ${notificationDelayMs.p99})`,
     `  ${measured.commitsPerSecond} durable steps/s in ${measured.transactionsPerSecond} ` +
       `transactions/s; raw commits ${measured.commitCeilingPerSecond}/s; ` +

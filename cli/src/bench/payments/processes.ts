@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 /** Clock ticks a second of /proc/PID/stat; the same on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
-/** Fields of stat after the name: parent, user and system time. @see proc_pid_stat(5) */
+/** Fields of stat after the name: parent, user and system time; proc_pid_stat(5). */
 const FIELD_PARENT = 1;
 const FIELD_USER = 11;
 const FIELD_SYSTEM = 12;
