@@ -1,100 +1,54 @@
 /**
- * Planted bugs: each breaks one party by a decorator over its store or lines, and each must be
- * found by the checks. They show that a world without findings means something.
+ * The planted bugs: each breaks the parties by decorators over their stores or lines, and each must
+ * be found by the checks. They show that a world without findings means something.
  */
-import { buildReply, type Iso8583Message, textField } from '@tapnpay/protocol/iso8583';
-import type { Hsm } from '@tapnpay/protocol/wire';
-import {
-  LEDGER_PAYER_CLEARING,
-  type LedgerEntry,
-  merchantPayable,
-  type Payment,
-} from '../../online/src/gateway/model.ts';
-import type { GatewayStore } from '../../online/src/gateway/store.ts';
-import type { RequestRecord } from '../../online/src/issuer/model.ts';
-import type { IssuerChange, IssuerStore } from '../../online/src/issuer/store.ts';
+import { buildReply } from '@tapnpay/protocol/iso8583';
 import { withMac } from '../../online/src/switch/messages.ts';
-import type { MemberLines } from '../../online/src/switch/ports.ts';
+import type { Transaction } from '../../online/src/switch/model.ts';
+import type { SwitchStore } from '../../online/src/switch/store.ts';
+import { type Bug, decorate, NO_BUG } from './bug.ts';
+import * as gateway from './bugs-gateway.ts';
+import * as issuer from './bugs-issuer.ts';
 
-/** Where a world can be broken. */
-export type Bug = {
-  gatewayStore(store: GatewayStore): GatewayStore;
-  issuerStore(store: IssuerStore): IssuerStore;
-  switchLines(lines: MemberLines, hsm: Hsm): MemberLines;
-  /** After the gateway has looked at an answer that nobody waited for. */
-  onLateReply(message: Iso8583Message): Promise<void>;
-};
-
-/** Nothing is broken. */
-const NONE: Bug = {
-  gatewayStore: (store) => store,
-  issuerStore: (store) => store,
-  switchLines: (lines) => lines,
-  onLateReply: async () => undefined,
-};
-
-/** The planted bugs by name; `none` is the system as it is. A bug lives as long as its world. */
+/** The planted bugs by name; `none` is the system as it is. */
 export const BUGS: Readonly<Record<string, () => Bug>> = {
-  none: () => NONE,
-  'no-idempotency': noIdempotency,
+  none: () => NO_BUG,
+  'no-idempotency': issuer.noIdempotency,
+  'forgets-at-key-change': issuer.forgetsAtKeyChange,
+  'replay-accepted': issuer.replayAccepted,
+  'reversal-not-done': issuer.reversalNotDone,
+  'hold-not-released': issuer.holdNotReleased,
+  'hold-released-twice': issuer.holdReleasedTwice,
   'dropped-reversal': droppedReversal,
-  'late-approval-wins': lateApprovalWins,
-  'unverified-tap': unverifiedTap,
+  'advice-lost-at-restart': adviceLostAtRestart,
+  'booked-twice': bookedTwice,
+  'void-of-settled-day': voidOfSettledDay,
+  'late-approval-wins': gateway.lateApprovalWins,
+  'unverified-tap': gateway.unverifiedTap,
+  'unknown-is-declined': gateway.unknownIsDeclined,
+  'order-per-retry': gateway.orderPerRetry,
+  'body-not-compared': gateway.bodyNotCompared,
+  'paid-order-open': gateway.paidOrderOpen,
+  'refund-per-retry': gateway.refundPerRetry,
+  'refund-without-lock': gateway.refundWithoutLock,
+  'refund-doubled-on-retry': gateway.refundDoubledOnRetry,
+  'refund-not-booked': gateway.refundNotBooked,
+  'ledger-leg-missing': gateway.ledgerLegMissing,
+  'local-day': gateway.localDay,
+  'notification-renumbered': gateway.notificationRenumbered,
+  'notification-stale': gateway.staleNotification,
+  'notification-given-up': gateway.notificationGivenUp,
+  'card-number-logged': gateway.cardNumberLogged,
+  'audit-forked': gateway.auditForked,
 };
 
 /** Names of the bugs that must be found. */
 export const PLANTED_BUGS: readonly string[] = Object.keys(BUGS).filter((name) => name !== 'none');
 
-/** `target` with some methods replaced. */
-function decorate<Port extends object>(target: Port, changes: Partial<Port>): Port {
-  return new Proxy(target, {
-    get(_, property) {
-      const changed: unknown = Reflect.get(changes, property);
-      if (changed !== undefined) return changed;
-      const member: unknown = Reflect.get(target, property, target);
-      return typeof member === 'function' ? member.bind(target) : member;
-    },
-  });
-}
-
-/** The issuer forgets what it answered: a repeated 0200 is decided, and debited, again. */
-function noIdempotency(): Bug {
-  const issuerStore = (store: IssuerStore): IssuerStore => {
-    let copies = 0;
-    // Reversals still find their originals, or this would be another bug.
-    const reversing = new Set<string>();
-    return decorate<IssuerStore>(store, {
-      async findRequest(traceKey) {
-        const found = await store.findRequest(traceKey);
-        const isPurchase = traceKey.startsWith('0200/');
-        if (!isPurchase && !found) reversing.add(traceKey);
-        return isPurchase && reversing.size === 0 ? null : found;
-      },
-      async findCard(query) {
-        const card = await store.findCard(query);
-        return card && { ...card, atcUse: null, atcHighest: 0 };
-      },
-      async commit(wanted: IssuerChange) {
-        const { record, card } = wanted;
-        reversing.delete(record.traceKey);
-        if (record.kind !== 'sale') return store.commit(wanted);
-        const known = await store.findRequest(record.traceKey);
-        const traceKey = known ? `${record.traceKey}/${++copies}` : record.traceKey;
-        return store.commit({
-          ...wanted,
-          record: { ...record, traceKey },
-          ...(card && { card: { ...card, usedAtc: null } }),
-        });
-      },
-    });
-  };
-  return { ...NONE, issuerStore };
-}
-
 /** The switch takes its own reversals for acknowledged without sending them. */
 function droppedReversal(): Bug {
   return {
-    ...NONE,
+    ...NO_BUG,
     switchLines: (lines, hsm) => ({
       keys: (institutionId) => lines.keys(institutionId),
       previousKeys: (institutionId) => lines.previousKeys(institutionId),
@@ -109,83 +63,57 @@ function droppedReversal(): Bug {
   };
 }
 
-/** An approval that comes after its reversal has begun still captures the order. */
-function lateApprovalWins(): Bug {
-  const captured = new Map<string, Payment>();
-  const entries: LedgerEntry[] = [];
-  let book: GatewayStore | null = null;
-  const gatewayStore = (store: GatewayStore): GatewayStore => {
-    book = store;
-    return decorate<GatewayStore>(store, {
-      findPayment: async (id) => captured.get(id) ?? store.findPayment(id),
-      async findOrder(orderId) {
-        const order = await store.findOrder(orderId);
-        const isPaid = [...captured.values()].some((payment) => payment.orderId === orderId);
-        return order && isPaid ? { ...order, status: 'paid' } : order;
-      },
-      async listPayments(query) {
-        const listed = await store.listPayments(query);
-        return listed
-          .map((payment) => captured.get(payment.paymentId) ?? payment)
-          .filter(({ state }) => query.states.includes(state));
-      },
-      async changePayment(change) {
-        const forced = captured.get(change.paymentId);
-        if (!forced) return store.changePayment(change);
-        // Its reversal still comes to its end.
-        if (change.to === 'reversed') {
-          await store.changePayment({ ...change, from: ['unknown', 'reversing'] });
-        }
-        return forced;
-      },
-      ledgerEntries: async () => [...(await store.ledgerEntries()), ...entries],
-    });
-  };
-  const onLateReply = async (message: Iso8583Message): Promise<void> => {
-    if (!book || message.mti !== '0210' || textField(message, 39) !== '00') return;
-    const trace = {
-      stan: textField(message, 11) ?? '',
-      transmission: textField(message, 7) ?? '',
-    };
-    const payment = await book.findPaymentByTrace(trace);
-    if (!payment || !['unknown', 'reversing', 'reversed'].includes(payment.state)) return;
-    if (captured.has(payment.paymentId)) return;
-    captured.set(payment.paymentId, { ...payment, state: 'captured', responseCode: '00' });
-    const order = await book.findOrder(payment.orderId);
-    entries.push(...capturePostings(payment, order?.merchantId ?? ''));
-  };
-  return { ...NONE, gatewayStore, onLateReply };
-}
-
-/** A tap is captured at its answer whatever the answer's MAC says. */
-function unverifiedTap(): Bug {
-  const gatewayStore = (store: GatewayStore): GatewayStore =>
-    decorate<GatewayStore>(store, {
-      async changePayment(change) {
-        const payment = await store.findPayment(change.paymentId);
-        const isTap = payment?.interface === 'contactless' && change.to === 'unknown';
-        if (!isTap || change.facts?.reason !== 'answerMac') return store.changePayment(change);
-        const order = await store.findOrder(payment.orderId);
-        const { reversal: _never, ...answered } = change;
-        const postings = capturePostings(payment, order?.merchantId ?? '');
-        return store.changePayment({ ...answered, to: 'captured', orderStatus: 'paid', postings });
+/** What the switch owed its members when it died is forgotten. */
+function adviceLostAtRestart(): Bug {
+  const switchStore = (store: SwitchStore): SwitchStore =>
+    decorate<SwitchStore>(store, {
+      async releaseAdvices(nowMs) {
+        const open = (await store.advices()).filter(({ state }) => state === 'open');
+        for (const { adviceId } of open) await store.settleAdvice(adviceId, '00', nowMs);
       },
     });
-  return { ...NONE, gatewayStore };
+  return { ...NO_BUG, switchStore };
 }
 
-/** The two entries of a capture. */
-function capturePostings(payment: Payment, merchantId: string): readonly LedgerEntry[] {
-  const { paymentId, currency, amountMinor } = payment;
-  const facts = { kind: 'sale', phase: 'posted', mode: 'test', paymentId, currency } as const;
-  const base = { ...facts, transactionId: `bug:${paymentId}`, settlementDate: '20260314' };
-  return [
-    { ...base, leg: 0, account: LEDGER_PAYER_CLEARING, amountMinor },
-    { ...base, leg: 1, account: merchantPayable(merchantId), amountMinor: -amountMinor },
-  ];
+/** A transaction of a closed day is booked in the next one as well. */
+function bookedTwice(): Bug {
+  const switchStore = (store: SwitchStore): SwitchStore =>
+    decorate<SwitchStore>(store, {
+      async listBookings(query) {
+        const days = await store.days(2);
+        const own = await store.listBookings(query);
+        const [newest, before] = days.map(({ settlementDate }) => settlementDate);
+        if (query.settlementDate !== newest || before === undefined) return own;
+        return [...own, ...(await store.listBookings({ ...query, settlementDate: before }))];
+      },
+    });
+  return { ...NO_BUG, switchStore };
 }
 
-/** What `RequestRecord.traceKey` was before a bug made copies of it. */
-export function plainTraceKey({ traceKey }: Pick<RequestRecord, 'traceKey'>): string {
-  return traceKey.split('/').slice(0, 5).join('/');
+/** A void is taken after the cut-off of what it undoes, by everybody. */
+function voidOfSettledDay(): Bug {
+  let newest = '';
+  const dated = (row: Transaction | null): Transaction | null =>
+    row && { ...row, settlementDate: newest > row.settlementDate ? newest : row.settlementDate };
+  const atNewest = issuer.datedNewest();
+  return {
+    ...NO_BUG,
+    gatewayStore: gateway.planVoidLate(),
+    switchStore: (store) =>
+      decorate<SwitchStore>(store, {
+        turnDay(turn) {
+          newest = turn.settlementDate;
+          return store.turnDay(turn);
+        },
+        find: async (key) => dated(await store.find(key)),
+      }),
+    issuerStore: (store) =>
+      decorate(store, {
+        findRequest: async (traceKey) => atNewest(await store.findRequest(traceKey)),
+        commit(wanted) {
+          atNewest(wanted.record);
+          return store.commit(wanted);
+        },
+      }),
+  };
 }

@@ -1,6 +1,7 @@
 /** A client's connection to the gateway: it may break at any message, and never tells which. */
 import { TapError } from '@tapnpay/protocol/bytes';
 import { Hop } from '@tapnpay/protocol/wire';
+import type { AuditLog } from '../../online/src/gateway/audit/log.ts';
 import type { GatewayCore } from '../../online/src/gateway/core.ts';
 import type { ChannelPeer } from '../../online/src/gateway/payment/peer.ts';
 import type { FaultCounts, Weather } from './faults.ts';
@@ -64,11 +65,12 @@ export class Channel {
       isOpen: () => this.#isOpen,
       signedOrders: new Map(),
       finishHops: new Map(),
+      authorised: new Map(),
     };
   }
 
   /** Asks the gateway. @throws ChannelLost; TapError as the gateway refuses. */
-  ask<Answer>(work: (core: GatewayCore) => Promise<Answer>): Promise<Answer> {
+  ask<Answer>(work: (core: GatewayCore, audit: AuditLog) => Promise<Answer>): Promise<Answer> {
     const { clock, random, weather, counts } = this.#world;
     const isLostBefore = random.chance(weather().channelLoss);
     const isLostAfter = !isLostBefore && random.chance(weather().channelLoss);
@@ -92,7 +94,7 @@ export class Channel {
         if (!this.#isOpen || !this.#gateway.life.isAlive) return;
         // Lost while the gateway works, or after its answer.
         if (isLostAfter) clock.startTimer(random.between(0, 3_000), () => this.close());
-        work(this.#gateway.core).then(
+        work(this.#gateway.core, this.#gateway.audit).then(
           (answer) => hear(() => resolve(answer)),
           (fault: unknown) => hear(() => reject(fault)),
         );

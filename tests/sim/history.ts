@@ -15,10 +15,13 @@ export class History {
   readonly #startMs: number;
   readonly #names = new Map<string, string>();
   readonly #hash = createHash('sha256');
+  readonly #onLine: (line: string) => void;
   readonly lines: string[] = [];
 
-  constructor(clock: Clock) {
+  /** `onLine` sees each line as it is written. */
+  constructor(clock: Clock, onLine: (line: string) => void = () => undefined) {
     this.#clock = clock;
+    this.#onLine = onLine;
     this.#startMs = clock.nowMs();
   }
 
@@ -28,6 +31,7 @@ export class History {
     const told = Object.entries(facts).map(([name, value]) => ` ${name}=${this.#shown(value)}`);
     const line = `${seconds} ${who.padEnd(8)} ${event}${told.join('')}`;
     this.#hash.update(`${line}\n`);
+    this.#onLine(line);
     if (!QUIET_EVENTS.has(event)) this.lines.push(line);
   }
 

@@ -52,10 +52,10 @@ export class Life {
     };
   }
 
-  /** The clock as this process sees it: its timers die with it. */
-  clock(clock: Clock): Clock {
+  /** The clock as this process sees it, `skewMs` off; its timers die with it. */
+  clock(clock: Clock, skewMs = 0): Clock {
     return {
-      nowMs: () => clock.nowMs(),
+      nowMs: () => clock.nowMs() + skewMs,
       startTimer: (delayMs, action) => clock.startTimer(delayMs, this.guard(action)),
     };
   }

@@ -1,11 +1,13 @@
 /**
- * `npm run sim -- --seeds N [--seed S] [--bug NAME] [--prove] [--json]`: simulates seeds 1 to N, or
+ * `npm run sim -- --seeds N [--seed S] [--bug NAME] [--bugs] [--json]`: simulates seeds 1 to N, or
  * seed S alone, and checks the books. A run of many seeds then shows that each planted bug is found,
- * unless `--no-prove` is given. Ends with 1 for a finding, or for a planted bug that is not found.
+ * unless `--no-bugs` is given; `--bugs` alone shows nothing else. Ends with 1 for a finding, for a
+ * kind of fault that never struck, or for a planted bug that is not found.
  */
 import { parseArgs } from 'node:util';
 import { systemClock } from '@tapnpay/protocol/node';
 import { BUGS, PLANTED_BUGS } from './bugs.ts';
+import { FAULT_KINDS } from './faults.ts';
 import { SeedPool } from './pool.ts';
 import { findingText, foundText, type Totals, totalsOf, totalsText } from './report.ts';
 import type { SeedResult } from './simulate.ts';
@@ -13,14 +15,16 @@ import type { SeedResult } from './simulate.ts';
 const SEEDS_DEFAULT = 100;
 const SEEDS_MAX = 1_000_000;
 /** Seeds in which a planted bug must be found. */
-const PROOF_SEEDS = 60;
+const PROOF_SEEDS = 200;
+/** A run of so many seeds must have every kind of fault in it. */
+const ALL_KINDS_SEEDS = 100;
 const PROGRESS_MS = 1_000;
 
 type Options = {
   readonly first: number;
   readonly count: number;
   readonly bug: string;
-  readonly prove: boolean;
+  readonly bugs: boolean;
   readonly json: boolean;
 };
 
@@ -28,9 +32,12 @@ type Options = {
 type Report = {
   readonly totals: Totals;
   readonly finding: SeedResult | null;
-  readonly proofs: readonly { readonly bug: string; readonly found: SeedResult | null }[];
+  /** Kinds of faults that never struck in a run of many seeds. */
+  readonly missingFaults: readonly string[];
+  readonly proofs: readonly Proof[];
   readonly seconds: number;
 };
+type Proof = { readonly bug: string; readonly found: SeedResult | null };
 
 function readOptions(): Options {
   const { values } = parseArgs({
@@ -38,7 +45,7 @@ function readOptions(): Options {
       seeds: { type: 'string' },
       seed: { type: 'string' },
       bug: { type: 'string', default: 'none' },
-      prove: { type: 'boolean' },
+      bugs: { type: 'boolean' },
       json: { type: 'boolean', default: false },
     },
     allowNegative: true,
@@ -48,9 +55,10 @@ function readOptions(): Options {
     throw new RangeError(`--bug is one of ${PLANTED_BUGS.join(', ')}`);
   }
   const seed = values.seed === undefined ? null : wholeNumber('--seed', values.seed);
-  const count = seed === null ? wholeNumber('--seeds', values.seeds ?? `${SEEDS_DEFAULT}`) : 1;
-  const prove = values.prove ?? (bug === 'none' && seed === null);
-  return { first: seed ?? 1, count, bug, prove, json };
+  const seeds = values.seeds === undefined ? null : wholeNumber('--seeds', values.seeds);
+  const count = seed !== null ? 1 : (seeds ?? (values.bugs ? 0 : SEEDS_DEFAULT));
+  const bugs = values.bugs ?? (bug === 'none' && seed === null);
+  return { first: seed ?? 1, count, bug, bugs, json };
 }
 
 function wholeNumber(name: string, text: string): number {
@@ -63,25 +71,39 @@ async function run(options: Options, say: (text: string) => void): Promise<Repor
   const startMs = systemClock.nowMs();
   const pool = await SeedPool.open();
   const { first, count, bug } = options;
-  say(`simulating ${count === 1 ? `seed ${first}` : `${count} seeds`} on ${pool.threads} threads`);
+  const what = count === 1 ? `seed ${first}` : `${count} seeds`;
+  if (count > 0) say(`simulating ${what} on ${pool.threads} threads`);
   try {
     const results = await pool.run(
       { first, count, bug },
       { stopAtFinding: bug !== 'none', onResult: progress(count, say) },
     );
     const finding = results.find(({ findings }) => findings.length > 0) ?? null;
-    const proofs: { readonly bug: string; readonly found: SeedResult | null }[] = [];
-    for (const planted of options.prove ? PLANTED_BUGS : []) {
-      const range = { first: 1, count: PROOF_SEEDS, bug: planted };
-      const tried = await pool.run(range, { stopAtFinding: true });
-      const found = tried.find(({ findings }) => findings.length > 0) ?? null;
-      proofs.push({ bug: planted, found });
-    }
+    const totals = totalsOf(results);
+    const isLong = count >= ALL_KINDS_SEEDS && bug === 'none';
+    const missingFaults = isLong ? FAULT_KINDS.filter((kind) => !totals.faults[kind]) : [];
+    const proofs = options.bugs ? await prove(pool, say) : [];
     const seconds = (systemClock.nowMs() - startMs) / 1000;
-    return { totals: totalsOf(results), finding, proofs, seconds };
+    return { totals, finding, missingFaults, proofs, seconds };
   } finally {
     await pool.close();
   }
+}
+
+/** The first seed that finds each planted bug. */
+async function prove(pool: SeedPool, say: (text: string) => void): Promise<readonly Proof[]> {
+  const proofs: Proof[] = [];
+  say(`planted bugs, each to be found within ${PROOF_SEEDS} seeds:`);
+  for (const bug of PLANTED_BUGS) {
+    const range = { first: 1, count: PROOF_SEEDS, bug };
+    const tried = await pool.run(range, { stopAtFinding: true });
+    const found = tried.find(({ findings }) => findings.length > 0) ?? null;
+    say(found ? foundText(found) : `${bug}: NOT FOUND in ${PROOF_SEEDS} seeds`);
+    proofs.push({ bug, found });
+  }
+  const found = proofs.filter((proof) => proof.found !== null).length;
+  say(`found ${found} of ${proofs.length} planted bugs`);
+  return proofs;
 }
 
 /** Says how far it is, once a second. */
@@ -99,13 +121,11 @@ function progress(count: number, say: (text: string) => void): (result: SeedResu
 }
 
 function print(report: Report, say: (text: string) => void): void {
-  const { totals, finding, proofs, seconds } = report;
-  say(totalsText(totals));
+  const { totals, finding, missingFaults, seconds } = report;
+  if (totals.seeds > 0) say(totalsText(totals));
   if (totals.digests.length === 1) say(`history: ${totals.digests[0]}`);
+  if (missingFaults.length > 0) say(`faults that never struck: ${missingFaults.join(', ')}`);
   if (finding) say(findingText(finding));
-  for (const { bug, found } of proofs) {
-    say(`planted bug ${found ? foundText(found) : `${bug}: NOT FOUND in ${PROOF_SEEDS} seeds`}`);
-  }
   say(`${seconds.toFixed(1)} s`);
 }
 
@@ -116,7 +136,8 @@ try {
   if (options.json) say(JSON.stringify(report));
   else print(report, say);
   const isMissed = report.proofs.some(({ found }) => found === null);
-  process.exitCode = report.finding || isMissed ? 1 : 0;
+  const isSilent = report.missingFaults.length > 0;
+  process.exitCode = report.finding || isMissed || isSilent ? 1 : 0;
 } catch (fault) {
   if (!(fault instanceof RangeError || fault instanceof TypeError)) throw fault;
   process.stderr.write(`${fault.message}\n`);

@@ -5,40 +5,42 @@
 import { TapError } from '@tapnpay/protocol/bytes';
 import type { OrderRequest } from '../../online/src/gateway/orders.ts';
 import { Channel, type ChannelWorld } from './channel.ts';
+import { Clerk, type ToldOperations } from './clerk.ts';
 import type { History } from './history.ts';
 import type { Payer, TapEnd, TapFaults } from './payer.ts';
+import { Receiver } from './receiver.ts';
 import type { SeededRandom } from './seeded.ts';
 
 const TRIES_MAX = 30;
 
 /** What clients were told; the checks hold the books to it. */
-export type Told = {
+export type Told = ToldOperations & {
   /** Orders by idempotency key: one each. */
   readonly ordersOfKey: Map<string, Set<string>>;
   /** Who was told that an order is paid. */
   readonly approved: { readonly orderId: string; readonly who: string }[];
   /** Payments of which somebody was told that they charged nothing. */
   readonly denied: { readonly paymentId: string; readonly who: string }[];
-  /** Another body under a used key that was taken all the same. */
-  readonly misusedKeys: string[];
   /** How each tap ended. */
   readonly ends: TapEnd[];
+  /** The shop's end of the notifications. */
+  readonly receiver: Receiver;
 };
 
-/** What a notification says. */
-type NotificationData = {
-  readonly orderId: string;
-  readonly paymentId: string;
-  readonly outcome: TapEnd['outcome'];
-};
+function isApproval(outcome: string): boolean {
+  return outcome === 'approved' || outcome === 'authorised';
+}
 
-function isDenial(outcome: TapEnd['outcome']): boolean {
+function isDenial(outcome: string): boolean {
   return outcome === 'declined' || outcome === 'reversed';
 }
 
 /** An empty record. */
 export function nothingTold(): Told {
-  return { ordersOfKey: new Map(), approved: [], denied: [], misusedKeys: [], ends: [] };
+  return {
+    ...{ ordersOfKey: new Map(), operationsOfKey: new Map(), operationEnds: [] },
+    ...{ approved: [], denied: [], misusedKeys: [], ends: [], receiver: new Receiver() },
+  };
 }
 
 /** The merchant's side of a world. */
@@ -47,6 +49,7 @@ export class Merchant {
   readonly #history: History;
   readonly #payers: readonly Payer[];
   readonly #isOver: () => boolean;
+  readonly #clerk: Clerk;
   readonly told: Told = nothingTold();
 
   constructor(facts: {
@@ -60,14 +63,14 @@ export class Merchant {
     this.#history = facts.history;
     this.#payers = facts.payers;
     this.#isOver = facts.isOver;
+    this.#clerk = new Clerk(facts.world, facts.history, this.told);
   }
 
   /** A notification; the merchant bears duplicates. */
   async notified(body: string): Promise<number> {
-    const { data } = JSON.parse(body) as { readonly data: NotificationData };
-    const { orderId, paymentId, outcome } = data;
+    const { orderId, paymentId, outcome } = this.told.receiver.take(body);
     const who = 'the merchant (notification)';
-    if (outcome === 'approved') this.told.approved.push({ orderId, who });
+    if (isApproval(outcome)) this.told.approved.push({ orderId, who });
     if (isDenial(outcome)) this.told.denied.push({ paymentId, who });
     return 200;
   }
@@ -77,15 +80,17 @@ export class Merchant {
     const { random } = this.#world;
     const request: OrderRequest = {
       merchantOrderNumber: `order ${number}`,
-      amount: `${random.between(0, 20)}.${String(random.between(1, 99)).padStart(2, '0')}`,
+      amount: drawAmount(random),
       currency: '156',
       origin: 'https://shop.example',
-      ...(random.chance(0.6) && { notifyUrl: 'https://shop.example/paid' }),
+      ...(random.chance(0.85) && { notifyUrl: 'https://shop.example/paid' }),
+      ...(random.chance(0.3) && { captureMode: 'manual' }),
     };
     const key = `key-${number}`;
     const orderId = await this.#order(key, request);
     if (orderId === null) return;
     await Promise.all([this.#pay(orderId), this.#misuse(key, request), this.#cancel(orderId)]);
+    await this.#clerk.serve(orderId);
     await this.#ask(orderId);
   }
 
@@ -182,7 +187,7 @@ export class Merchant {
     const { outcome, paymentId } = end;
     const who = `payer ${payer.name}`;
     this.told.ends.push(end);
-    if (outcome === 'approved') this.told.approved.push({ orderId, who });
+    if (isApproval(outcome)) this.told.approved.push({ orderId, who });
     if (paymentId !== null && isDenial(outcome)) this.told.denied.push({ paymentId, who });
     return end;
   }
@@ -193,11 +198,18 @@ export class Merchant {
       const channel = new Channel(this.#world);
       const order = await channel.ask((core) => core.order(orderId));
       channel.close();
-      if (order.status === 'paid') this.told.approved.push({ orderId, who: 'merchant (order)' });
+      if (['authorised', 'paid'].includes(order.status))
+        this.told.approved.push({ orderId, who: 'merchant (order)' });
     } catch (fault) {
       this.#history.add('merchant', 'orderNotHeard', { orderId, code: codeOf(fault) });
     }
   }
+}
+
+/** Some amounts come up often, so that one order's card data could pay another. */
+function drawAmount(random: SeededRandom): string {
+  if (random.chance(0.6)) return ['6.00', '12.00'][random.between(0, 1)] ?? '';
+  return `${random.between(0, 20)}.${String(random.between(1, 99)).padStart(2, '0')}`;
 }
 
 function drawTapFaults(random: SeededRandom): TapFaults {
@@ -208,6 +220,7 @@ function drawTapFaults(random: SeededRandom): TapFaults {
     pulled: random.chance(0.05),
     completionLost: random.chance(0.07),
     sentTwice: random.chance(0.08),
+    replayed: random.chance(0.4),
   };
 }
 

@@ -6,6 +6,7 @@
 import { createHash, createHmac } from 'node:crypto';
 import type { Clock, RandomSource } from '@tapnpay/protocol/bytes';
 import type { Hsm, KeyBlock } from '@tapnpay/protocol/wire';
+import { type AuditLog, MemoryAuditLog } from '../../online/src/gateway/audit/log.ts';
 import { GatewayCore } from '../../online/src/gateway/core.ts';
 import { GATEWAY_DEFAULTS, type GatewayPorts } from '../../online/src/gateway/ports.ts';
 import type { GatewayStore } from '../../online/src/gateway/store.ts';
@@ -31,7 +32,9 @@ import { memberLines } from '../../online/src/switch/start.ts';
 import type { SwitchStore } from '../../online/src/switch/store.ts';
 import { MemorySwitchStore } from '../../online/src/switch/store-memory.ts';
 import { Ticker } from '../../online/src/switch/ticker.ts';
-import type { Bug } from './bugs.ts';
+import type { Bug } from './bug.ts';
+import { SIM_MERCHANT } from './clerk.ts';
+import type { Calendar } from './faults.ts';
 import { bindPort, heardBy, Life, PARTIES, type Party, type PortFaults } from './life.ts';
 import { type LineWorld, NetworkLine } from './network.ts';
 import type { SimSystem } from './system.ts';
@@ -50,6 +53,7 @@ const NOTIFICATION_PAUSE_MS = 20_000;
 export type PartiesWorld = LineWorld & {
   readonly system: SimSystem;
   readonly bug: Bug;
+  readonly calendar: Calendar;
   /** Hands a notification to the merchant; resolves with its HTTP status. */
   readonly notify: (body: string) => Promise<number>;
 };
@@ -63,19 +67,31 @@ type OwnPorts = {
 };
 
 /** A running gateway as its clients reach it. */
-export type RunningGateway = { readonly life: Life; readonly core: GatewayCore };
-type RunningSwitch = { readonly life: Life; take(transport: Transport): void };
+export type RunningGateway = {
+  readonly life: Life;
+  readonly core: GatewayCore;
+  readonly audit: AuditLog;
+};
+type RunningSwitch = {
+  readonly life: Life;
+  take(transport: Transport): void;
+  /** New working keys for a member. */
+  changeKeys(institutionId: string): Promise<void>;
+};
 
 /** All three, their stores, and who is alive. */
 export class Parties {
   readonly #world: PartiesWorld;
   readonly gatewayStore: GatewayStore;
-  readonly switchStore: SwitchStore = new MemorySwitchStore();
+  readonly switchStore: SwitchStore;
   readonly issuerStore: IssuerStore;
+  readonly audit: AuditLog;
   readonly lines: Readonly<Record<'gateway' | 'issuer', NetworkLine>>;
   readonly #lives = new Map<Party, Life>();
   readonly #hsms: Readonly<Record<Party, Hsm>>;
   readonly #vaultKey: Uint8Array;
+  /** Until when a party's database does not answer. */
+  readonly #outages = new Map<Party, number>();
   #gateway: RunningGateway | null = null;
   #switch: RunningSwitch | null = null;
   #established: Readonly<Record<'gateway' | 'issuer', boolean>> = { gateway: false, issuer: false };
@@ -84,8 +100,10 @@ export class Parties {
     this.#world = world;
     const { random, system, bug } = world;
     this.gatewayStore = bug.gatewayStore(new MemoryGatewayStore());
+    this.switchStore = bug.switchStore(new MemorySwitchStore());
     this.issuerStore = bug.issuerStore(new MemoryIssuerStore());
-    const accept = () => this.#switch;
+    this.audit = bug.audit(new MemoryAuditLog());
+    const accept = (): RunningSwitch | null => this.#switch;
     this.lines = {
       gateway: new NetworkLine(world, { name: 'gateway', accept }),
       issuer: new NetworkLine(world, { name: 'issuer', accept }),
@@ -148,6 +166,30 @@ export class Parties {
     clock.startTimer(restartMs, () => this.run(party));
   }
 
+  /** A party's database does not answer for a while. */
+  outage(party: Party, durationMs: number): void {
+    const { clock, history, counts } = this.#world;
+    counts.add(`database outage ${party}`);
+    history.add('world', 'outage', { party, durationMs });
+    this.#outages.set(party, clock.nowMs() + durationMs);
+  }
+
+  /** Ends all outages before their time. */
+  heal(): void {
+    this.#outages.clear();
+  }
+
+  /** New working keys on a member's line, if it is up. */
+  changeKeys(member: 'gateway' | 'issuer'): void {
+    const { history, counts, bug } = this.#world;
+    if (!this.#switch || !this.#established[member]) return;
+    counts.add('key change');
+    history.add('world', 'keyChange', { member });
+    const institutionId = member === 'gateway' ? INSTITUTION_GATEWAY : INSTITUTION_ISSUER;
+    this.#switch.changeKeys(institutionId).catch(ignore);
+    bug.onKeyChange();
+  }
+
   /** Starts a party unless it runs. */
   run(party: Party): void {
     if (this.#lives.get(party)?.isAlive) return;
@@ -175,10 +217,13 @@ export class Parties {
     const ports: GatewayPorts = {
       ...own,
       store: this.#bind(life, this.gatewayStore),
-      line: {
-        keys: () => line.keys(),
-        send: (message, timeoutMs) => heardBy(life, line.request(message, { timeoutMs })),
-      },
+      line: bug.gatewayLine(
+        {
+          keys: () => line.keys(),
+          send: (message, timeoutMs) => heardBy(life, line.request(message, { timeoutMs })),
+        },
+        own,
+      ),
       vault: createVault(this.#vaultKey, random),
       signatures: {
         signOrder: (input) => digest(`order ${input}`),
@@ -194,7 +239,7 @@ export class Parties {
       wake: worker.wake,
     };
     core = new GatewayCore(ports);
-    const running = { life, core };
+    const running = { life, core, audit: this.#bind(life, this.audit) };
     const recovered = await this.#insist(life, () => running.core.recover());
     history.add('gateway', 'recovered', { payments: recovered });
     this.#gateway = running;
@@ -242,7 +287,11 @@ export class Parties {
     const core: SwitchCore = new SwitchCore(ports);
     const recovered = await this.#insist(life, () => core.recover());
     history.add('switch', 'recovered', { transactions: recovered });
-    this.#switch = { life, take: (transport) => hosts.accept(transport) };
+    this.#switch = {
+      life,
+      take: (transport) => hosts.accept(transport),
+      changeKeys: (institutionId) => hosts.changeKeys(institutionId),
+    };
     life.onEnd(() => {
       this.#switch = null;
     });
@@ -302,8 +351,10 @@ export class Parties {
 
   /** What every party has, bound to this life. */
   #ownPorts(life: Life): OwnPorts {
-    const { clock, random, history, counts, weather } = this.#world;
+    const { clock, random, history, counts, weather, calendar } = this.#world;
     const { party } = life;
+    const skewMs = calendar.skewMs[party];
+    if (skewMs !== 0) counts.add(`skewed clock ${party}`);
     const log: Log = life.guard(({ event, ...facts }) => history.add(party, event, facts));
     const hsm: Hsm = bindPort(life, clock, this.#hsms[party], {
       delayMs: () => (random.chance(0.2) ? random.between(1, 4) : 0),
@@ -314,7 +365,7 @@ export class Parties {
         throw new HsmError('ERR_HSM_INTERNAL', 'simulated fault of the HSM');
       },
     });
-    return { hsm, clock: life.clock(clock), random, log };
+    return { hsm, clock: life.clock(clock, skewMs), random, log };
   }
 
   /** A store whose answers take time, get lost, and after which the process may be dead. */
@@ -322,13 +373,14 @@ export class Parties {
     const { clock, random, counts, history, weather } = this.#world;
     const { party } = life;
     const fail = (method: string, when: string): never => {
-      counts.add('store fault');
+      counts.add(when === 'after' && isStep(method) ? 'unknown commit' : 'store fault');
       history.add('world', 'storeFault', { party, method, when });
       throw new Error(`simulated fault of the store ${when} ${method}`);
     };
     const faults: PortFaults = {
       delayMs: () => (random.chance(0.5) ? random.between(1, 6) : 0),
       before: (method) => {
+        if (clock.nowMs() < (this.#outages.get(party) ?? 0)) throw new Error('no database');
         if (random.chance(weather().storeFault / 2)) fail(method, 'before');
       },
       after: (method) => {
@@ -340,8 +392,10 @@ export class Parties {
   }
 
   #crashPoint(life: Life, where: string): void {
-    const { random, weather } = this.#world;
-    if (life.isAlive && random.chance(weather().crashPoint)) this.kill(life.party, where);
+    const { random, weather, counts } = this.#world;
+    if (!life.isAlive || !random.chance(weather().crashPoint)) return;
+    counts.add(`crash point ${life.party}`);
+    this.kill(life.party, where);
   }
 
   /** A start that its store fails is tried again, as a supervisor does. */
@@ -394,7 +448,7 @@ function gatewayProfile(baseKey: KeyBlock): GatewayPorts['profile'] {
     reversalPausesMs: PAUSES_MS,
     notificationPausesMs: Array.from({ length: NOTIFICATION_TRIES }, () => NOTIFICATION_PAUSE_MS),
     merchant: {
-      merchantId: '898110000000001',
+      merchantId: SIM_MERCHANT,
       name: 'Sim shop',
       terminalId: 'TAP00001',
       categoryCode: '5999',
@@ -410,7 +464,7 @@ function ignore(): void {}
 
 /** Whether a store's method moves money on its way; polling for work does not. */
 function isStep(method: string): boolean {
-  return !/^(find|list|claim|expire|release)/.test(method);
+  return !/^(find|list|claim|expire|release|days|due|is|read)/.test(method);
 }
 
 function digest(text: string): string {

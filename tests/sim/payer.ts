@@ -64,6 +64,8 @@ export type TapFaults = {
   readonly completionLost: boolean;
   /** The sealed payment, and the completion, reach the gateway twice at the same time. */
   readonly sentTwice: boolean;
+  /** A stolen element pays with card data that it has seen, instead of asking the card. */
+  readonly replayed: boolean;
 };
 
 /** How a tap ended for the payer, and of which payment that was said. */
@@ -84,6 +86,8 @@ export class Payer {
   #card: VirtualIcc;
   #pinCounter = 0;
   #isTapping = false;
+  /** Field 55 of earlier taps by amount, for who replays it. */
+  readonly #seen: Map<string, string> = new Map();
 
   constructor(world: ChannelWorld, history: History, facts: SimPayer) {
     this.#world = world;
@@ -115,7 +119,7 @@ export class Payer {
 
   async #tap(orderId: string, presented: CardInterface, faults: TapFaults): Promise<TapEnd> {
     const { random } = this.#world;
-    const struck = Object.entries(faults).filter(([, isOn]) => isOn);
+    const struck = Object.entries(faults).filter(([name, isOn]) => isOn && name !== 'replayed');
     const names = struck.map(([name]) => name).join('+');
     const named = names !== '' && { faults: names };
     this.#history.add(this.name, 'tap', { orderId, by: presented, ...named });
@@ -145,6 +149,16 @@ export class Payer {
 
   get element(): SimPayer {
     return this.#facts;
+  }
+
+  /** Field 55 for a tap of this amount: the card's, or one seen before. */
+  field55(fresh: string, amountMinor: string, isReplayed: boolean): string {
+    const seen = this.#seen.get(amountMinor);
+    this.#seen.set(amountMinor, seen ?? fresh);
+    if (!isReplayed || seen === undefined) return fresh;
+    this.#world.counts.add('replayed');
+    this.#history.add(this.name, 'replayed', { amountMinor });
+    return seen;
   }
 
   /** A PIN block under the element's next DUKPT key. @see X9.24-3 */
@@ -297,7 +311,7 @@ class Tap {
   /** The sealed payment as the payment application makes it. */
   #seal(request: OnlineRequest): SealedPayment {
     const order = this.#order;
-    const field55 = toHex(request.field55);
+    const field55 = this.#field55(toHex(request.field55));
     const digits = this.#faults.wrongPin ? '654321' : SIM_PIN;
     const pin = request.pinRequired ? this.#payer.pinBlock(digits) : null;
     const { exporter } = this.#peer;
@@ -315,6 +329,13 @@ class Tap {
       pin,
       signature: elementSignature(this.#payer.element.elementId, input),
     };
+  }
+
+  /** Only a tap can be replayed: an inserted card has the last word. */
+  #field55(fresh: string): string {
+    if (this.#presented === 'contact' || this.#faults.bentArqc) return fresh;
+    const { amountMinor } = this.#order;
+    return this.#payer.field55(fresh, amountMinor, this.#faults.replayed);
   }
 
   /**

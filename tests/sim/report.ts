@@ -78,5 +78,6 @@ function ruleOf(invariant: Invariant): string {
 export function foundText(result: SeedResult): string {
   const [first] = result.findings;
   const what = first ? `${first.invariant}, ${first.what}` : 'nothing';
-  return `${result.bug}: found at seed ${result.seed}: ${what} (${replayCommand(result)})`;
+  const seeds = `${result.seed} ${result.seed === 1 ? 'seed' : 'seeds'}`;
+  return `${result.bug}: found within ${seeds}: ${what} (${replayCommand(result)})`;
 }

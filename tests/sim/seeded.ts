@@ -1,8 +1,8 @@
 /** Time and randomness of one simulated world: both come from its seed and nothing else. */
 import type { Clock, RandomSource } from '@tapnpay/protocol/bytes';
 
-/** Start of every simulated world. */
-const START_MS = Date.UTC(2026, 10, 25, 4, 0, 0);
+/** Noon in Shanghai: when a simulated world starts that wants no other time. */
+export const NOON_MS: number = Date.UTC(2026, 10, 25, 4, 0, 0);
 
 /** Repeatable random numbers (xoshiro128**); good for simulation, never for keys that matter. */
 export class SeededRandom implements RandomSource {
@@ -48,9 +48,13 @@ type Timer = { readonly atMs: number; readonly order: number; readonly action: (
 
 /** A clock that jumps from timer to timer; between two jumps all pending promises settle. */
 export class VirtualClock implements Clock {
-  #nowMs = START_MS;
+  #nowMs: number;
   #order = 0;
   #timers: Timer[] = [];
+
+  constructor(startMs: number = NOON_MS) {
+    this.#nowMs = startMs;
+  }
 
   nowMs(): number {
     return this.#nowMs;

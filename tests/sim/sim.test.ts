@@ -1,24 +1,26 @@
 /**
  * Shows with a few seeds what `npm run sim` shows with many: the books keep their invariants under
- * faults, a seed is one history, and each planted bug is found. @see docs/a-tap.md
+ * faults, a seed is one history, and each planted bug is found with a story. @see docs/a-tap.md
  */
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { PLANTED_BUGS } from './bugs.ts';
+import { FAULT_KINDS } from './faults.ts';
 import { SeedPool } from './pool.ts';
 import { findingText, totalsOf } from './report.ts';
 import { type SeedResult, simulate } from './simulate.ts';
 import { prepareSystem, type SimSystem } from './system.ts';
 
-const SEEDS = 40;
-const PROOF_SEEDS = 100;
+const SEEDS = 30;
+/** Seeds in which a planted bug must be found here; `npm run sim` prints how many it takes. */
+const PROOF_SEEDS = 200;
 let system: SimSystem;
 
 before(async () => {
   system = await prepareSystem();
 });
 
-test(`${SEEDS} seeds keep I1 to I6, and every kind of fault and outcome is among them`, async () => {
+test(`${SEEDS} seeds keep all invariants, with all outcomes and faults among them`, async () => {
   const pool = await SeedPool.open();
   let results: readonly SeedResult[];
   try {
@@ -32,7 +34,9 @@ test(`${SEEDS} seeds keep I1 to I6, and every kind of fault and outcome is among
   const { outcomes, interfaces, faults, payments, seeds } = totalsOf(results);
   assert.equal(seeds, SEEDS);
   assert.ok(payments > SEEDS, `${payments} payments`);
-  for (const outcome of ['payment captured', 'payment declined', 'payment reversed']) {
+  const ends = ['captured', 'declined', 'reversed', 'held'].map((state) => `payment ${state}`);
+  const operations = ['capture succeeded', 'refund succeeded', 'void succeeded'];
+  for (const outcome of [...ends, ...operations]) {
     assert.ok((outcomes[outcome] ?? 0) > 0, outcome);
   }
   for (const by of ['contact', 'contactless']) {
@@ -40,22 +44,7 @@ test(`${SEEDS} seeds keep I1 to I6, and every kind of fault and outcome is among
       assert.ok((interfaces[`${by} ${end}`] ?? 0) > 0, `${by} ${end}`);
     }
   }
-  const kinds = [
-    'loss',
-    'duplicate',
-    'slow',
-    'late',
-    'cut',
-    'store fault',
-    'bent MAC',
-    'bent body',
-  ];
-  const kills = ['kill gateway', 'kill switch', 'kill issuer'];
-  const payers = ['wrongPin', 'bentArqc', 'bentArpc', 'pulled', 'completionLost', 'two payers'];
-  const taps = ['torn tap', 'inserted after a tap', 'channel lost'];
-  for (const fault of [...kinds, ...kills, ...payers, ...taps]) {
-    assert.ok((faults[fault] ?? 0) > 0, fault);
-  }
+  for (const fault of FAULT_KINDS) assert.ok((faults[fault] ?? 0) > 0, fault);
 });
 
 test('the same seed is the same history, another seed another', async () => {
@@ -73,7 +62,7 @@ for (const bug of PLANTED_BUGS) {
     for (let seed = 1; seed <= PROOF_SEEDS; seed++) {
       const { findings, story } = await simulate(system, seed, bug);
       if (findings.length === 0) continue;
-      assert.ok(story.length > 0);
+      assert.ok(findings[0]?.about.length === 0 || story.length > 0);
       return;
     }
     assert.fail(`not found in ${PROOF_SEEDS} seeds`);

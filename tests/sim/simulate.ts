@@ -1,14 +1,18 @@
 /** One seed: a world of three institutions, payers and faults, from its start to its books. */
+import { readBooks, type ThreeBooks } from './books.ts';
 import { BUGS } from './bugs.ts';
 import type { ChannelWorld } from './channel.ts';
-import { checkBooks, type Finding, isAtRest, readBooks } from './check.ts';
-import { CALM, drawWeather, FaultCounts, type Weather } from './faults.ts';
+import { checkBooks, type Finding, unfinished } from './check.ts';
+import { checkDays, openDays } from './check-days.ts';
+import { checkEvents, untold } from './check-events.ts';
+import { CALM, drawCalendar, drawWeather, FaultCounts, type Weather } from './faults.ts';
 import { History } from './history.ts';
+import { LeakDetector } from './leaks.ts';
 import { PARTIES } from './life.ts';
 import { Merchant } from './merchant.ts';
 import { Parties } from './parties.ts';
 import { Payer } from './payer.ts';
-import { SeededRandom, VirtualClock } from './seeded.ts';
+import { NOON_MS, SeededRandom, VirtualClock } from './seeded.ts';
 import type { SimSystem } from './system.ts';
 
 /** Virtual time in which the lines must come up. */
@@ -23,6 +27,12 @@ const FAULTY_MS = 150_000;
 const REST_MS = 30 * 60_000;
 const REST_STEP_MS = 5_000;
 const CUT_MS = [200, 12_000] as const;
+const LATE_NOTIFICATION_MS = [0, 40_000] as const;
+const OUTAGE_MS = [500, 20_000] as const;
+/** 23:00 in Shanghai on the day of `NOON_MS`. */
+const CUT_OFF_MS: number = NOON_MS + 11 * 3_600_000;
+/** Fields 32 and 41 of the simulated gateway. */
+const ACQUIRER = { acquirer: '49990000001', terminal: 'TAP00001' };
 const HISTORY_LINES_MAX = 80;
 
 /** What one seed came to; plain data, so that it crosses threads. */
@@ -60,17 +70,34 @@ export async function simulate(
   await clock.run(FAULTY_MS);
   history.add('world', 'heal');
   world.set(CALM);
+  parties.heal();
   for (const line of Object.values(parties.lines)) line.heal();
   for (const party of PARTIES) parties.run(party);
   const { told } = merchant;
+  const read = (): Promise<ThreeBooks> =>
+    readBooks(
+      parties,
+      [...told.ordersOfKey.values()].flatMap((ids) => [...ids]),
+      ACQUIRER,
+    );
+  let books = await read();
   for (let restMs = 0; restMs < REST_MS; restMs += REST_STEP_MS) {
     await clock.run(REST_STEP_MS);
-    if (isServed && isAtRest(await readBooks(parties, told))) break;
+    books = await read();
+    const left = [...unfinished(books), ...untold(books, told.receiver), ...openDays(books)];
+    if (isServed && left.length === 0) break;
   }
-  const books = await readBooks(parties, told);
-  const findings = checkBooks(books, told);
+  if (books.days.length > 1) counts.add('cut-off');
+  world.leaks.lookAtBooks(books);
+  const findings = [
+    ...checkBooks(books, told),
+    ...checkEvents(books, told.receiver),
+    ...checkDays(books),
+    ...world.leaks.findings,
+  ];
   const outcomes = tally([
     ...books.payments.map(({ state }) => `payment ${state}`),
+    ...books.wholes.flatMap(({ operations }) => operations).map(operationText),
     ...told.ends.map(({ outcome }) => `told ${outcome}`),
   ]);
   return {
@@ -86,8 +113,13 @@ export async function simulate(
   };
 }
 
+function operationText({ kind, state }: { readonly kind: string; readonly state: string }): string {
+  return `${kind} ${state}`;
+}
+
 type World = {
   readonly base: Base;
+  readonly leaks: LeakDetector;
   readonly parties: Parties;
   readonly merchant: Merchant;
   readonly storm: Weather;
@@ -99,18 +131,20 @@ async function startWorld(system: SimSystem, seed: number, bugName: string): Pro
   const bug = BUGS[bugName]?.();
   if (!bug) throw new Error(`there is no planted bug ${bugName}`);
   const random = new SeededRandom(seed);
-  const clock = new VirtualClock();
-  const history = new History(clock);
   const storm = drawWeather(random);
+  const calendar = drawCalendar(random);
+  const { beforeCutOffMs } = calendar;
+  const clock = new VirtualClock(beforeCutOffMs === null ? NOON_MS : CUT_OFF_MS - beforeCutOffMs);
+  const leaks = new LeakDetector(system.payers.map(({ record }) => record.pan));
+  const history = new History(clock, (line) => leaks.look('a log', line));
   let weather: Weather = CALM;
   let isOver = false;
   const base = { clock, random, history, counts: new FaultCounts(), weather: () => weather };
-  const notify = async (body: string): Promise<number> => {
-    await clock.sleep(random.between(1, 200));
-    if (random.chance(weather.channelLoss)) throw new Error('no merchant');
-    return merchant.notified(body);
+  const notify = (body: string): Promise<number> => {
+    leaks.look('a notification', body);
+    return deliver(base, body, (arrived) => merchant.notified(arrived));
   };
-  const parties = new Parties({ ...base, system, bug, notify });
+  const parties = new Parties({ ...base, system, bug, calendar, notify });
   const channels: ChannelWorld = { ...base, gateway: () => parties.gateway };
   const payers = system.payers.map((facts) => new Payer(channels, history, facts));
   const merchant: Merchant = new Merchant({
@@ -119,14 +153,46 @@ async function startWorld(system: SimSystem, seed: number, bugName: string): Pro
     payers,
     isOver: () => isOver,
   });
-  history.add('world', 'weather', { ...storm });
+  history.add('world', 'weather', { ...storm, ...calendar });
   await parties.start();
   await clock.run(START_MS, () => parties.isReady);
   const set = (next: Weather): void => {
     weather = next;
     isOver = next === CALM;
   };
-  return { base, parties, merchant, storm, set };
+  return { base, leaks, parties, merchant, storm, set };
+}
+
+/** The way of a notification to the shop: it may be lost, or its answer; twice, or late. */
+async function deliver(
+  { clock, random, counts, weather, history }: Base,
+  body: string,
+  arrive: (body: string) => Promise<number>,
+): Promise<number> {
+  const strike = (fault: string): void => {
+    counts.add(fault);
+    history.add('world', fault);
+  };
+  const { notifyLoss, notifyTwice, notifyLate } = weather();
+  await clock.sleep(random.between(1, 200));
+  if (random.chance(notifyLoss)) {
+    strike('notification lost');
+    throw new Error('no merchant');
+  }
+  if (random.chance(notifyLate)) {
+    // The sender gives up on it, and it comes all the same.
+    strike('notification late');
+    clock.startTimer(random.between(...LATE_NOTIFICATION_MS), () => void arrive(body));
+    throw new Error('the merchant is slow');
+  }
+  const status = await arrive(body);
+  if (random.chance(notifyTwice)) {
+    strike('notification twice');
+    clock.startTimer(random.between(...LATE_NOTIFICATION_MS), () => void arrive(body));
+  }
+  if (!random.chance(notifyLoss)) return status;
+  strike('notification answer lost');
+  throw new Error('the answer is lost');
 }
 
 type Base = Omit<ChannelWorld, 'gateway'> & { readonly history: History };
@@ -157,6 +223,12 @@ function scheduleFaults({ clock, random }: Base, parties: Parties, storm: Weathe
   }
   for (const line of Object.values(parties.lines)) {
     atRate(storm.cutEverySeconds, () => line.cut(random.between(...CUT_MS)));
+  }
+  for (const party of PARTIES) {
+    atRate(storm.outageEverySeconds, () => parties.outage(party, random.between(...OUTAGE_MS)));
+  }
+  for (const member of ['gateway', 'issuer'] as const) {
+    atRate(storm.keyChangeEverySeconds, () => parties.changeKeys(member));
   }
 }
 

@@ -323,7 +323,9 @@ export class MemorySwitchStore implements SwitchStore {
     const { transactionId, destination, originalId } = transaction;
     const isOwed = [...this.#advices.values()].some((row) => row.transactionId === transactionId);
     if (destination === null || isOwed) return;
-    const orderKey = originalId ?? transactionId;
+    const original = originalId === null ? null : this.#require(originalId);
+    // A refund must not overtake the completion that it refunds: both wait for the same first one.
+    const orderKey = original?.originalId ?? originalId ?? transactionId;
     this.#advices.set(advice.adviceId, opened({ ...advice, transactionId, destination, orderKey }));
   }
 

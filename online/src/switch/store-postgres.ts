@@ -410,10 +410,16 @@ function adviceSlots(first: number): string {
   return Array.from({ length: 7 }, (_, index) => `$${first + index}`).join(', ');
 }
 
+/** A refund must not overtake the completion that it refunds: both wait for the same first one. */
+const CHAIN = (row: string): string => `coalesce(
+  (SELECT original_id FROM transactions WHERE transaction_id = ${row}.original_id),
+  ${row}.original_id, ${row}.transaction_id)`;
+
 const TAKE_ADVICE = `
-WITH taken AS (${INSERT_TRANSACTION}, destination, coalesce(original_id, transaction_id) AS chain)
+WITH taken AS (${INSERT_TRANSACTION}, original_id, destination)
 INSERT INTO advices (transaction_id, destination, order_key, ${ADVICE_COLUMNS})
-SELECT transaction_id, destination, chain, ${adviceSlots(TRANSACTION_COLUMNS.length + 1)} FROM taken
+SELECT transaction_id, destination, ${CHAIN('taken')},
+  ${adviceSlots(TRANSACTION_COLUMNS.length + 1)} FROM taken
 RETURNING advice_id`;
 
 /** The first final answer counts; one to a row that is no longer `sent` is noted as late. */
@@ -435,7 +441,7 @@ RETURNING transactions.*`;
 /** Queues the advice of the moved row unless there is one. */
 const QUEUE_ADVICE = `
   INSERT INTO advices (transaction_id, destination, order_key, ${ADVICE_COLUMNS})
-  SELECT transaction_id, destination, coalesce(original_id, transaction_id), ${adviceSlots(3)}
+  SELECT transaction_id, destination, ${CHAIN('moved')}, ${adviceSlots(3)}
   FROM moved WHERE destination IS NOT NULL
   ON CONFLICT (transaction_id) DO NOTHING`;
 

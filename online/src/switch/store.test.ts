@@ -325,6 +325,26 @@ function suite(open: () => SwitchStore): void {
     assert.ok((await ids(3_000)).includes(first));
   });
 
+  test('the refund of a completion waits until the issuer has the completion', async () => {
+    const store = open();
+    const hold = await begun(store, { kind: 'preAuthorisation' });
+    await store.answer({ ...approval, transactionId: hold.transactionId });
+    const destination = hold.destination ?? '';
+    const take = async (kind: 'completionAdvice' | 'refund', originalId: string) => {
+      const row = transactionOf({ kind, state: 'answered', responseCode: '00', originalId });
+      const advice = adviceFor({ kind: 'advice' });
+      await store.takeAdvice({ ...row, destination }, advice);
+      return { ...advice, transactionId: row.transactionId };
+    };
+    const completion = await take('completionAdvice', hold.transactionId);
+    const refund = await take('refund', completion.transactionId);
+    const ids = async (nowMs: number): Promise<readonly string[]> =>
+      (await claim(store, hold, nowMs)).map(({ adviceId }) => adviceId);
+    assert.deepEqual(await ids(2_000), [completion.adviceId]);
+    await store.settleAdvice(completion.adviceId, '00', 2_050);
+    assert.deepEqual(await ids(2_200), [refund.adviceId]);
+  });
+
   test('an advice is not sent across its settlement days, and not dropped', async () => {
     const store = open();
     const old = await begun(store);

@@ -33,8 +33,11 @@ const OPERATION_BATCH = 16;
 const LEASE_GRACE_MS = 10_000;
 /** Tries after which a person should look at an advice. */
 const ADVICE_WORK_ITEM_TRIES = 10;
-/** Not now: the switch or the issuer could not take an advice; it is sent again. */
-const TRY_AGAIN_CODES: ReadonlySet<string> = new Set(['90', '91', '92']);
+/**
+ * Not now: the switch or the issuer could not take an advice; it is sent again. 30 speaks of a copy
+ * that was damaged on its way (field 90 is not whole under the MAC): another may have been taken.
+ */
+const TRY_AGAIN_CODES: ReadonlySet<string> = new Set(['30', '90', '91', '92']);
 
 /** A merchant's wish. `amount` is decimal text; without it all that is there. */
 export type OperationRequest = {

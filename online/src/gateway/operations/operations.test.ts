@@ -231,7 +231,7 @@ test('a refused advice gives the amount free; codes that mean "not now" do not r
   const failed = await core.operate(wish('refund', paymentId));
   assert.deepEqual([failed.operation.state, failed.operation.responseCode], ['failed', '25']);
   assert.equal((await core.paymentWhole(paymentId)).balance.pendingRefundMinor, 0n);
-  for (const code of ['91', '96', '98', '68', 'A0', '94', '90']) {
+  for (const code of ['30', '91', '96', '98', '68', 'A0', '94', '90']) {
     const other = await paidOrder(world);
     strict.verdict = (_, kind) => (kind === 'refund' ? code : '00');
     const { operation } = await core.operate(wish('refund', other.paymentId));
