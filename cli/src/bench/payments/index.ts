@@ -238,7 +238,8 @@ function measuredText(measured: Measured): readonly string[] {
   const total = Object.values(cpuMsPerPayment).reduce((sum, ms) => sum + ms, 0);
   return [
     `  ${measured.paymentsPerSecond} payments/s`,
-    `  at ${measured.latencyLoadPerSecond}/s: p50 ${measured.p50Ms} ms, p99 ${measured.p99Ms} ms; ` +
+    `  at ${measured.latencyLoadPerSecond}/s: ` +
+      `p50 ${measured.p50Ms} ms, p99 ${measured.p99Ms} ms; ` +
       `notified after ${notificationDelayMs.p50} ms (p99 ${notificationDelayMs.p99})`,
     `  ${measured.commitsPerSecond} durable steps/s in ${measured.transactionsPerSecond} ` +
       `transactions/s; raw commits ${measured.commitCeilingPerSecond}/s; ` +
