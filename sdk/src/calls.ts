@@ -68,6 +68,7 @@ export type Api = {
         readonly status?:
           | 'sending'
           | 'authorised'
+          | 'debitedNotConfirmed'
           | 'held'
           | 'captured'
           | 'voided'

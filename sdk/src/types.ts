@@ -183,6 +183,7 @@ export type Order = {
   readonly amountMinor: string;
   readonly currency: string;
   readonly origin: string;
+  readonly kind: 'purchase' | 'ecashLoad';
   readonly captureMode: 'automatic' | 'manual';
   /** unknown: sent, no final answer yet; never pay it elsewhere. */
   readonly status:
@@ -218,6 +219,8 @@ export type OrderRequest = {
   readonly notifyUrl?: string;
   /** Where the pay page leads back to. */
   readonly returnUrl?: string;
+  /** ecashLoad: from the payer's account into the purse of the card. By insertion. */
+  readonly kind?: 'purchase' | 'ecashLoad';
   /** manual: the amount is held and waits for capturePayment. Default: automatic. */
   readonly captureMode?: 'automatic' | 'manual';
   readonly lab?: {
@@ -249,6 +252,7 @@ export type Payment = {
   readonly status:
     | 'sending'
     | 'authorised'
+    | 'debitedNotConfirmed'
     | 'held'
     | 'captured'
     | 'voided'
@@ -343,6 +347,7 @@ export type PaymentRow = {
   readonly status:
     | 'sending'
     | 'authorised'
+    | 'debitedNotConfirmed'
     | 'held'
     | 'captured'
     | 'voided'
