@@ -90,14 +90,19 @@ export type PaymentWhole = {
 /** Something a person must look at. */
 export type WorkItem = {
   readonly itemId: string;
-  /** `reversalRefused`, `reversalUnanswered`, `adviceUnanswered`, `holdNotReleased`. */
+  /** `reversalRefused`, `reversalUnanswered`, `adviceUnanswered`, `holdNotReleased`, ... */
   readonly kind: string;
-  /** A payment or an operation. */
+  /** A payment, an operation, or a difference of a day's books. */
   readonly subjectId: string;
   readonly facts: Readonly<Record<string, string | number | null>>;
   readonly openedAtMs: number;
   readonly closedAtMs: number | null;
+  /** Who closed it, and why; null while it is open, and when it has settled itself. */
+  readonly closedBy: string | null;
+  readonly note: string | null;
 };
+/** One that is opened. */
+export type NewWorkItem = Omit<WorkItem, 'closedAtMs' | 'closedBy' | 'note'>;
 
 /** Whether it may still happen or has happened. */
 export function isLive(operation: Pick<Operation, 'state'>): boolean {

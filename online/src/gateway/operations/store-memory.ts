@@ -14,6 +14,7 @@ import {
   balanceAfter,
   initialBalance,
   isLive,
+  type NewWorkItem,
   OPERATION_MOVES,
   type Operation,
   type PaymentBalance,
@@ -140,12 +141,14 @@ export class MemoryOperations extends MemoryWebhooks implements OperationStore {
     return this.#balance(whole.payment, { ...whole.balance, disputed: dispute === 'open' });
   }
 
-  async openWorkItem(item: Omit<WorkItem, 'closedAtMs'>): Promise<void> {
+  async openWorkItem(item: NewWorkItem): Promise<void> {
     const isOpen = [...this.#workItems.values()].some(
       (other) =>
         other.kind === item.kind && other.subjectId === item.subjectId && other.closedAtMs === null,
     );
-    if (!isOpen) this.#workItems.set(item.itemId, { ...item, closedAtMs: null });
+    if (isOpen) return;
+    const life = { closedAtMs: null, closedBy: null, note: null };
+    this.#workItems.set(item.itemId, { ...item, ...life });
   }
 
   async closeWorkItem(
@@ -156,6 +159,17 @@ export class MemoryOperations extends MemoryWebhooks implements OperationStore {
       if (item.kind !== kind || item.subjectId !== subjectId || item.closedAtMs !== null) continue;
       this.#workItems.set(item.itemId, { ...item, closedAtMs: atMs });
     }
+  }
+
+  async closeWorkItemByHand(
+    itemId: string,
+    { atMs: closedAtMs, by: closedBy, note }: { atMs: number; by: string; note: string },
+  ): Promise<WorkItem | null> {
+    const item = this.#workItems.get(itemId);
+    if (!item || item.closedAtMs !== null) return null;
+    const closed = { ...item, closedAtMs, closedBy, note };
+    this.#workItems.set(itemId, closed);
+    return closed;
   }
 
   async listWorkItems(limit: number): Promise<readonly WorkItem[]> {

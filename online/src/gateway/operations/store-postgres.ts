@@ -10,6 +10,7 @@ import { PostgresWebhooks, tellEvent } from '../webhooks/store-postgres.ts';
 import {
   balanceAfter,
   initialBalance,
+  type NewWorkItem,
   type Operation,
   type OperationKind,
   type OperationState,
@@ -106,7 +107,23 @@ type WorkItemRow = {
   readonly subject_id: string;
   readonly facts: WorkItem['facts'];
   readonly opened_at_ms: bigint;
+  readonly closed_at_ms: bigint | null;
+  readonly closed_by: string | null;
+  readonly note: string | null;
 };
+
+function workItemOf(row: WorkItemRow): WorkItem {
+  return {
+    itemId: row.item_id,
+    kind: row.kind,
+    subjectId: row.subject_id,
+    facts: row.facts,
+    openedAtMs: Number(row.opened_at_ms),
+    closedAtMs: row.closed_at_ms === null ? null : Number(row.closed_at_ms),
+    closedBy: row.closed_by,
+    note: row.note,
+  };
+}
 
 /** Operations, sums and work items in the gateway's schema. */
 export class PostgresOperations extends PostgresWebhooks implements OperationStore {
@@ -217,7 +234,7 @@ export class PostgresOperations extends PostgresWebhooks implements OperationSto
     });
   }
 
-  async openWorkItem(item: Omit<WorkItem, 'closedAtMs'>): Promise<void> {
+  async openWorkItem(item: NewWorkItem): Promise<void> {
     await this.rows(
       `INSERT INTO work_items (item_id, kind, subject_id, facts, opened_at_ms)
        VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
@@ -236,20 +253,25 @@ export class PostgresOperations extends PostgresWebhooks implements OperationSto
     );
   }
 
+  async closeWorkItemByHand(
+    itemId: string,
+    hand: { readonly atMs: number; readonly by: string; readonly note: string },
+  ): Promise<WorkItem | null> {
+    const [row] = await this.rows<WorkItemRow>(
+      `UPDATE work_items SET closed_at_ms = $2, closed_by = $3, note = $4
+       WHERE item_id = $1 AND closed_at_ms IS NULL RETURNING *`,
+      [itemId, hand.atMs, hand.by, hand.note],
+    );
+    return row ? workItemOf(row) : null;
+  }
+
   async listWorkItems(limit: number): Promise<readonly WorkItem[]> {
     const listed = await this.rows<WorkItemRow>(
       `SELECT * FROM work_items WHERE closed_at_ms IS NULL
        ORDER BY opened_at_ms, item_id LIMIT $1`,
       [limit],
     );
-    return listed.map((row) => ({
-      itemId: row.item_id,
-      kind: row.kind,
-      subjectId: row.subject_id,
-      facts: row.facts,
-      openedAtMs: Number(row.opened_at_ms),
-      closedAtMs: null,
-    }));
+    return listed.map(workItemOf);
   }
 }
 

@@ -308,14 +308,24 @@ function queueRules(rule: Rule): void {
       await store.openWorkItem({ ...item, itemId: `${subjectId} 1` });
       await store.openWorkItem({ ...item, itemId: `${subjectId} 2` });
       await store.openWorkItem({ ...item, kind: 'other', itemId: `${subjectId} 3` });
+      const open = { closedAtMs: null, closedBy: null, note: null };
       assert.deepEqual(await listed(), [
-        { ...item, itemId: `${subjectId} 1`, closedAtMs: null },
-        { ...item, kind: 'other', itemId: `${subjectId} 3`, closedAtMs: null },
+        { ...item, itemId: `${subjectId} 1`, ...open },
+        { ...item, kind: 'other', itemId: `${subjectId} 3`, ...open },
       ]);
       await store.closeWorkItem({ kind: 'reversalRefused', subjectId }, 6);
       assert.equal((await listed()).length, 1);
       await store.openWorkItem({ ...item, itemId: `${subjectId} 4` });
       assert.equal((await listed()).length, 2);
+      const hand = { atMs: 7, by: 'somebody', note: 'settled by letter' };
+      const closed = { closedAtMs: 7, closedBy: 'somebody', note: 'settled by letter' };
+      const itemId = `${subjectId} 3`;
+      assert.deepEqual(await store.closeWorkItemByHand(itemId, hand), {
+        ...{ ...item, kind: 'other', itemId, ...closed },
+      });
+      assert.equal(await store.closeWorkItemByHand(itemId, hand), null);
+      assert.equal(await store.closeWorkItemByHand('nothing', hand), null);
+      assert.equal((await listed()).length, 1);
     },
   );
 }

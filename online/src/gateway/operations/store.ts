@@ -3,6 +3,7 @@ import type { NewEvent, NewPosting, OrderStatus, PaymentState } from '../model.t
 import type { Claim, NewReversal } from '../store.ts';
 import type { OperationErrorCode } from './errors.ts';
 import type {
+  NewWorkItem,
   Operation,
   OperationFacts,
   OperationState,
@@ -86,8 +87,13 @@ export interface OperationStore {
   markDispute(paymentId: string, dispute: 'open' | 'closed'): Promise<PaymentBalance | null>;
 
   /** Opens the item unless one of this kind and subject is open. */
-  openWorkItem(item: Omit<WorkItem, 'closedAtMs'>): Promise<void>;
+  openWorkItem(item: NewWorkItem): Promise<void>;
   closeWorkItem(item: Pick<WorkItem, 'kind' | 'subjectId'>, atMs: number): Promise<void>;
+  /** A person closes an open item; null when there is none of this id. */
+  closeWorkItemByHand(
+    itemId: string,
+    hand: { readonly atMs: number; readonly by: string; readonly note: string },
+  ): Promise<WorkItem | null>;
   /** Open ones, oldest first. */
   listWorkItems(limit: number): Promise<readonly WorkItem[]>;
 }
