@@ -5,9 +5,16 @@ import type { Clock, RandomSource } from '../src/bytes/index.ts';
 /** Longest delay of one Node timer; longer ones would fire at once. */
 const TIMER_DELAY_MS_MAX = 2 ** 31 - 1;
 
+let skewMs = 0;
+
+/** From now on the wall clock of this process is off; for trials of a laboratory. */
+export function skewSystemClock(milliseconds: number): void {
+  skewMs = milliseconds;
+}
+
 /** Wall clock and timers of the process. A delay is cut to Node's range. */
 export const systemClock: Clock = {
-  nowMs: () => Date.now(),
+  nowMs: () => Date.now() + skewMs,
   startTimer(delayMs, action) {
     const timer = setTimeout(action, Math.min(Math.max(0, delayMs), TIMER_DELAY_MS_MAX));
     return () => clearTimeout(timer);

@@ -1,6 +1,7 @@
 /** `tapnpay serve ROLE`: one party in this process, for `up` or for a service manager. */
 import { resolve } from 'node:path';
 import { runRole } from '@tapnpay/online/runtime';
+import { skewSystemClock } from '@tapnpay/protocol/node';
 import { type Command, textOption, UsageError } from '../command.ts';
 import { defaultDataDir, readSystemConfig } from '../system/layout.ts';
 import { ROLES } from '../system/roles.ts';
@@ -17,6 +18,7 @@ export const serve: Command = {
     const start = Object.hasOwn(ROLES, name) ? ROLES[name] : undefined;
     if (!start) throw new UsageError(`serve takes a role: ${Object.keys(ROLES).join(', ')}`);
     const system = readSystemConfig(resolve(textOption(values, 'data') ?? defaultDataDir));
+    skewSystemClock(system.skewMs?.[name] ?? 0);
     const supervised = values['supervised'] === true;
     await runRole({ role: name, start: () => start(system), supervised });
     return 0;

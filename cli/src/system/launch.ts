@@ -40,9 +40,12 @@ export type LaunchOptions = {
   readonly databaseUrl?: string | undefined;
   /**
    * `lab` when absent. `service`: the parties of a payment alone and without the lab's looks
-   * inside, notifications to this machine; what a benchmark measures.
+   * inside, notifications to this machine; what a benchmark measures. `trial`: the same parties in
+   * lab mode, for faults.
    */
-  readonly kind?: 'lab' | 'service' | undefined;
+  readonly kind?: 'lab' | 'service' | 'trial' | undefined;
+  /** Opens faulty ways between the parties, before any of them starts. */
+  readonly openWays?: (config: SystemConfig) => Promise<NonNullable<SystemConfig['ways']>>;
   /** Cards in the readers of this machine may pay; not when absent. */
   readonly readers?: boolean | undefined;
   /** Told what is being started, for people who wait. */
@@ -93,17 +96,19 @@ async function launchParts(options: LaunchOptions, closers: Closer[]): Promise<S
   const { dataDir, onProgress = () => {} } = options;
   const ports = await choosePorts(options.basePort);
   await assertPortsFree(ports);
-  const isLab = options.kind !== 'service';
+  const isLab = (options.kind ?? 'lab') === 'lab';
   onProgress('pages and database 页面与数据库');
   const built = isLab ? buildPages() : Promise.resolve();
   // A build that fails is told after the database is known to be closed again.
   built.catch(() => {});
   const databaseUrl = options.databaseUrl ?? (await embeddedDatabase(dataDir, closers));
-  const config: SystemConfig = {
-    ...{ dataDir, ports, databaseUrl, lab: isLab },
+  const straight: SystemConfig = {
+    ...{ dataDir, ports, databaseUrl, lab: options.kind !== 'service' },
     ...(isLab ? {} : { notifyPolicy: 'loopback' }),
     ...(options.readers ? { readers: true } : {}),
   };
+  const ways = await options.openWays?.(straight);
+  const config: SystemConfig = { ...straight, ...(ways && { ways }) };
   writeSystemConfig(config);
   const start = async (names: readonly string[]): Promise<void> => {
     const started = names.map((name) => startRole({ name, args: [name], dataDir, onRestart }));

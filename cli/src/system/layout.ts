@@ -67,7 +67,34 @@ export type SystemConfig = {
   readonly readers?: boolean;
   /** Where notifications may go; by `lab` when absent. */
   readonly notifyPolicy?: 'loopback' | 'public';
+  /** In a trial: ports of faulty ways between two parties, instead of the straight ones. */
+  readonly ways?: Partial<Record<Way, number>>;
+  /** In a trial: how far the clocks of roles are off, milliseconds. */
+  readonly skewMs?: Readonly<Record<string, number>>;
 };
+
+/** A way between two parties of a system. */
+export type Way =
+  | 'gateway-switch'
+  | 'issuer-switch'
+  | 'gateway-hsm'
+  | 'switch-hsm'
+  | 'issuer-hsm'
+  | 'gateway-database'
+  | 'switch-database'
+  | 'issuer-database';
+
+/** The database as a party reaches it. */
+export function databaseUrlOf(
+  system: SystemConfig,
+  party: 'gateway' | 'switch' | 'issuer',
+): string {
+  const port = system.ways?.[`${party}-database`];
+  if (port === undefined) return system.databaseUrl;
+  const url = new URL(system.databaseUrl);
+  url.port = String(port);
+  return url.href;
+}
 
 /** Ports from `base` on, or free ones when it is 0. */
 export async function choosePorts(base: number): Promise<Ports> {

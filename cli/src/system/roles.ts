@@ -5,7 +5,7 @@ import { type CommonConfig, createLog, type Running } from '@tapnpay/online/runt
 import { GATEWAY_SERVER_NAME } from '@tapnpay/protocol/wire';
 import { GatewayClient } from '../payment/gateway-client.ts';
 import { elementConfig } from './element.ts';
-import { type Ports, pagesDir, type SystemConfig, urlOf } from './layout.ts';
+import { databaseUrlOf, type Ports, pagesDir, type SystemConfig, urlOf } from './layout.ts';
 
 /** Starts a role in this process. */
 export type StartRole = (system: SystemConfig) => Promise<Running>;
@@ -44,7 +44,7 @@ export const ROLES: Readonly<Record<string, StartRole>> = {
     const { startIssuer } = await import('@tapnpay/online/issuer');
     return startIssuer({
       ...(await common(system, 'issuer')),
-      switchPort: system.ports.switch,
+      switchPort: system.ways?.['issuer-switch'] ?? system.ports.switch,
       opsPort: system.ports.opsIssuer,
       ...(system.lab ? { lab: {} } : {}),
     });
@@ -56,7 +56,7 @@ export const ROLES: Readonly<Record<string, StartRole>> = {
       httpPort: system.ports.gatewayHttp,
       opsPort: system.ports.opsGateway,
       tlsPort: system.ports.gatewayTls,
-      switchPort: system.ports.switch,
+      switchPort: system.ways?.['gateway-switch'] ?? system.ports.switch,
       switchTimeoutMs: LAB_GATEWAY_TIMEOUT_MS,
       completionTimeoutMs: LAB_COMPLETION_TIMEOUT_MS,
       lab: system.lab,
@@ -123,10 +123,11 @@ async function hsmRole(system: SystemConfig, party: HsmParty): Promise<Running> 
 async function common(system: SystemConfig, party: HsmParty): Promise<CommonConfig> {
   const { readHsmTokens } = await import('@tapnpay/online/hsm');
   const tokens = readHsmTokens(system.dataDir, party);
+  const hsmPort = system.ways?.[`${party}-hsm`] ?? system.ports[HSM_PORT[party]];
   return {
-    databaseUrl: system.databaseUrl,
+    databaseUrl: databaseUrlOf(system, party),
     schema: party,
-    hsm: { port: system.ports[HSM_PORT[party]], tokenHex: tokens[party] ?? '' },
+    hsm: { port: hsmPort, tokenHex: tokens[party] ?? '' },
     dataDir: system.dataDir,
   };
 }

@@ -12,6 +12,7 @@ import {
   MemberLine,
   type Metrics,
   observedLog,
+  openCrashPoints,
   type PartyLog,
   parseConfig,
   portSchema,
@@ -38,6 +39,8 @@ import { PostgresMerchantStore } from './merchants/store-postgres.ts';
 import { openAuthority } from './pki/authority.ts';
 import { signaturesOf } from './pki/signatures.ts';
 import { GATEWAY_DEFAULTS, type GatewayPorts, type MerchantProfile } from './ports.ts';
+import { riskGate } from './risk/gate.ts';
+import { BackOffice, OFFICE_TICK_MS } from './settlement/back-office.ts';
 import { openGatewayDatabase, PostgresGatewayStore } from './store-postgres.ts';
 import { gatewayCore } from './tracing.ts';
 import { createCourier, type NotifyPolicy } from './webhooks/courier.ts';
@@ -137,13 +140,22 @@ async function startParts(
   const { databaseUrl, schema } = config;
   const database = await openGatewayDatabase({ databaseUrl, schema });
   closers.push(() => database.close());
-  const store = new PostgresGatewayStore(database);
+  const crashing = openCrashPoints({ ...config, party: 'gateway' });
+  const store = crashing('store', new PostgresGatewayStore(database));
   const authority = await openAuthority(directory, system);
   const keys = openMerchantKeys(directory, LAB_MERCHANT.merchantId, systemRandom);
   const merchants = new PostgresMerchantStore(database);
   const lab = { profile: LAB_MERCHANT, nameZh: LAB_MERCHANT_ZH, keys };
   await installLabMerchant(merchants, { ...lab, nowMs: systemClock.nowMs() });
+  const vault = createVault(
+    readOrMakeVaultKey(join(directory, 'vault-key'), systemRandom),
+    systemRandom,
+  );
+  const office = new BackOffice({ ...system, database, dataDir: config.dataDir, log });
+  await office.start();
+  closers.push(() => office.stop());
   const worker = new Worker(log, TICK_MS);
+  const officeWorker = new Worker(log, OFFICE_TICK_MS);
   const line: MemberLine = new MemberLine({
     ...system,
     localId: GATEWAY_DEFAULTS.acquirerId,
@@ -160,19 +172,20 @@ async function startParts(
     ...system,
     store,
     hsm,
-    line: {
+    line: crashing('line', {
       keys: () => line.keys(),
       send: async (message, timeoutMs) => {
         const reply = await line.request(message, { timeoutMs });
         return typeof reply === 'string' ? 'timeout' : reply;
       },
-    },
-    vault: createVault(
-      readOrMakeVaultKey(join(directory, 'vault-key'), systemRandom),
-      systemRandom,
-    ),
+    }),
+    vault,
+    risk: riskGate(office.engine, vault),
     signatures: signaturesOf(authority.orderKey),
-    courier: createCourier(config.notifyPolicy ?? (config.lab ? 'loopback' : 'public')),
+    courier: crashing(
+      'courier',
+      createCourier(config.notifyPolicy ?? (config.lab ? 'loopback' : 'public')),
+    ),
     profile: {
       ...GATEWAY_DEFAULTS,
       merchant: LAB_MERCHANT,
@@ -197,12 +210,15 @@ async function startParts(
   closers.push(() => line.close());
   worker.start(core);
   closers.push(() => worker.stop());
+  officeWorker.start(office);
+  closers.push(() => officeWorker.stop());
   const http = buildHttp({
     core,
     merchants,
     lists: new PostgresMerchantLists(database),
     idempotency: new PostgresIdempotencyStore(database),
     audit: new PostgresAuditLog(database),
+    office,
     // Keys that a program made at first start protect no real money.
     liveMode: label !== 'LAB',
     certifier: authority,

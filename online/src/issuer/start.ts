@@ -10,6 +10,7 @@ import {
   inSpan,
   MemberLine,
   observedLog,
+  openCrashPoints,
   type PartyLog,
   parseConfig,
   portSchema,
@@ -106,8 +107,10 @@ export async function startIssuer(input: IssuerConfig): Promise<RunningIssuer> {
   const closers: (() => Promise<void>)[] = [() => hsm.close()];
   try {
     const { databaseUrl, schema } = config;
-    const store = await openIssuerStore({ databaseUrl, schema, log: log.warn });
-    closers.push(() => store.close());
+    const opened = await openIssuerStore({ databaseUrl, schema, log: log.warn });
+    closers.push(() => opened.close());
+    const lab = config.lab !== undefined;
+    const store = openCrashPoints({ dataDir, party: 'issuer', lab })('store', opened);
     const keyedDigest = openKeyedDigest(dataDir, systemRandom);
     const system = { clock: systemClock, random: systemRandom, keyedDigest };
     const refreshCards = cardRefresher(new CardFile(dataDir, system), store, log);

@@ -1,5 +1,6 @@
 /** What every party stands on: database, log, configuration, process life, line and HSM client. */
 export * from './config.ts';
+export * from './crash-point.ts';
 export * from './database.ts';
 export * from './embedded-postgres.ts';
 export * from './errors.ts';

@@ -11,6 +11,7 @@ import {
   isSurelyUnsent,
   listenTcp,
   observedLog,
+  openCrashPoints,
   type PartyLog,
   parseConfig,
   probeLines,
@@ -79,8 +80,10 @@ export async function startSwitch(input: SwitchConfig): Promise<RunningSwitch> {
     const hsm = await connectHsm({ ...config.hsm, caller: 'switch' });
     closers.push(() => hsm.close());
     const { databaseUrl, schema } = config;
-    const store = await openSwitchStore({ databaseUrl, schema, log: log.warn });
-    closers.push(() => store.close());
+    const opened = await openSwitchStore({ databaseUrl, schema, log: log.warn });
+    closers.push(() => opened.close());
+    const crashing = openCrashPoints({ dataDir: config.dataDir, party: 'switch', lab: config.lab });
+    const store = crashing('store', opened);
     const { core, ticker, lines } = assemble({ config, log, hsm, store, zoneKeys, routes });
     const recovered = await core.recover();
     log.info({ event: 'recovered', transactions: recovered });
@@ -162,7 +165,10 @@ function assemble(parts: {
   const ports: SwitchPorts = {
     ...system,
     store,
-    lines: memberLines(lines),
+    lines: openCrashPoints({ dataDir: config.dataDir, party: 'switch', lab: config.lab })(
+      'lines',
+      memberLines(lines),
+    ),
     vault: createVault(vaultKey, systemRandom),
     profile: profileOf(config, routes),
     // The log of the hop is enough in a process of its own.

@@ -10,7 +10,8 @@ import {
   readHsmTokens,
 } from '@tapnpay/online/hsm';
 import { connectHsm } from '@tapnpay/online/runtime';
-import { launchSystem, type RunningSystem } from '../../system/launch.ts';
+import { type LaunchOptions, launchSystem, type RunningSystem } from '../../system/launch.ts';
+import type { SystemConfig } from '../../system/layout.ts';
 import { openSimulatedCards } from './card.ts';
 import { SimulatedElement, transportKeys } from './element.ts';
 import type { Payer } from './load.ts';
@@ -35,8 +36,12 @@ export type LoadSystem = {
 export async function startLoadSystem(options: {
   readonly elements: number;
   readonly onProgress: (text: string) => void;
+  /** Another kind of system than `service`, and its faulty ways. */
+  readonly launch?: Pick<LaunchOptions, 'kind' | 'openWays'>;
+  /** Where elements reach the gateway, when not at its own port. */
+  readonly elementPort?: (config: SystemConfig) => Promise<number>;
 }): Promise<LoadSystem> {
-  const { elements, onProgress } = options;
+  const { elements, onProgress, launch, elementPort } = options;
   const dataDir = mkdtempSync(join(tmpdir(), 'tapnpay-bench-'));
   // The database's own user must be able to pass.
   chmodSync(dataDir, 0o711);
@@ -45,7 +50,10 @@ export async function startLoadSystem(options: {
     for (const stop of closers.splice(0).reverse()) await stop();
   };
   try {
-    const system = await launchSystem({ dataDir, basePort: 0, kind: 'service', onProgress });
+    const system = await launchSystem({
+      ...{ dataDir, basePort: 0, kind: 'service', onProgress },
+      ...launch,
+    });
     closers.push(system.close);
     const { ports } = system.config;
     onProgress('cards');
@@ -56,10 +64,11 @@ export async function startLoadSystem(options: {
     const receiver = await NotificationReceiver.start(merchant.webhookKey);
     closers.push(() => receiver.close());
     onProgress('elements');
+    const gatewayTls = (await elementPort?.(system.config)) ?? ports.gatewayTls;
     const transport = transportKeys();
     const payers: Payer[] = [];
     for (let index = 0; index < elements; index++) {
-      const port = ports.gatewayTls;
+      const port = gatewayTls;
       const element = await SimulatedElement.enrol({ enroller: merchant, transport, port });
       const first = index * CARDS_PER_PAYER;
       payers.push({ element, cards: cards.slice(first, first + CARDS_PER_PAYER) });
