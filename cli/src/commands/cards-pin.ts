@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { PVKI } from '@tapnpay/online/hsm';
 import { readPartyKeys } from '@tapnpay/online/runtime';
 import { fromHex, maskPan, Secret, TapError, toHex } from '@tapnpay/protocol/bytes';
-import type { Hsm } from '@tapnpay/protocol/wire';
+import { systemRandom } from '@tapnpay/protocol/node';
+import { type Hsm, KeyUsage } from '@tapnpay/protocol/wire';
 
 const PRINTER_KEY_BITS = 2048;
+const KEY_BYTES = 16;
 /** What the HSM writes in a letter; a laboratory's alone says LAB. */
 const LETTER = /^LAB [0-9*]+ PIN ([0-9]{4,12})$/;
 
@@ -17,12 +19,44 @@ const LETTER = /^LAB [0-9*]+ PIN ([0-9]{4,12})$/;
  * @throws TapError `ERR_PIN_LETTER`; HsmError when the HSM writes no letters.
  */
 export async function drawPin(dataDir: string, bureau: Hsm, pan: string): Promise<Secret<string>> {
+  return (await draw(dataDir, bureau, { pan })).pin;
+}
+
+/** A PIN for a card that has one: its block under a key that this call makes in the HSM. */
+export async function drawPinChange(
+  dataDir: string,
+  hsm: { readonly bureau: Hsm; readonly ceremony: Hsm },
+  pan: string,
+): Promise<{
+  readonly pin: Secret<string>;
+  readonly pinBlock: string;
+  readonly pinKey: string;
+  readonly pvv: string;
+}> {
+  const components = [toHex(systemRandom.bytes(KEY_BYTES)), toHex(systemRandom.bytes(KEY_BYTES))];
+  const usage = KeyUsage.pinEncryption;
+  const asked = { command: 'formKey', usage, algorithm: 'T', components } as const;
+  const { keyBlock: pinKey } = await hsm.ceremony.call(asked);
+  const { pin, pinBlock, pvv } = await draw(dataDir, hsm.bureau, { pan, pinKey });
+  if (pinBlock === null) throw new TapError('ERR_PIN_LETTER', 'the HSM made no block');
+  return { pin, pinBlock, pinKey, pvv };
+}
+
+async function draw(
+  dataDir: string,
+  bureau: Hsm,
+  wanted: { readonly pan: string; readonly pinKey?: string },
+): Promise<{
+  readonly pin: Secret<string>;
+  readonly pinBlock: string | null;
+  readonly pvv: string;
+}> {
   const printer = generateKeyPairSync('rsa', { modulusLength: PRINTER_KEY_BITS });
   const spki = printer.publicKey.export({ type: 'spki', format: 'der' });
-  const { letter } = await bureau.call({
+  const { letter, pinBlock, pvv } = await bureau.call({
     command: 'generatePin',
     pvk: readPartyKeys(dataDir, 'issuer').keys.pvk.keyBlock,
-    pan,
+    ...wanted,
     pvki: PVKI,
     printerKeySpki: toHex(new Uint8Array(spki)),
   });
@@ -31,7 +65,7 @@ export async function drawPin(dataDir: string, bureau: Hsm, pan: string): Promis
   const text = letter === null ? '' : privateDecrypt(key, fromHex(letter)).toString('latin1');
   const pin = LETTER.exec(text)?.[1];
   if (pin === undefined) throw new TapError('ERR_PIN_LETTER', 'the HSM wrote no letter');
-  return new Secret(pin, '[PIN]');
+  return { pin: new Secret(pin, '[PIN]'), pinBlock, pvv };
 }
 
 /** Writes the cardholder's letter, readable by its owner alone; returns its path. */

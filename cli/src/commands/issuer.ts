@@ -18,6 +18,7 @@ import { systemClock, systemRandom } from '@tapnpay/protocol/node';
 import { type Command, type OptionValues, textOption, UsageError } from '../command.ts';
 import { defaultDataDir, readSystemConfig } from '../system/layout.ts';
 import { LIMIT_OPTION_TABLE, LIMITS_USAGE, type LimitName, limitsOf } from './card-limits.ts';
+import { SCRIPTS_HELP, SCRIPTS_USAGE, scriptChange } from './issuer-scripts.ts';
 
 /** The lab's own numbers; no other is ever looked up. */
 const SANDBOX_PAN = /^629999[0-9]{6,13}$/;
@@ -29,11 +30,13 @@ const USAGE = `usage: tapnpay issuer [cards]
        tapnpay issuer limits CARD ${LIMITS_USAGE} --note WHY
        tapnpay issuer hot-list [add CARD REASON --note WHY | remove CARD --note WHY]
        tapnpay issuer work-items [close ID --note WHY]
+       tapnpay issuer ${SCRIPTS_USAGE}
        tapnpay issuer audit
        tapnpay issuer settlement YYYYMMDD
        all: [--data DIR] [--json]
 CARD is a card's name or its sandbox number. STATE is one of ${CARD_STATES.join(', ')}.
 REASON is field 39 of the answer: 41 lost, 43 stolen, 04 pick up, 62 restricted.
+${SCRIPTS_HELP}
 Limits are in minor units, - gives back the installation's. Every change is written to the audit
 table with your user name and the note.`;
 
@@ -41,6 +44,7 @@ table with your user name and the note.`;
 type Desk = {
   readonly store: PostgresIssuerStore;
   readonly digest: (text: string) => string;
+  readonly dataDir: string;
   readonly values: OptionValues;
 };
 type Action = (desk: Desk, args: readonly string[]) => Promise<unknown>;
@@ -64,6 +68,24 @@ const ACTIONS: Readonly<Record<string, Action>> = {
     const [verb, itemId = ''] = only(args, 2);
     if (verb !== 'close') throw new UsageError('work-items takes close ID');
     return change(desk, { action: 'workItemClosed', itemId });
+  },
+  script,
+  scripts: async (desk, args) => {
+    const [card] = args;
+    const cardId = card === undefined ? null : (await findCard(desk, card)).cardId;
+    return (await desk.store.scripts(cardId, AUDIT_LINES)).map(({ newPin: _, ...shown }) => shown);
+  },
+  load: async (desk, args) => {
+    const [scriptId = '', word] = only(args, 2);
+    if (word !== 'has' && word !== 'has-not') throw new UsageError('load takes ID has|has-not');
+    const verdict = word === 'has' ? 'has' : 'hasNot';
+    return change(desk, { action: 'loadResolved', scriptId, verdict });
+  },
+  'bind-payer': async (desk, args) => {
+    const [wanted, payer] = only(args, 2);
+    const { cardId } = await findCard(desk, wanted);
+    const { cardId: payerCardId } = await findCard(desk, payer);
+    return change(desk, { action: 'loadPayerBound', cardId, payerCardId });
   },
   audit: ({ store }) => store.audit(AUDIT_LINES),
   settlement: async ({ store }, args) => {
@@ -93,7 +115,7 @@ export const issuer: Command = {
     const store = await openIssuerStore({ databaseUrl, schema: 'issuer' });
     try {
       const digest = openKeyedDigest(dataDir, systemRandom);
-      const told = await action({ store, digest, values }, args);
+      const told = await action({ store, digest, dataDir, values }, args);
       process.stdout.write(values['json'] ? `${JSON.stringify(told, plain)}\n` : text(told));
       return 0;
     } finally {
@@ -101,6 +123,17 @@ export const issuer: Command = {
     }
   },
 };
+
+async function script(desk: Desk, args: readonly string[]): Promise<unknown> {
+  const [first, ...words] = args;
+  if (first === 'close') {
+    const [scriptId = ''] = only(words, 1);
+    return change(desk, { action: 'scriptClosed', scriptId });
+  }
+  noteOf(desk);
+  const card = await findCard(desk, first);
+  return change(desk, await scriptChange(words, card, desk.dataDir));
+}
 
 async function setState(desk: Desk, args: readonly string[]): Promise<unknown> {
   const [card, wanted] = only(args, 2);
@@ -146,8 +179,7 @@ async function findNumber(
 
 /** @throws UsageError without a note; TapError `ERR_NOTHING_CHANGED`. */
 async function change(desk: Desk, wanted: AdminChange): Promise<unknown> {
-  const note = textOption(desk.values, 'note')?.trim();
-  if (!note) throw new UsageError('say why with --note TEXT; it is kept in the audit table');
+  const note = noteOf(desk);
   const act = {
     auditId: uuidv7(systemClock, systemRandom),
     actor: userInfo().username,
@@ -158,6 +190,12 @@ async function change(desk: Desk, wanted: AdminChange): Promise<unknown> {
     throw new TapError('ERR_NOTHING_CHANGED', 'there is no such entry');
   }
   return (await desk.store.audit(AUDIT_LINES)).filter(({ auditId }) => auditId === act.auditId);
+}
+
+function noteOf({ values }: Desk): string {
+  const note = textOption(values, 'note')?.trim();
+  if (note) return note;
+  throw new UsageError('say why with --note TEXT; it is kept in the audit table');
 }
 
 function changedLimits(values: OptionValues): Partial<CardLimits> {

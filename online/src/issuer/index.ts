@@ -8,6 +8,8 @@ export { dropReplyPath, type IssuerFaults } from './lab-faults.ts';
 export { openKeyedDigest } from './lookup-key.ts';
 export * from './model.ts';
 export * from './ports.ts';
+export * from './scripts/model.ts';
+export { PUT_DATA_TAGS, queuedScript, type ScriptWish } from './scripts/queue.ts';
 export * from './settlement.ts';
 export * from './start.ts';
 export * from './store.ts';

@@ -109,6 +109,16 @@ const KEYS = {
   mac: fromHex('A7543B8C1F6E29D04D8FE61A32B57C90'),
 };
 
+/** A PIN block under a key that the HSM holds, its key block, and the check value. */
+export async function newPinOf(
+  world: IssuerWorld,
+  facts: { readonly pin: string; readonly pan: string },
+): Promise<{ readonly pinBlock: string; readonly pinKey: string; readonly pvv: string }> {
+  const { pin, pan } = facts;
+  const pvv = pinVerificationValue(KEYS.pvk, { pan, pvki: '1', pin });
+  return { pinBlock: toHex(pinOnLine(pin, pan)), pinKey: world.keys.pin, pvv };
+}
+
 /** Keys that the bureau puts on a chip of this issuer. */
 export function chipKeysOf(pan: string): {
   readonly udkAc: Uint8Array;

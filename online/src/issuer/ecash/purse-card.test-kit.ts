@@ -103,6 +103,7 @@ export type ContactOptions = {
   readonly kind?: TransactionKind;
   readonly amount?: bigint;
   readonly tear?: Tear;
+  /** What the holder types. */
   readonly pin?: string | null;
   readonly tapped?: boolean;
   /** Fields of the message that differ. */
