@@ -5,6 +5,7 @@ import type {
   ApiKey,
   ApiKeyRequest,
   AuditRecord,
+  ClosedWorkItem,
   Delivery,
   EnrolmentRequest,
   Merchant,
@@ -18,6 +19,9 @@ import type {
   Payment,
   PaymentBalance,
   PaymentRow,
+  RiskRefusal,
+  Settlement,
+  SettlementDay,
   TerminalParameters,
   WebhookEndpoint,
   WholeDelivery,
@@ -201,6 +205,34 @@ export type Api = {
   replayDelivery(
     input: { readonly path: { readonly messageId: string } } & CallOptions,
   ): Promise<Delivery>;
+  /** List settlements, newest day first 清算列表（按日倒序）. */
+  listSettlements(
+    input?: {
+      readonly query?: { readonly limit?: number; readonly cursor?: string };
+    } & CallOptions,
+  ): Promise<{
+    readonly data: readonly Settlement[];
+    readonly nextCursor: string | null;
+  }>;
+  /** Read a settlement day 查询清算日. */
+  getSettlementDay(
+    input: { readonly path: { readonly settlementDate: string } } & CallOptions,
+  ): Promise<SettlementDay>;
+  /** Payments that a risk rule refused, newest first 风控拒绝记录（倒序）. */
+  listRiskRefusals(
+    input?: { readonly query?: { readonly limit?: number } } & CallOptions,
+  ): Promise<{
+    readonly data: readonly RiskRefusal[];
+  }>;
+  /** Close a work item with a note 附说明关闭工单. */
+  closeWorkItem(
+    input: {
+      readonly path: { readonly itemId: string };
+      readonly body: {
+        readonly note: string;
+      };
+    } & CallOptions,
+  ): Promise<ClosedWorkItem>;
   /** Make a pairing code for one element 生成一次性配对码. */
   createPairingCode(input?: CallOptions): Promise<{
     readonly code: string;
@@ -347,6 +379,20 @@ export const OPERATIONS: Readonly<Record<keyof Api, OperationFacts>> = {
     path: '/v1/deliveries/{messageId}/replay',
     keyed: false,
     repeatable: false,
+  },
+  listSettlements: { method: 'GET', path: '/v1/settlements', keyed: false, repeatable: true },
+  getSettlementDay: {
+    method: 'GET',
+    path: '/v1/settlements/{settlementDate}',
+    keyed: false,
+    repeatable: true,
+  },
+  listRiskRefusals: { method: 'GET', path: '/v1/risk-refusals', keyed: false, repeatable: true },
+  closeWorkItem: {
+    method: 'POST',
+    path: '/v1/work-items/{itemId}/close',
+    keyed: true,
+    repeatable: true,
   },
   createPairingCode: { method: 'POST', path: '/v1/pairing-codes', keyed: false, repeatable: false },
   enrolElement: { method: 'POST', path: '/v1/enrolments', keyed: false, repeatable: false },

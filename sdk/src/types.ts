@@ -44,6 +44,17 @@ export type AuditRecord = {
   readonly hash: string;
 };
 
+/** `ClosedWorkItem` of the API. */
+export type ClosedWorkItem = {
+  readonly itemId: string;
+  readonly kind: string;
+  readonly subjectId: string;
+  readonly closedAtMs: number;
+  /** Key id. */
+  readonly closedBy: string;
+  readonly note: string;
+};
+
 /** `Delivery` of the API. */
 export type Delivery = {
   /** The webhook-id header. */
@@ -438,6 +449,53 @@ export type Problem = {
   /** The same as `detail`. */
   readonly message: string;
   readonly data: Readonly<Record<string, string | number | boolean | null>>;
+};
+
+/** `RiskRefusal` of the API. */
+export type RiskRefusal = {
+  readonly decisionId: string;
+  readonly atMs: number;
+  readonly orderId: string;
+  readonly merchantId: string;
+  readonly elementId: string;
+  /** What a hot list of cards takes. */
+  readonly cardDigest: string;
+  readonly panMasked: string;
+  readonly amountMinor: string;
+  readonly currency: string;
+  readonly rule: string;
+  readonly facts: Readonly<Record<string, string | number>>;
+};
+
+/** `Settlement` of the API. */
+export type Settlement = {
+  /** YYYYMMDD of Shanghai; a day ends at 23:00. */
+  readonly settlementDate: string;
+  readonly currency: string;
+  readonly saleCount: number;
+  readonly saleMinor: string;
+  /** Voids and refunds. */
+  readonly returnCount: number;
+  readonly returnMinor: string;
+  /** Below 0 when more was given back than charged. */
+  readonly feeMinor: string;
+  /** Owed by the merchant from the batch before: at most 0. */
+  readonly broughtMinor: string;
+  /** Sales less returns, fees and what was brought. */
+  readonly paidOutMinor: string;
+  /** Owed by the merchant to its next batch: at most 0. */
+  readonly carriedMinor: string;
+};
+
+/** `SettlementDay` of the API. */
+export type SettlementDay = {
+  /** YYYYMMDD of Shanghai; a day ends at 23:00. */
+  readonly settlementDate: string;
+  readonly settlements: readonly Settlement[];
+  readonly statement: {
+    readonly records: number;
+    readonly sha256: string;
+  };
 };
 
 /** `TerminalParameters` of the API. */

@@ -25,7 +25,7 @@ import {
 import { pay } from './payment/pay.ts';
 import type { ChannelPeer } from './payment/peer.ts';
 import { runReversals } from './payment/reversals.ts';
-import { abandonPayment, complete } from './payment/settle.ts';
+import { abandonPayment, complete, finishLoad } from './payment/settle.ts';
 import type { GatewayPorts } from './ports.ts';
 
 /** Payments a sweep or a start-up takes at once. */
@@ -128,6 +128,16 @@ export class GatewayCore {
     return this.ports.store.listWorkItems(WORK_ITEMS_MAX);
   }
 
+  /** A person closes an open item. @throws GatewayError `ERR_WORK_ITEM_NOT_FOUND`. */
+  async closeWorkItem(
+    itemId: string,
+    hand: { readonly by: string; readonly note: string },
+  ): Promise<WorkItem> {
+    const { store, clock } = this.ports;
+    const closed = await store.closeWorkItemByHand(itemId, { ...hand, atMs: clock.nowMs() });
+    return found(closed, 'ERR_WORK_ITEM_NOT_FOUND');
+  }
+
   /** Gives the application the order it may pay on this channel. @throws GatewayError. */
   async requestOrder(peer: ChannelPeer, orderId: string): Promise<GatewayMessage> {
     const payable = await payableOrder(this.ports, orderId);
@@ -211,7 +221,7 @@ export class GatewayCore {
     await runExpiry(this.ports);
     const operations = await runOperations(this.ports);
     const reversals = await runReversals(this.ports);
-    const notices = await runNotices(this.ports);
+    const notices = await runNotices(this.ports, finishLoad);
     const notifications = await runOutbox(this.ports);
     const overdueCount = overdue.length;
     return { overdue: overdueCount, expired, operations, reversals, notices, notifications };
@@ -222,6 +232,7 @@ const NOT_FOUND = {
   ERR_ORDER_NOT_FOUND: 'there is no such order',
   ERR_PAYMENT_NOT_FOUND: 'there is no such payment',
   ERR_OPERATION_NOT_FOUND: 'there is no such operation',
+  ERR_WORK_ITEM_NOT_FOUND: 'there is no such open work item',
 } as const;
 
 function found<T>(value: T | null, code: keyof typeof NOT_FOUND): T {

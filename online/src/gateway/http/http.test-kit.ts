@@ -6,6 +6,7 @@ import { installLabMerchant, type MerchantKeys } from '../merchant-keys.ts';
 import { MemoryIdempotencyStore } from '../merchants/idempotency.ts';
 import { MemoryMerchantLists } from '../merchants/lists.ts';
 import { MemoryMerchantStore } from '../merchants/store-memory.ts';
+import type { OfficeBooks } from '../settlement/back-office.ts';
 import { MemoryGatewayStore } from '../store-memory.ts';
 import type { HttpPorts } from './api.ts';
 
@@ -14,6 +15,16 @@ export const testCertifier: ElementCertifier = {
   caPem: 'the CA',
   orderPublicKeySpki: 'AA'.repeat(91),
   certify: async ({ elementId }) => ({ pem: `certificate of ${elementId}`, sha256: 'EE' }),
+};
+
+/** An office in which nothing was settled or refused. */
+const emptyOffice: OfficeBooks = {
+  settlement: {
+    listBatches: async () => [],
+    findStatement: async () => null,
+    batchesOf: async () => [],
+  },
+  refusals: async () => [],
 };
 
 /** Everything `buildHttp` stands on. */
@@ -34,6 +45,7 @@ export function testHttpPorts(
     merchants,
     lists: new MemoryMerchantLists(everything),
     idempotency: new MemoryIdempotencyStore(),
+    office: emptyOffice,
     certifier: testCertifier,
     site: testSite(),
     liveMode: false,

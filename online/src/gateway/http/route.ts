@@ -12,6 +12,7 @@ import type { IdempotencyStore } from '../merchants/idempotency.ts';
 import type { MerchantLists } from '../merchants/lists.ts';
 import type { Mode, Role } from '../merchants/model.ts';
 import type { MerchantStore } from '../merchants/store.ts';
+import type { OfficeBooks } from '../settlement/back-office.ts';
 import type { RefusalCount } from './refusals.ts';
 import type { SiteAddresses } from './views.ts';
 
@@ -53,6 +54,7 @@ export interface RouteContext {
   readonly lists: MerchantLists;
   readonly idempotency: IdempotencyStore;
   readonly audit: AuditLog;
+  readonly office: OfficeBooks;
   readonly certifier: ElementCertifier;
   /** Counts wrong pairing codes. */
   readonly codes: RefusalCount;

@@ -71,7 +71,14 @@ test('path parameters of the document are those of the path; every reference lea
 test('the conformance check itself refuses another form, status, type and code', () => {
   const order = {
     ...{ orderId: 'a', mode: 'test', merchantOrderNumber: 'n', amountMinor: '1', currency: '156' },
-    ...{ origin: 'o', kind: 'purchase', captureMode: 'automatic', status: 'open', paymentId: null, createdAtMs: 1 },
+    ...{
+      origin: 'o',
+      kind: 'purchase',
+      captureMode: 'automatic',
+      status: 'open',
+      paymentId: null,
+      createdAtMs: 1,
+    },
     ...{ expiresAtMs: 2, payUrl: 'http://127.0.0.1/pay/a', inquiry: 'inProgress' },
   };
   const right = {
