@@ -23,9 +23,10 @@ export const SCRIPTS_USAGE = `script CARD WHAT --note WHY | script close ID --no
        tapnpay issuer load ID has|has-not --note WHY
        tapnpay issuer bind-payer CARD PAYER --note WHY`;
 /** What WHAT is. */
-export const SCRIPTS_HELP: string = `WHAT is block-application, unblock-application, block-card, unblock-pin, change-pin (a new PIN, with
-its letter), put-data ${PUT_DATA_TAGS.join('|')} MINOR, or update-record FILE RECORD HEX. One script goes
-with each online contact, oldest first, until the card or a notice has shown what became of it.`;
+export const SCRIPTS_HELP: string = `WHAT is block-application, unblock-application, block-card,
+unblock-pin, change-pin (a new PIN, with its letter), put-data ${PUT_DATA_TAGS.join('|')} MINOR,
+or update-record FILE RECORD HEX. One script goes with each online contact, oldest first, until
+the card or a notice has shown what became of it.`;
 
 const PLAIN_KINDS = {
   'block-application': 'blockApplication',

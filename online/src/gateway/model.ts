@@ -52,8 +52,8 @@ export type Order = {
 /**
  * States of one attempt. `sending` is the commit point; `unknown` and `reversing` have a durable
  * reversal; `held` waits for its capture; `debitedNotConfirmed` is a load whose answer may have
- * reached the card, which alone can end it, so that it is never reversed; `declined`, `reversed` and `voided` are final, and
- * `captured` is left by a void only.
+ * reached the card, which alone can end it, so that it is never reversed; `declined`, `reversed`
+ * and `voided` are final, and `captured` is left by a void only.
  */
 export type PaymentState =
   | 'sending'

@@ -42,22 +42,26 @@ export async function keepResults(
   return notice;
 }
 
+/** What a notice that is due means for its payment. */
+export type Finish = (ports: GatewayPorts, payment: Payment, notice: Notice) => Promise<void>;
+
 /** Sends what is due; how many were tried. */
-export async function runNotices(ports: GatewayPorts): Promise<number> {
+export async function runNotices(ports: GatewayPorts, finish: Finish): Promise<number> {
   const { store, clock, profile, line } = ports;
   // A line that is down costs no try and no pause.
   if (line.keys() === null) return 0;
   const leaseMs = profile.switchTimeoutMs + LEASE_GRACE_MS;
   const due = await store.claimNotices({ nowMs: clock.nowMs(), leaseMs, limit: NOTICE_BATCH });
-  await Promise.all(due.map((notice) => tryNotice(ports, notice)));
+  await Promise.all(due.map((notice) => tryNotice(ports, notice, finish)));
   return due.length;
 }
 
-async function tryNotice(ports: GatewayPorts, notice: Notice): Promise<void> {
+async function tryNotice(ports: GatewayPorts, notice: Notice, finish: Finish): Promise<void> {
   const { store, clock, profile, log } = ports;
   const { paymentId, attempts } = notice;
   const payment = await store.findPayment(paymentId);
   if (!payment) return;
+  await finish(ports, payment, notice);
   const references = [payment.orderId, paymentId, payment.retrievalReference];
   const code = await runInTrace(ports.tracer, { references, hop: 'confirm' }, () =>
     exchange(ports, payment, notice).catch(() => null),

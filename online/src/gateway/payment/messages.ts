@@ -163,15 +163,15 @@ export function buildNotice(
   const { kind, stan, transmission, field55 } = original;
   const { mti } = transactionSpec(kind);
   const results = encodeTlv(TAG_DF31_SCRIPT_RESULTS, fromHex(notice.results));
-  return makeMessage(notice.repeated ? '0621' : '0620', [
+  const message = makeMessage(notice.repeated ? '0621' : '0620', [
     ...commonFields(acceptor, original),
     [7, notice.transmission],
     [11, notice.stan],
-    [22, undefined],
     [38, notice.approvalCode ?? undefined],
     [55, concatBytes(fromHex(field55), results)],
     [90, originalData(acceptor, { mti, stan, transmission })],
   ]);
+  return withFields(message, [[22, undefined]]);
 }
 
 function commonFields(

@@ -256,7 +256,8 @@ async function settleCompletion(
   if (payment.state === 'debitedNotConfirmed') {
     const order = await orderOf(ports, payment);
     strike(ports, order.fault, ['confirm']);
-    return (await confirmLoad(ports, { order, payment, notice, ended, hops })) ?? payment;
+    const loaded = await confirmLoad(ports, { order, payment, notice, ended, hops });
+    return loaded ?? (await ports.store.findPayment(payment.paymentId)) ?? payment;
   }
   if (payment.state !== 'authorised') {
     // Repeated, or the end of a declined or unknown payment: it changes no state.
@@ -303,6 +304,16 @@ async function confirmLoad(
   }
   await ports.store.noteCardEnd(payment.paymentId, { facts: ended, hops });
   return null;
+}
+
+/** A load whose results are there and whose end was not written: its process died between. */
+export async function finishLoad(
+  ports: GatewayPorts,
+  payment: Payment,
+  notice: Notice,
+): Promise<void> {
+  if (payment.state !== 'debitedNotConfirmed' || !haveSucceeded(notice.results)) return;
+  await succeed(ports, { order: await orderOf(ports, payment), payment, facts: {}, hops: [] });
 }
 
 /** What a sweep or a start-up does with a payment whose next event will not come. */

@@ -88,7 +88,8 @@ test('a load that nothing shows waits for a person, and is given again at his wo
     ...{ kind: 'designatedLoad', amount: 700n, pin: '246810', tear: 'beforeScript' },
   });
   assert.equal(torn.answer?.code, '00');
-  const [load] = await store.scripts((await world.card(ACCOUNT)).cardId, 1);
+  const all = await store.scripts((await world.card(ACCOUNT)).cardId, 100);
+  const load = all.find(({ kind, state }) => kind === 'load' && state === 'delivered');
   assert.ok(load);
   const act = { auditId: 'has-not', actor: 'tester', note: 'why', atMs: NOW_MS };
   const verdict = { action: 'loadResolved', scriptId: load.scriptId, verdict: 'hasNot' } as const;
