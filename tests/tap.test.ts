@@ -3,6 +3,8 @@
  * `tap --fault` knows, and what the books and the order say afterwards.
  */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { TraceDocument } from '@tapnpay/protocol/wire';
 import { TestSystem, tapnpay, temporaryDataDir } from './system.test-kit.ts';
@@ -39,6 +41,32 @@ test('a contact payment is approved through all 14 hops', async () => {
     [],
     'each hop was seen by its party',
   );
+});
+
+test('each party is ready, counts the payment, and logs it under one trace id', async () => {
+  const tap = await system.tap('--amount', '3.21');
+  const { ports } = JSON.parse(readFileSync(join(system.dataDir, 'system.json'), 'utf8'));
+  for (const [party, port, sample] of [
+    ['gateway', ports.opsGateway, /^tapnpay_payment_moves_total\{[^}]*to="captured"[^}]*\} [1-9]/m],
+    ['switch', ports.opsSwitch, /^tapnpay_answers_total\{[^}]*response_code="00"[^}]*\} [1-9]/m],
+    ['issuer', ports.opsIssuer, /^tapnpay_hops_total\{[^}]*hop="decide"[^}]*\} [1-9]/m],
+  ] as const) {
+    const ready = await fetch(`http://127.0.0.1:${port}/health/ready`);
+    assert.equal(ready.status, 200, `${party}: ${await ready.clone().text()}`);
+    const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    assert.match(metrics, sample, party);
+    assert.match(metrics, /^tapnpay_queue_depth\{/m, party);
+    assert.match(metrics, /^tapnpay_line\{[^}]*what="matched"/m, party);
+  }
+  const traces = ['gateway', 'switch', 'issuer'].map((party) => {
+    const lines = readFileSync(join(system.dataDir, 'logs', `${party}.log`), 'utf8').split('\n');
+    const records = lines.filter(Boolean).map((line) => JSON.parse(line));
+    const ofPayment = records.filter((record) => record.traceId !== undefined);
+    return new Set(ofPayment.map(({ traceId }) => traceId));
+  });
+  const [gateway, ...others] = traces;
+  const shared = [...(gateway ?? [])].filter((id) => others.every((ids) => ids.has(id)));
+  assert.ok(shared.length >= 1, `payment ${tap.orderId} has no trace in all three logs`);
 });
 
 test('a small tap is approved at the 0210 after three commands, hop 12 has no meaning for it', async () => {

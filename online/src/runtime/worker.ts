@@ -1,6 +1,7 @@
 /** Due work of a party: soon after a wake, else now and then; one run at a time. */
 import { errorBody } from '@tapnpay/protocol/bytes';
 import type { PartyLog } from './logging.ts';
+import { outsideTrace } from './observability/spans.ts';
 import { systemClock } from './system.ts';
 
 /** Least time from the begin of a run to the next one: what falls due meanwhile shares it. */
@@ -49,7 +50,8 @@ export class Worker {
     this.#isWanted = false;
     this.#begunMs = systemClock.nowMs();
     try {
-      await core.tick();
+      // What was woken by one payment works for many.
+      await outsideTrace(() => core.tick());
     } catch (fault) {
       this.#log.error({ event: 'tickFailed', code: errorBody(fault).code });
     }

@@ -1,5 +1,7 @@
 /** Runs due work at a steady pace and at once when woken; runs may overlap. */
+
 import type { Clock } from '@tapnpay/protocol/bytes';
+import { outsideTrace } from '../runtime/index.ts';
 
 /** How long due work waits at most. */
 const TICK_MS = 250;
@@ -51,8 +53,8 @@ export class Ticker {
 
   #run(): void {
     if (this.#running.size >= RUNS_MAX) return;
-    const run: Promise<void> = this.#ports
-      .work()
+    // What was woken by one payment works for many.
+    const run: Promise<void> = outsideTrace(this.#ports.work)
       .then(() => undefined, this.#ports.onFault)
       .finally(() => this.#running.delete(run));
     this.#running.add(run);

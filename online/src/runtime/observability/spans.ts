@@ -20,8 +20,9 @@ const SPAN_ID_HEX_DIGITS = 16;
 type Scope = { traceId: string | null };
 const scopes = new AsyncLocalStorage<Scope>();
 
-/** Does `work` under a trace; with null, until `joinTrace` names one. */
+/** Does `work` under a trace; with null, under the one at hand or one that `joinTrace` names. */
 export function withTrace<T>(traceId: string | null, work: () => T): T {
+  if (traceId === null && scopes.getStore()) return work();
   return scopes.run({ traceId }, work);
 }
 
