@@ -127,3 +127,34 @@ test('a day without payments settles to nothing', async (t) => {
   const day = JSON.parse((await run('settlement', '20261125', '--json')).text);
   assert.deepEqual(day, { settlementDate: '20261125', lines: [], totals: [], netMinor: {} });
 });
+
+test('scripts are queued, listed and closed; wrong words and a missing note queue nothing', async (t) => {
+  if (!database) return t.skip('no database');
+  for (const [words, exit] of [
+    [['put-data', '9F77', '200000'], 0],
+    [['block-card'], 0],
+    [['put-data', '9F79', '1'], 1],
+    [['put-data', '9F77', 'many'], 2],
+    [['update-record', '1', '1', '6F00'], 1],
+    [['nonsense'], 2],
+    [[], 2],
+  ] as const) {
+    const ran = await run('script', 'debit', ...words, ...why);
+    assert.equal(ran.exit, exit, `${words.join(' ')}: ${ran.error}`);
+  }
+  assert.equal((await run('script', 'debit', 'unblock-pin')).exit, 2, 'no note');
+  assert.equal((await run('script', 'nobody', 'unblock-pin', ...why)).exit, 1);
+  const listed = JSON.parse((await run('scripts', 'debit', '--json')).text);
+  assert.deepEqual(
+    listed.map(({ kind, state }: Record<string, string>) => `${kind} ${state}`).toSorted(),
+    ['blockCard queued', 'putData queued'],
+  );
+  const { scriptId } = listed.find(({ kind }: Record<string, string>) => kind === 'blockCard');
+  assert.equal((await run('script', 'close', scriptId, ...why)).exit, 0);
+  assert.equal((await run('script', 'close', scriptId, ...why)).exit, 1, 'it has ended');
+  assert.equal((await run('load', scriptId, 'has', ...why)).exit, 1, 'it is no load');
+  assert.equal((await run('load', scriptId, 'maybe', ...why)).exit, 2);
+  const audit = (await run('audit')).text;
+  assert.match(audit, /scriptQueued/);
+  assert.match(audit, /scriptClosed/);
+});

@@ -148,7 +148,7 @@ test('no completion, a card that ends with an AAC, a restart: never reversed', a
   assert.deepEqual(await where(load), ['debitedNotConfirmed', 'processing']);
 });
 
-test('no answer: reversed as any request, without an approval code, for the card was told nothing', async () => {
+test('no answer: reversed like every request, without an approval code, for the card was told nothing', async () => {
   const load = await loadingGateway((message) =>
     message.mti === '0200' ? 'timeout' : approving(message),
   );
