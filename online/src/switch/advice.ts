@@ -43,7 +43,8 @@ export async function switchAdvice(
     const reason = 'repeatOf' in outcome ? 'repeat' : outcome.reason;
     const facts = { mti: request.mti, responseCode, reason, ...traceOf(request) };
     scene.log({ event: 'adviceTaken', ...facts });
-    return await withMac(scene.hsm, scene.lines.keys(memberId)?.mac ?? keys.mac, answer);
+    // Under the keys of its request, whatever came since: the member checks it with these.
+    return await withMac(scene.hsm, keys.mac, answer);
   } catch (fault) {
     const { code } = errorBody(fault);
     scene.log({ event: 'adviceNotTaken', code, ...traceOf(request) });
