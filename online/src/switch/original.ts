@@ -34,6 +34,13 @@ export async function findOriginal(
     return { responseCode: ResponseCode.noOriginal, reason: 'noOriginal' };
   }
   const reason = mismatch(scene, followUp, original);
+  // What ended it is being reversed: the original comes free when the issuer has heard of that.
+  const { endedBy } = original;
+  if (reason === 'originalEnded' && endedBy !== null) {
+    const owed = await scene.store.owedKind(endedBy);
+    if (owed === 'reversal')
+      return { responseCode: ResponseCode.issuerDown, reason: 'endReversed' };
+  }
   if (reason !== null) return { responseCode: ResponseCode.invalid, reason };
   return { original };
 }

@@ -3,6 +3,7 @@ import { SwitchError } from './errors.ts';
 import { ENDING_KINDS } from './kinds.ts';
 import {
   type Advice,
+  type AdviceKind,
   type Booking,
   type Day,
   TRANSACTION_MOVES,
@@ -175,8 +176,8 @@ export class MemorySwitchStore implements SwitchStore {
     }
   }
 
-  async isOwed(transactionId: string): Promise<boolean> {
-    return this.#open().some((row) => row.transactionId === transactionId);
+  async owedKind(transactionId: string): Promise<AdviceKind | null> {
+    return this.#open().find((row) => row.transactionId === transactionId)?.kind ?? null;
   }
 
   async turnDay(turn: {

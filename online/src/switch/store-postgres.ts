@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { type Database, GroupCommit, type Log, openDatabase } from '../runtime/index.ts';
 import { SwitchError } from './errors.ts';
-import type { Advice, Booking, Day, Transaction, TransactionKey } from './model.ts';
+import type { Advice, AdviceKind, Booking, Day, Transaction, TransactionKey } from './model.ts';
 import type {
   AdviceClaim,
   AdviceTry,
@@ -263,12 +263,12 @@ export class PostgresSwitchStore implements SwitchStore {
     );
   }
 
-  async isOwed(transactionId: string): Promise<boolean> {
-    const rows = await this.#rows(
-      `SELECT 1 FROM advices WHERE transaction_id = $1 AND state = 'open'`,
+  async owedKind(transactionId: string): Promise<AdviceKind | null> {
+    const [row] = await this.#rows<{ readonly kind: AdviceKind }>(
+      `SELECT kind FROM advices WHERE transaction_id = $1 AND state = 'open'`,
       [transactionId],
     );
-    return rows.length > 0;
+    return row?.kind ?? null;
   }
 
   async turnDay(turn: {

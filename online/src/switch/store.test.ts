@@ -277,9 +277,9 @@ function suite(open: () => SwitchStore): void {
     assert.deepEqual(others, []);
     assert.deepEqual(owed?.of, written);
     assert.deepEqual([owed?.kind, owed?.orderKey], ['advice', written?.transactionId]);
-    assert.equal(await store.isOwed(written?.transactionId ?? ''), true);
+    assert.equal(await store.owedKind(written?.transactionId ?? ''), 'advice');
     await store.settleAdvice(owed?.adviceId ?? '', '00', 2_500);
-    assert.equal(await store.isOwed(written?.transactionId ?? ''), false);
+    assert.equal(await store.owedKind(written?.transactionId ?? ''), null);
     // It is a fact: its acknowledgement changes nothing of it.
     assert.deepEqual(await store.find(keyOf(taken)), written);
   });

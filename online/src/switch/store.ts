@@ -2,7 +2,7 @@
  * What the switch keeps. Each method is one atomic durable step: when its promise resolves the
  * change survives a kill; when it rejects nothing of it happened or the caller must ask again.
  */
-import type { Advice, Booking, Day, Transaction, TransactionKey } from './model.ts';
+import type { Advice, AdviceKind, Booking, Day, Transaction, TransactionKey } from './model.ts';
 
 /** An advice to be queued; the store adds its destination, transaction and life. */
 export type NewAdvice = Pick<
@@ -112,8 +112,8 @@ export interface SwitchStore {
   }): Promise<Advice | null>;
   /** After a restart nobody holds a lease: everything open is due. */
   releaseAdvices(nowMs: number): Promise<void>;
-  /** Whether the message of a transaction waits for its acknowledgement. */
-  isOwed(transactionId: string): Promise<boolean>;
+  /** What message of a transaction waits for its acknowledgement; null: none. */
+  owedKind(transactionId: string): Promise<AdviceKind | null>;
 
   /** The day has begun: true for the first call. Not the first day of all: it is announced. */
   turnDay(turn: {

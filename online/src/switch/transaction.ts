@@ -176,8 +176,9 @@ async function follow(scene: SwitchScene, context: Context): Promise<Partial<Con
   const found = await findOriginal(scene, facts);
   if ('reason' in found) return refuse(found.responseCode, found.reason, 'durable');
   const { original } = found;
-  const isOwed = original !== null && (await scene.store.isOwed(original.transactionId));
-  if (isOwed) return { original, ...refuse(ResponseCode.issuerDown, 'originalOwed', 'durable') };
+  const owed = original && (await scene.store.owedKind(original.transactionId));
+  if (owed !== null)
+    return { original, ...refuse(ResponseCode.issuerDown, 'originalOwed', 'durable') };
   return { original };
 }
 
@@ -253,7 +254,9 @@ async function send(scene: SwitchScene, context: Context): Promise<Partial<Conte
   if (translated.end) return { answer };
   const again = { ...translated, toIssuer: await signedForIssuer(scene, translated) };
   scene.log({ event: 'sentUnderNewKeys', ...traceOf(context.request) });
-  return { ...again, answer: await exchange(scene, again) };
+  const last = await exchange(scene, again);
+  // It has left before, and a copy of it may have been read: only its reversal is sure.
+  return { ...again, answer: last === 'down' ? 'timeout' : last };
 }
 
 async function exchange(
