@@ -3,6 +3,8 @@
  * issuer's ledger was debited, once, wherever the card is torn away and whatever is lost on the way.
  */
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { TraceDocument } from '@tapnpay/protocol/wire';
 import pg from 'pg';
@@ -169,4 +171,32 @@ test('refused: a tap, a card without a purse, too much for it, a wrong PIN', asy
   }
   assert.equal(await chip(), balance);
   assert.equal((await books()).account, before.account);
+});
+
+test('a PIN change by script: the card brings it home with its next payment, then the new PIN alone pays', async () => {
+  const data = ['--data', system.dataDir];
+  const queued = await tapnpay([
+    ...['issuer', 'script', 'e-cash', 'change-pin', '--note', 'asked for'],
+    ...data,
+  ]);
+  assert.equal(queued.code, 0, queued.stderr);
+  const folder = join(system.dataDir, 'pin-mailers');
+  const mailers = readdirSync(folder).filter((name) => name.startsWith('e-cash-'));
+  const letter = readFileSync(join(folder, mailers[0] ?? ''), 'utf8');
+  const pin = /PIN[^0-9]*([0-9]{6})/.exec(letter)?.[1] ?? '';
+  const pay = (...args: readonly string[]) =>
+    system.tap('--card', 'e-cash', '--amount', '1.00', ...args);
+  const bringing = await pay();
+  assert.equal(bringing.outcome, 'approved', bringing.reason ?? '');
+  await untilConfirmed();
+  const [script] = JSON.parse(
+    (await tapnpay(['issuer', 'scripts', 'e-cash', '--json', ...data])).stdout,
+  );
+  assert.deepEqual([script.kind, script.state], ['changePin', 'done']);
+  const ended = [await pay('--pin', pin), await pay()];
+  assert.deepEqual(
+    ended.map(({ responseCode }) => responseCode),
+    ['00', '55'],
+  );
+  assert.ok(!system.logs().includes(pin), 'no PIN in any log');
 });
