@@ -59,9 +59,9 @@ export class TestSystem {
     if (!this.#env['DATABASE_URL']) delete this.#env['DATABASE_URL'];
   }
 
-  /** Resolves with the milliseconds until it was ready. */
-  async up(): Promise<number> {
-    const args = [cliEntry, 'up', '--port', '0', '--data', this.dataDir, '--json'];
+  /** Resolves with the milliseconds until it was ready; `more` are options of `up`. */
+  async up(...more: readonly string[]): Promise<number> {
+    const args = [cliEntry, 'up', '--port', '0', '--data', this.dataDir, '--json', ...more];
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: this.#env,

@@ -2,7 +2,10 @@
 import { errorBody } from '@tapnpay/protocol/bytes';
 import type { ReaderService, RealReaderView } from '@tapnpay/protocol/wire';
 import { cleanName, type PcscReaders, type ReaderEvent } from '../pcsc/index.ts';
+import type { CardSession } from '../readers/card-reader.ts';
 import { paymentChannel } from '../readers/decorators.ts';
+import { removedFault } from '../readers/errors.ts';
+import { SerialQueue } from '../readers/serial-queue.ts';
 import type { AgentLog } from './events.ts';
 import type { OfferedToPayment } from './payment-session.ts';
 
@@ -32,6 +35,7 @@ export class RealReaders {
   readonly #log: AgentLog;
   /** By the service's own names; null: empty. */
   readonly #slots: Map<string, Slot | null> = new Map();
+  readonly #queues: Map<string, SerialQueue> = new Map();
   #service: ReaderService;
   #stop: () => void = () => {};
 
@@ -85,21 +89,38 @@ export class RealReaders {
 
   /**
    * Powers the card, for us alone.
-   * @throws ReaderError `ERR_CARD_MUTE`, `ERR_READER_IN_USE` and others of `CardReader.connect`.
+   * @throws ReaderError `ERR_CARD_REMOVED`, `ERR_CARD_MUTE`, `ERR_READER_IN_USE` and others of
+   * `CardReader.connect`.
    */
   async connect(card: InsertedCard): Promise<OfferedToPayment> {
-    if (this.#source === null) throw new Error('real readers take no part');
-    const session = await this.#source.reader(card.reader).connect({ sharing: 'exclusive' });
-    return {
-      interface: session.interface,
-      channel: paymentChannel(session),
-      reader: card.reader,
-      release: () => {
-        session.disconnect().catch((fault: unknown) => {
+    const { reader } = card;
+    const queue = this.#queueOf(reader);
+    const session = await queue.run(() => this.#open(card));
+    const release = (): void => {
+      queue
+        .run(() => session.disconnect())
+        .catch((fault: unknown) => {
           this.#log({ event: 'realCardHeld', code: errorBody(fault).code });
         });
-      },
     };
+    return { interface: session.interface, channel: paymentChannel(session), reader, release };
+  }
+
+  async #open(card: InsertedCard): Promise<CardSession> {
+    const { reader } = card;
+    // It may have gone while the session before was given back.
+    if (this.#source === null || !this.isThere(card)) throw removedFault(reader);
+    const session = await this.#source.reader(reader).connect({ sharing: 'exclusive' });
+    if (this.isThere(card)) return session;
+    await session.disconnect();
+    throw removedFault(reader);
+  }
+
+  /** One session at a time in each reader: the next waits until the last was given back. */
+  #queueOf(reader: string): SerialQueue {
+    const queue = this.#queues.get(reader) ?? new SerialQueue();
+    this.#queues.set(reader, queue);
+    return queue;
   }
 
   async close(): Promise<void> {
