@@ -27,8 +27,14 @@ const STATEMENTS_MAX = 512;
  * plan looks expensive and must not be compiled for it.
  */
 const SETTINGS = '-c enable_seqscan=off -c jit=off';
-/** A step's plan does not depend on its rows, and planning it again costs more than they do. */
-const STEP_SETTINGS = `${SETTINGS} -c plan_cache_mode=force_generic_plan`;
+/**
+ * A step's plan does not depend on its rows, and planning it again costs more than they do. A step
+ * finds each of its rows by key: joins of other kinds read a whole table, which looks cheap only
+ * while it is small.
+ */
+const STEP_SETTINGS =
+  `${SETTINGS} -c plan_cache_mode=force_generic_plan -c enable_hashjoin=off ` +
+  '-c enable_mergejoin=off';
 
 /** Type of bigint columns. @see PostgreSQL pg_type.dat */
 const OID_INT8 = 20;
