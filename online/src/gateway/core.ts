@@ -4,7 +4,7 @@
  */
 import { type Iso8583Message, textField } from '@tapnpay/protocol/iso8583';
 import type { GatewayMessage, SealedCompletion, SealedPayment } from '@tapnpay/protocol/wire';
-import { inSpan, withTrace } from '../runtime/index.ts';
+import { eachInTurn, inSpan, withTrace } from '../runtime/index.ts';
 import { type Enrolment, enrol, newPairingCode } from './enrolment.ts';
 import { GatewayError } from './errors.ts';
 import { HOPS_BEFORE_SEAL, strike } from './lab.ts';
@@ -35,13 +35,12 @@ const SWEEP_BATCH = 64;
 const WORK_ITEMS_MAX = 1_000;
 
 /** What became of due work in one `tick`. */
-export type TickReport = {
-  readonly overdue: number;
-  readonly expired: number;
-  readonly operations: number;
-  readonly reversals: number;
-  readonly notices: number;
-  readonly notifications: number;
+export type TickReport = Readonly<Record<MoneyStage | 'notifications', number>>;
+/** What is done about money, in this order. */
+type MoneyStage = 'overdue' | 'expired' | 'released' | 'operations' | 'reversals' | 'notices';
+
+const NOTHING_DONE: Readonly<Record<MoneyStage, number>> = {
+  ...{ overdue: 0, expired: 0, released: 0, operations: 0, reversals: 0, notices: 0 },
 };
 
 /** The party. Every method may be called concurrently; the store decides races. */
@@ -180,8 +179,11 @@ export class GatewayCore {
     const stan = textField(message, 11) ?? '';
     const transmission = textField(message, 7) ?? '';
     const { store } = this.ports;
-    const payment = await store.findPaymentByTrace({ stan, transmission });
-    const late = payment ?? (await store.findOperationByTrace({ stan, transmission }));
+    const find = async (): Promise<Payment | Operation | null> =>
+      (await store.findPaymentByTrace({ stan, transmission })) ??
+      (await store.findOperationByTrace({ stan, transmission }));
+    // Nobody waits for this: a database that is away must not end the process.
+    const late = await find().catch(() => null);
     this.ports.log({
       event: 'lateAnswerIgnored',
       mti: message.mti,
@@ -207,24 +209,51 @@ export class GatewayCore {
     }
   }
 
-  /** Does all work that is due now; called by a timer and after `wake`. */
+  /** Does all work that is due now. @throws the first fault, when all stages had their turn. */
   async tick(): Promise<TickReport> {
+    const report = { ...NOTHING_DONE, notifications: 0 };
+    await eachInTurn(['money', 'notifications'] as const, async (part) => {
+      if (part === 'money') Object.assign(report, await this.tickMoney());
+      else report.notifications = await this.deliver();
+    });
+    return report;
+  }
+
+  /**
+   * All due work but notifications; called by a timer and after `wake`. A stage that fails keeps no
+   * later one from its turn. @throws the first fault, at the end.
+   */
+  async tickMoney(): Promise<Readonly<Record<MoneyStage, number>>> {
+    const { ports } = this;
+    const stages: Readonly<Record<MoneyStage, () => Promise<number>>> = {
+      overdue: () => this.#abandonOverdue(),
+      expired: () => ports.store.expireOrders(ports.clock.nowMs()),
+      released: () => runExpiry(ports),
+      operations: () => runOperations(ports),
+      reversals: () => runReversals(ports),
+      notices: () => runNotices(ports, finishLoad),
+    };
+    const done = { ...NOTHING_DONE };
+    await eachInTurn(Object.keys(stages) as MoneyStage[], async (stage) => {
+      done[stage] = await stages[stage]();
+    });
+    return done;
+  }
+
+  /** Due notifications; apart, for a merchant that does not answer must hold up no money. */
+  deliver(): Promise<number> {
+    return runOutbox(this.ports);
+  }
+
+  async #abandonOverdue(): Promise<number> {
     const { store, clock } = this.ports;
-    const nowMs = clock.nowMs();
     const overdue = await store.listPayments({
       states: ['sending', 'authorised'],
-      deadlineBeforeMs: nowMs,
+      deadlineBeforeMs: clock.nowMs(),
       limit: SWEEP_BATCH,
     });
-    for (const payment of overdue) await abandonPayment(this.ports, payment, 'overdue');
-    const expired = await store.expireOrders(nowMs);
-    await runExpiry(this.ports);
-    const operations = await runOperations(this.ports);
-    const reversals = await runReversals(this.ports);
-    const notices = await runNotices(this.ports, finishLoad);
-    const notifications = await runOutbox(this.ports);
-    const overdueCount = overdue.length;
-    return { overdue: overdueCount, expired, operations, reversals, notices, notifications };
+    await eachInTurn(overdue, (payment) => abandonPayment(this.ports, payment, 'overdue'));
+    return overdue.length;
   }
 }
 

@@ -155,6 +155,7 @@ async function startParts(
   await office.start();
   closers.push(() => office.stop());
   const worker = new Worker(log, TICK_MS);
+  const notifier = new Worker(log, TICK_MS);
   const officeWorker = new Worker(log, OFFICE_TICK_MS);
   const line: MemberLine = new MemberLine({
     ...system,
@@ -199,7 +200,10 @@ async function startParts(
     log: log.info,
     onHop: (record) => log.info({ event: 'hop', ...record }),
     crash: () => process.kill(process.pid, 'SIGKILL'),
-    wake: () => worker.wake(),
+    wake: () => {
+      worker.wake();
+      notifier.wake();
+    },
   };
   const tracer = config.lab
     ? new Tracer({ party: 'gateway', clock: systemClock, log: log.info })
@@ -208,8 +212,10 @@ async function startParts(
   await core.recover();
   line.start();
   closers.push(() => line.close());
-  worker.start(core);
+  worker.start({ tick: () => core.tickMoney() });
   closers.push(() => worker.stop());
+  notifier.start({ tick: () => core.deliver() });
+  closers.push(() => notifier.stop());
   officeWorker.start(office);
   closers.push(() => officeWorker.stop());
   const http = buildHttp({

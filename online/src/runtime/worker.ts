@@ -62,6 +62,22 @@ export class Worker {
   }
 }
 
+/** One after another; a fault keeps none of the others from its turn, and is thrown at the end. */
+export async function eachInTurn<Item>(
+  items: Iterable<Item>,
+  work: (item: Item) => Promise<unknown>,
+): Promise<void> {
+  const faults: unknown[] = [];
+  for (const item of items) {
+    try {
+      await work(item);
+    } catch (fault) {
+      faults.push(fault);
+    }
+  }
+  if (faults.length > 0) throw faults[0];
+}
+
 /** What was opened last is closed first. */
 export async function closeAll(closers: readonly (() => Promise<void>)[]): Promise<void> {
   for (const close of [...closers].reverse()) await close();
