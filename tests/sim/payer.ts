@@ -154,8 +154,10 @@ export class Payer {
   /** Field 55 for a tap of this amount: the card's, or one seen before. */
   field55(fresh: string, amountMinor: string, isReplayed: boolean): string {
     const seen = this.#seen.get(amountMinor);
-    this.#seen.set(amountMinor, seen ?? fresh);
-    if (!isReplayed || seen === undefined) return fresh;
+    if (!isReplayed || seen === undefined) {
+      this.#seen.set(amountMinor, fresh);
+      return fresh;
+    }
     this.#world.counts.add('replayed');
     this.#history.add(this.name, 'replayed', { amountMinor });
     return seen;

@@ -244,12 +244,20 @@ function cardRefresher(
   store: IssuerPorts['store'],
   log: PartyLog,
 ): () => Promise<boolean> {
-  return async () => {
+  let underWay: Promise<boolean> | null = null;
+  const refresh = async (): Promise<boolean> => {
     const cards = file.readIfChanged();
     if (!cards) return false;
     const imported = await store.importCards(cards, systemClock.nowMs());
     log.info({ event: 'cardsImported', inFile: cards.length, imported });
     return imported > 0;
+  };
+  // Who asks meanwhile waits for the same cards.
+  return () => {
+    underWay ??= refresh().finally(() => {
+      underWay = null;
+    });
+    return underWay;
   };
 }
 

@@ -67,6 +67,10 @@ export class SimulatedCard {
     };
   }
 
+  get pan(): string {
+    return this.#facts.pan;
+  }
+
   /** Field 55 and card data of the next payment. */
   pay(asked: {
     readonly interface: CardInterface;

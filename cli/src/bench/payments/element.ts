@@ -256,6 +256,7 @@ class Channel {
   }
 
   async close(): Promise<void> {
+    if (this.#socket.closed) return;
     const closed = new Promise<void>((done) => this.#socket.once('close', () => done()));
     this.#socket.end();
     await closed;
