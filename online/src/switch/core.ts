@@ -3,6 +3,7 @@
  * and settlement days over ports, so that a seeded simulator can run it beside the other parties.
  */
 import { type Iso8583Message, textField } from '@tapnpay/protocol/iso8583';
+import { eachInTurn } from '../runtime/index.ts';
 import { switchAdvice } from './advice.ts';
 import { Breakers } from './breaker.ts';
 import { identityOf } from './checks.ts';
@@ -88,14 +89,30 @@ export class SwitchCore {
     return this.#abandonSent(Number.MAX_SAFE_INTEGER, 'restart');
   }
 
-  /** Does all work that is due now; called by a timer and after `wake`, also while one runs. */
+  /**
+   * Does all work that is due now; called by a timer and after `wake`, also while one runs. What
+   * fails keeps nothing else from its turn. @throws the first fault, at the end.
+   */
   async tick(): Promise<SwitchTickReport> {
     const { clock, profile } = this.ports;
-    if (await this.#calendar.turn()) await this.#expire();
     const beforeMs = clock.nowMs() - profile.issuerTimeoutMs - SENT_GRACE_MS;
-    const overdue = await this.#abandonSent(beforeMs, 'overdue');
-    const closed = await this.#calendar.close();
-    return { overdue, advices: await this.#forwarder.run(), closed };
+    const report = { overdue: 0, advices: 0, closed: [] as readonly string[] };
+    const stages: readonly (() => Promise<void>)[] = [
+      async () => {
+        if (await this.#calendar.turn()) await this.#expire();
+      },
+      async () => {
+        report.overdue = await this.#abandonSent(beforeMs, 'overdue');
+      },
+      async () => {
+        report.closed = await this.#calendar.close();
+      },
+      async () => {
+        report.advices = await this.#forwarder.run();
+      },
+    ];
+    await eachInTurn(stages, (stage) => stage());
+    return report;
   }
 
   /** What outlived its days is never sent across them, and never dropped. */
@@ -109,7 +126,7 @@ export class SwitchCore {
   async #abandonSent(beforeMs: number, why: 'restart' | 'overdue'): Promise<number> {
     for (let count = 0; ; ) {
       const left = await this.ports.store.listSent({ beforeMs, limit: SWEEP_BATCH });
-      for (const transaction of left) await abandon(this.ports, transaction, why);
+      await eachInTurn(left, (transaction) => abandon(this.ports, transaction, why));
       count += left.length;
       if (left.length < SWEEP_BATCH) return count;
     }

@@ -24,6 +24,7 @@ import {
   testSwitch,
 } from './switch.test-kit.ts';
 
+const DAY_MS = 24 * 3_600_000;
 const NEW_KEYS: LineKeys = {
   pin: '3323456789ABCDEFFEDCBA9876543232',
   mac: '5523456789ABCDEFFEDCBA9876543254',
@@ -113,3 +114,20 @@ test('what a void or a cancellation has ended for good is refused for good: 12',
     assert.equal(codeOf(await world.core.handle(GATEWAY, followUpOf(next, message))), '12', next);
   }
 });
+
+for (const step of ['turnDay', 'listSent', 'closeDay'] as const) {
+  test(`${step} fails: reversals leave all the same, and the fault is told`, async () => {
+    const world = testSwitch();
+    const { core, lines, clock, store } = world;
+    await core.tick();
+    const sale = saleRequest();
+    await core.handle(GATEWAY, sale);
+    await core.handle(GATEWAY, reversalOf(sale));
+    store[step] = async () => {
+      throw new Error('the database refuses this');
+    };
+    clock.advance(DAY_MS);
+    await assert.rejects(core.tick(), /the database refuses this/);
+    assert.ok(lines.types().includes('0420'), lines.types());
+  });
+}
