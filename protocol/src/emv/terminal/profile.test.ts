@@ -230,6 +230,7 @@ test('profile rules of one application', () => {
     { aid: { randomSelection: { ...randomSelection, targetPercentage: 100 } } },
     { aid: { randomSelection: { ...randomSelection, targetPercentage: 5 } } },
     { aid: { randomSelection: PERCENT(100) } },
+    { aid: { randomSelection: PERCENT(0.5) } },
     { aid: { floorLimitMinor: 1n, randomSelection: { ...PERCENT(1), thresholdMinor: 1n } } },
     { aid: { aid: fromHex('A0000003') } },
     { aid: { aid: new Uint8Array(17).fill(0xa0) } },
@@ -271,6 +272,7 @@ test('at its limits a profile is taken: 1024 revocations, names of 5 and 16 byte
     { terminal: { revokedCertificates }, aid: { contactless } },
     { aid: { aid: fromHex('A000000333') } },
     { aid: { aid: new Uint8Array(16).fill(0xa0) } },
+    { terminal: { revokedCertificates: [{ ...REVOKED, caIndex: 0 }] } },
     { aid: { randomSelection: PERCENT(99) } },
     { aid: { floorLimitMinor: 2n, randomSelection: { ...PERCENT(1), thresholdMinor: 1n } } },
   ];
