@@ -523,7 +523,7 @@ describe('what the database itself refuses', () => {
     for (const statement of [
       'UPDATE ledger_entries SET amount_minor = 1',
       'DELETE FROM ledger_entries',
-      'TRUNCATE ledger_entries',
+      'TRUNCATE ledger_entries CASCADE',
     ]) {
       await assert.rejects(pool.query(statement), /immutable/);
     }

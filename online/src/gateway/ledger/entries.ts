@@ -2,7 +2,7 @@
 import type { Transaction } from '../../runtime/index.ts';
 import type { NewPosting } from '../model.ts';
 
-/** Books; `paymentId` is null for fees and payouts. The database checks the sums at commit. */
+/** Books; `paymentId` is null for fees and payouts. The database checks the sums. */
 export async function insertEntries(
   client: Transaction,
   booked: { readonly paymentId: string | null; readonly postings: readonly NewPosting[] },

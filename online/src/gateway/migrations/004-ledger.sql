@@ -1,6 +1,6 @@
 -- The book: double entry, written once, and balances that follow it.
 
--- All legs of a transaction are booked by one database transaction. Its id is kind and subject, so
+-- All legs of a transaction are booked by one statement. Its id is kind and subject, so
 -- that nothing can be booked twice.
 CREATE TABLE ledger_entries (
   transaction_id text NOT NULL,
@@ -24,21 +24,24 @@ CREATE TABLE ledger_entries (
 CREATE INDEX ledger_entries_places ON ledger_entries USING brin (booked_in, settlement_date)
   WITH (pages_per_range = 32, autosummarize = on);
 
--- Double entry: at commit each transaction sums to zero in each currency and phase, and it is
--- complete: no leg comes later.
+-- Double entry: a statement writes whole transactions, each of which sums to zero in each currency
+-- and phase. Leg 0 comes with the others, so none can come later: that would be a second leg 0.
 CREATE FUNCTION check_ledger_balance() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  wrong text;
 BEGIN
-  PERFORM 1 FROM ledger_entries WHERE transaction_id = NEW.transaction_id
-    GROUP BY currency, phase
-    HAVING sum(amount_minor) <> 0 OR min(booked_in) <> NEW.booked_in;
+  SELECT transaction_id INTO wrong FROM (
+      SELECT transaction_id, min(leg) AS first_leg, sum(amount_minor) AS sum FROM written
+      GROUP BY transaction_id, currency, phase) AS sums
+    GROUP BY transaction_id HAVING min(first_leg) <> 0 OR bool_or(sum <> 0) LIMIT 1;
   IF FOUND THEN
-    RAISE EXCEPTION 'ledger transaction % does not balance, or was complete before',
-      NEW.transaction_id USING ERRCODE = 'check_violation';
+    RAISE EXCEPTION 'ledger transaction % does not balance, or was complete before', wrong
+      USING ERRCODE = 'check_violation';
   END IF;
   RETURN NULL;
 END $$;
-CREATE CONSTRAINT TRIGGER ledger_balance AFTER INSERT ON ledger_entries
-  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION check_ledger_balance();
+CREATE TRIGGER ledger_balance AFTER INSERT ON ledger_entries
+  REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION check_ledger_balance();
 
 -- The book is written once.
 CREATE FUNCTION refuse_ledger_change() RETURNS trigger LANGUAGE plpgsql AS $$
