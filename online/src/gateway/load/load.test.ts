@@ -202,6 +202,34 @@ test('answers that are no acknowledgement: another trace, a wrong MAC, try again
   }
 });
 
+test('keys change under a notice: its answer is under the keys of its request', async () => {
+  const load = await loadingGateway();
+  const { core, line, store, peer, paymentId } = load;
+  line.script = (message) => {
+    line.keys = () => ({ pin: 'new-pin-key', mac: 'new-mac-key' });
+    return reply(message, '00');
+  };
+  await core.complete(peer, end(paymentId, DONE));
+  await core.tick();
+  assert.equal((await store.findNotice(paymentId))?.responseCode, '00');
+});
+
+for (const refusal of ['30', '94', '98']) {
+  test(`a notice that is answered ${refusal} may be known by a damaged copy alone: sent again`, async () => {
+    const load = await loadingGateway(async (message) =>
+      message.mti === '0620' ? reply(message, refusal) : loading(message),
+    );
+    const { core, store, peer, paymentId, clock, line } = load;
+    await core.complete(peer, end(paymentId, DONE));
+    await core.tick();
+    assert.equal((await store.findNotice(paymentId))?.acknowledgedAtMs, null);
+    clock.advance(60_000);
+    await core.tick();
+    assert.equal(line.types(), '0200 0620 0621');
+    assert.equal((await store.findNotice(paymentId))?.responseCode, '00');
+  });
+}
+
 test('the process died between results and end: the next sweep writes the end', async () => {
   const load = await loadingGateway();
   const { core, store, paymentId } = load;

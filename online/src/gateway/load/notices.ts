@@ -18,8 +18,11 @@ const NOTICE_BATCH = 16;
 const LEASE_GRACE_MS = 5_000;
 /** Tries after which a person should look. */
 const WORK_ITEM_TRIES = 10;
-/** Not now: sent again. */
-const TRY_AGAIN_CODES: ReadonlySet<string> = new Set(['90', '91', '92', '96', 'A0']);
+/** Not now, or about another copy that was damaged on its way (30, 94, A0): sent again. */
+const TRY_AGAIN_CODES: ReadonlySet<string> = new Set([
+  ...['30', '94', 'A0'],
+  ...['68', '90', '91', '92', '96', '98'],
+]);
 const WORK_ITEM = 'noticeUnanswered';
 
 /** Keeps a card's results; null when there are none. The first ones of a payment stay. */
@@ -108,8 +111,7 @@ async function exchange(
   const answer = await line.send(message, profile.switchTimeoutMs);
   if (answer === 'timeout' || answer.mti !== '0630') return null;
   const isOurs = [11, 37].every((field) => textField(answer, field) === textField(message, field));
-  // The line may have got new keys meanwhile; the answer is under the current one.
-  const macKey = line.keys()?.mac ?? keys.mac;
-  if (!isOurs || !(await macIsValid(hsm, macKey, answer))) return null;
+  // An answer is under the keys of its request, whatever the line got meanwhile.
+  if (!isOurs || !(await macIsValid(hsm, keys.mac, answer))) return null;
   return textField(answer, 39) ?? null;
 }
