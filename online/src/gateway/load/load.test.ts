@@ -206,7 +206,7 @@ test('keys change under a notice: its answer is under the keys of its request', 
   const load = await loadingGateway();
   const { core, line, store, peer, paymentId } = load;
   line.script = (message) => {
-    line.keys = () => ({ pin: 'new-pin-key', mac: 'new-mac-key' });
+    Object.assign(line, { keys: () => ({ pin: 'new-pin-key', mac: 'new-mac-key' }) });
     return reply(message, '00');
   };
   await core.complete(peer, end(paymentId, DONE));
