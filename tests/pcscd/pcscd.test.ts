@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { pcscdRefusal, runBesidePcscd } from './private-pcscd.test-kit.ts';
+import { type PrivateRun, pcscdRefusal, runBesidePcscd } from './private-pcscd.test-kit.ts';
 
 const refusal = pcscdRefusal();
 const skip = refusal !== null && process.env['CI'] !== 'true' ? refusal : false;
@@ -14,14 +14,23 @@ const INSIDE = { payments: 9, readers: 8, command: 3, pay: 3, agent: 4 } as cons
 
 const ARGUMENTS = ['--test-reporter=tap', '--test-timeout=30000', '--test'];
 
-/** Each beside a pcscd of its own, both at once: they wait more than they compute. */
+/** These start a whole system each, one after the other. */
+const WHOLE_SYSTEMS: readonly string[] = ['pay', 'agent'];
+let systems: Promise<unknown> = Promise.resolve();
+
+/** Each beside a pcscd of its own, at once where they wait more than they compute. */
 const runs = Object.entries(INSIDE).map(([name, atLeast]) => {
   const file = new URL(`./inside/${name}.ts`, import.meta.url).pathname;
-  return { name, atLeast, run: refusal === null ? runBesidePcscd([...ARGUMENTS, file]) : null };
+  const start = (): Promise<PrivateRun> => runBesidePcscd([...ARGUMENTS, file]);
+  if (refusal !== null) return { name, atLeast, run: null };
+  if (!WHOLE_SYSTEMS.includes(name)) return { name, atLeast, run: start() };
+  const run = systems.then(start);
+  systems = run.catch(() => {});
+  return { name, atLeast, run };
 });
 
 for (const { name, atLeast, run } of runs) {
-  test(`over a real pcscd: ${name}`, { skip, timeout: 120_000 }, async (t) => {
+  test(`over a real pcscd: ${name}`, { skip, timeout: 200_000 }, async (t) => {
     assert.ok(run, `in CI the reader service must run: ${refusal}`);
     const { code, output } = await run;
     assert.equal(code, 0, output);

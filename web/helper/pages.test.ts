@@ -521,3 +521,82 @@ for (const language of ['zh', 'en'] as const) {
     await phone.close();
   });
 }
+
+const REAL = { state: 'on', code: null } as const;
+const realReader = (name: string, facts: { isCardThere?: boolean; fault?: string } = {}) => ({
+  name,
+  kind: 'pcsc' as const,
+  isCardThere: facts.isCardThere ?? false,
+  fault: facts.fault ?? null,
+});
+
+test('real readers: the yes says what the card is asked for, the wait lists them', {
+  skip,
+}, async () => {
+  for (const [language, asked, cardIn] of [
+    ['en', /card you present at a reader is asked for a payment cryptogram/, 'Card in'],
+    ['zh', /出示的卡会被要求为这笔金额生成支付密文/, '有卡'],
+  ] as const) {
+    const from = await newContext(language);
+    const realReaders = [realReader('ACS ACR39U 00 00', { isCardThere: true }), realReader('NFC')];
+    agent.show({ readerService: REAL, realReaders, payment: paymentOf({ name: 'consent' }) });
+    const page = await open('/window', from);
+    await state(page, 'consent');
+    assert.match(await textOf(page.locator('#consent-hint')), asked);
+    const describedBy = await at(page, 'confirm').getAttribute('aria-describedby');
+    assert.match(describedBy ?? '', /order-amount order-merchant consent-hint/);
+    agent.show({ payment: paymentOf(waitCard({ takeOutFirst: true })) });
+    await state(page, 'waitCard');
+    const rows = at(page, 'real-reader');
+    assert.equal(await rows.count(), 2);
+    assert.match(await textOf(rows.first()), new RegExp(`ACS ACR39U 00 00.*${cardIn}`));
+    assert.equal(await at(page, 'take-away').count(), 0, 'no hand of ours takes a real card out');
+    await from.close();
+  }
+});
+
+test('a real card that cannot pay is told aloud, with its code, until it is gone', {
+  skip,
+}, async () => {
+  const page = await open();
+  const show = (...realReaders: readonly ReturnType<typeof realReader>[]) =>
+    agent.show({
+      readerService: REAL,
+      realReaders,
+      payment: paymentOf(waitCard({ takeOutFirst: realReaders.some((one) => one.isCardThere) })),
+    });
+  for (const [fault, words] of [
+    ['ERR_CARD_MUTE', /does not answer.*ERR_CARD_MUTE/s],
+    ['ERR_READER_IN_USE', /Another program.*ERR_READER_IN_USE/s],
+    ['ERR_CARD_INTERFACE', /cannot be presented this way.*ERR_CARD_INTERFACE/s],
+    ['ERR_SOMETHING', /could not be read.*ERR_SOMETHING/s],
+  ] as const) {
+    show(realReader('Reader', { isCardThere: true, fault }));
+    await page.locator('[role=alert]:not(:empty)').waitFor();
+    assert.match(await alertOf(page), words);
+    show(realReader('Reader'));
+    await page.locator('[role=alert]:empty').waitFor({ state: 'attached' });
+  }
+  show(realReader('One', { isCardThere: true }), realReader('Two', { isCardThere: true }));
+  await page.locator('[role=alert]:not(:empty)').waitFor();
+  assert.match(await alertOf(page), /present one card only/);
+});
+
+test('no service, no library, no reader: said in words, and virtual cards are offered', {
+  skip,
+}, async () => {
+  const page = await open();
+  for (const [code, words] of [
+    ['ERR_READER_SERVICE', /not running/],
+    ['ERR_READER_LIBRARY', /no PC\/SC library/],
+    ['ERR_READER_CRASH', /does not answer/],
+    [null, /No reader found/],
+  ] as const) {
+    const readerService = { state: code === null ? 'on' : 'lost', code } as const;
+    agent.show({ readerService, realReaders: [], payment: paymentOf(waitCard()) });
+    await at(page, 'reader-service').filter({ hasText: words }).waitFor();
+    assert.ok(await at(page, 'insert').isEnabled());
+  }
+  agent.show({ readerService: { state: 'off', code: null } });
+  await at(page, 'real-readers').waitFor({ state: 'detached' });
+});

@@ -84,7 +84,8 @@ export const HELPER_TEXTS = {
   },
   consentRealHint: {
     zh: '确认后，您在读卡器上出示的卡会被要求为这笔金额生成支付密文。此前不会扣款。',
-    en: 'After that, the card you present at a reader is asked for a payment cryptogram for this amount. Nothing is charged before.',
+    en: `After you confirm, the card you present at a reader is asked for a payment cryptogram for \
+this amount. Nothing is charged before that.`,
   },
   confirm: { zh: '确认付款', en: 'Confirm' },
 

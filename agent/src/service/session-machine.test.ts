@@ -5,6 +5,7 @@ import { type CardRequest, Hop } from '@tapnpay/protocol/wire';
 import fc from 'fast-check';
 import {
   CARD_TIMEOUT_MS,
+  interfacesTaken,
   newSession,
   PIN_TIMEOUT_MS,
   type SessionEffect,
@@ -111,6 +112,38 @@ test('a card that was there before must go first, whenever it came', () => {
   const fresh = run([asked, consent, { type: 'takenAway' }, inserted], true);
   assert.ok(typesOf(fresh.last).includes('giveCard'));
   assert.equal(fresh.state.shown.name, 'reading');
+});
+
+test('a card that cannot be the payment’s must go first, and the last one’s going is told', () => {
+  const [unusable, takenAway] = [{ type: 'unusable' }, { type: 'takenAway' }] as const;
+  const stuck = run([asked, consent, unusable]).state;
+  assert.ok(stuck.shown.name === 'waitCard' && stuck.shown.takeOutFirst);
+  assert.deepEqual(interfacesTaken(stuck), []);
+  assert.deepEqual(run([asked, consent, unusable, inserted]).last, [], 'not even a fresh one');
+  const freed = run([asked, consent, unusable, takenAway]).state;
+  assert.deepEqual(interfacesTaken(freed), request.interfaces);
+  assert.equal(run([asked, consent, inserted, unusable]).state.shown.name, 'reading');
+});
+
+test('no card is taken before the yes, whose time is kept, nor after an end', () => {
+  assert.deepEqual(interfacesTaken(run([asked]).state), []);
+  const said = run([asked, consent]).state;
+  assert.deepEqual([interfacesTaken(said), said.consentedAtMs], [request.interfaces, NOW_MS]);
+  assert.deepEqual(interfacesTaken(run([asked, consent, { type: 'cancel' }]).state), []);
+  assert.deepEqual(interfacesTaken(run([asked, consent, tapped]).state), []);
+});
+
+test('a lost card ends a PIN entry by contact, and nothing else', () => {
+  const lost = { type: 'cardLost' } as const;
+  for (const events of [
+    [asked, consent],
+    [asked, consent, inserted],
+    [asked, consent, tapped, cardDone, pinAsked],
+    [asked, consent, inserted, seal],
+  ]) {
+    const { state, last } = run([...events, lost]);
+    assert.deepEqual([state, last], [run(events).state, []]);
+  }
 });
 
 test('an interface that is not asked for is no presentation', () => {

@@ -9,6 +9,10 @@ import { launchSystem } from '../system/launch.ts';
 import { DEFAULT_PORT, defaultDataDir, type SystemConfig, urlOf } from '../system/layout.ts';
 
 const LABEL_COLUMNS = 36;
+const REAL_CARDS_ROW = [
+  'real readers 真实读卡器',
+  'on: a card pays after your consent 已启用：经您确认后可用真卡付款',
+] as const;
 
 export const up: Command = {
   summary: {
@@ -63,6 +67,8 @@ function readyFacts(system: SystemConfig, readyMs: number) {
     /** Typed once in the helper's window, so that only this machine's person pairs a browser. */
     pairingCode: secretLine(dataDir, 'agent/pairing-code'),
     adminPassword: secretLine(dataDir, 'shop/admin-password'),
+    /** Cards in the readers of this machine may pay. */
+    readers: system.readers ?? false,
     dataDir,
     readyMs,
   };
@@ -81,6 +87,7 @@ function readyText(facts: ReadyFacts): string {
     ['', ''],
     ['wallet 虚拟卡包', facts.wallet],
     ['back office 商户后台', `${facts.shop}/admin   password 密码 ${facts.adminPassword}`],
+    ...(facts.readers ? [REAL_CARDS_ROW] : []),
     ['pay without a browser 命令行支付', 'npx tapnpay tap --amount 12.34 --trace'],
     ['is anything wrong? 诊断', 'npx tapnpay doctor'],
     ['data folder 数据目录', facts.dataDir],

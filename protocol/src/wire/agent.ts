@@ -54,7 +54,7 @@ export type RealReaderView = ReaderView & {
   /** Why its card cannot pay now: `ERR_CARD_MUTE`, `ERR_READER_IN_USE`, `ERR_CARD_INTERFACE`, … */
   readonly fault: string | null;
 };
-/** Whether real readers take part; `lost` has a code: `ERR_READER_LIBRARY`, `ERR_READER_SERVICE`. */
+/** Whether real readers take part; `lost` has a code, `ERR_READER_SERVICE` or another. */
 export type ReaderService = {
   readonly state: 'off' | 'on' | 'lost';
   readonly code: string | null;

@@ -26,6 +26,8 @@ import { SLOTS, TestSlot } from '../inside.test-kit.ts';
 
 const PIN = '123456';
 const PATIENCE_MS = 20_000;
+/** The first test's time has the start of the system in it. */
+const START_TIMEOUT_MS = 80_000;
 /** Longer than the agent grants a reader service to see a card. */
 const AFTER_CONSENT_MS = 700;
 
@@ -35,13 +37,16 @@ const slot = new TestSlot(readers, 0);
 let offered: ChildProcess | null = null;
 let window: Window;
 
-before(async () => {
-  await system.up('--readers');
-  becomePageOf(system.ready.gateway);
-  window = await Window.open();
-  // The element is enrolled when the gateway has answered.
-  while ((await health()).element.state !== 'operable') await later(50);
-});
+before(
+  async () => {
+    await system.up('--readers');
+    becomePageOf(system.ready.gateway);
+    window = await Window.open();
+    // The element is enrolled when the gateway has answered.
+    while ((await health()).element.state !== 'operable') await later(50);
+  },
+  { timeout: START_TIMEOUT_MS },
+);
 after(async () => {
   offered?.kill('SIGINT');
   window?.close();
@@ -238,7 +243,9 @@ async function orderOf(orderId: string): Promise<PayOrderView> {
   return await gatewayClient(system.ready.gateway).order(orderId);
 }
 
-test('contact: pulled at the PIN, presented again, approved; then the card is let go', async () => {
+test('contact: pulled at the PIN, presented again, approved; then the card is let go', {
+  timeout: START_TIMEOUT_MS,
+}, async () => {
   await window.until(({ realReaders }) => realReaders.length === SLOTS.length);
   assert.deepEqual(window.view?.readerService, { state: 'on', code: null });
   const { payment, orderId } = await begin('12.34');

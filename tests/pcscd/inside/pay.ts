@@ -13,7 +13,8 @@ const readers = new PcscReaders();
 const slot = new TestSlot(readers, 0);
 let offered: ChildProcess | null = null;
 
-before(() => system.up());
+/** On a busy machine a system takes its time. */
+before(() => system.up(), { timeout: 80_000 });
 after(async () => {
   offered?.kill('SIGINT');
   await readers.close();
