@@ -1,4 +1,4 @@
-/** The fault matrix: what strikes, where, and how the trial is told to do it. @see payments §5.3 */
+/** The fault matrix: what strikes, where, and how the trial is told to do it. */
 
 import { existsSync, rmSync } from 'node:fs';
 import { readSystemConfig, writeSystemConfig } from '../../cli/src/system/layout.ts';
