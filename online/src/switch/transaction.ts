@@ -84,7 +84,6 @@ type Step = (scene: SwitchScene, context: Context) => Promise<Partial<Context>>;
 export const TRANSACTION_STEPS: readonly (readonly [name: string, step: Step])[] = [
   ['verifyMac', verifyMac],
   ['identify', identify],
-  ['findRepeat', findRepeat],
   ['checkFormat', checkFormat],
   ['follow', follow],
   ['route', route],
@@ -151,11 +150,6 @@ async function identify(scene: SwitchScene, context: Context): Promise<Partial<C
   const identity = identityOf(memberId, request);
   if ('fault' in identity) return refuse(ResponseCode.format, identity.fault, 'passing');
   return { key: identity.key, bodyDigest: scene.vault.digest(bodyText(request)) };
-}
-
-async function findRepeat(scene: SwitchScene, context: Context): Promise<Partial<Context>> {
-  const transaction = await scene.store.find(known(context.key));
-  return transaction ? { end: { kind: 'repeat', transaction } } : {};
 }
 
 async function checkFormat(_scene: SwitchScene, context: Context): Promise<Partial<Context>> {
