@@ -15,7 +15,7 @@ import {
   testGateway,
   testPeer,
 } from './gateway.test-kit.ts';
-import { operationsWorld } from './operations/operations.test-kit.ts';
+import { heldOrder, operationsWorld } from './operations/operations.test-kit.ts';
 
 const fail = async (): Promise<never> => {
   throw new Error('the database refuses this');
@@ -58,6 +58,17 @@ test('one overdue payment that cannot be reversed does not keep the next one wai
   await assert.rejects(core.tick(), /the database refuses this/);
   const states = sending.map(async ({ paymentId }) => (await store.findPayment(paymentId))?.state);
   assert.deepEqual(await Promise.all(states), ['sending', 'reversed']);
+});
+
+test('holds whose time is over are released side by side: one that waits delays no other', async () => {
+  const world = await operationsWorld();
+  const { core, line, clock } = world;
+  for (const _ of [1, 2, 3]) await heldOrder(world);
+  line.script = () => new Promise(() => undefined);
+  clock.advance(29 * 86_400_000);
+  void core.tickMoney();
+  for (let turn = 0; turn < 200; turn++) await new Promise(setImmediate);
+  assert.equal(line.types(), '0100 0100 0100 0100 0100 0100');
 });
 
 test('a merchant that never answers holds up no reversal', async () => {

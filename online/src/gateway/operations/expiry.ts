@@ -17,7 +17,7 @@ export async function runExpiry(ports: GatewayPorts): Promise<number> {
   if (line.keys() === null) return 0;
   const query = { states: ['held'], deadlineBeforeMs: clock.nowMs(), limit: EXPIRY_BATCH } as const;
   const due = await store.listPayments(query);
-  for (const payment of due) await release(ports, payment);
+  await Promise.all(due.map((payment) => release(ports, payment)));
   return due.length;
 }
 
