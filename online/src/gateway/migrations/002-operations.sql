@@ -64,6 +64,26 @@ END $$;
 CREATE TRIGGER operation_move BEFORE UPDATE OF state ON operations
   FOR EACH ROW EXECUTE FUNCTION check_operation_move();
 
+-- Money goes back one way only: beside a void nothing else is done, and no void beside a refund or an
+-- unfinished capture. The payment's row is locked by whoever begins an operation.
+CREATE FUNCTION check_operation_alone() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  beside text;
+BEGIN
+  SELECT other.kind INTO beside FROM operations other
+    WHERE other.payment_id = NEW.payment_id AND other.state NOT IN ('failed', 'reversed')
+      AND (other.kind = 'void' AND NEW.kind <> 'void' OR NEW.kind = 'void'
+        AND (other.kind = 'refund' OR other.kind = 'capture' AND other.state <> 'succeeded'))
+    LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'a % cannot stand beside a %', NEW.kind, beside
+      USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER operation_alone BEFORE INSERT ON operations
+  FOR EACH ROW EXECUTE FUNCTION check_operation_alone();
+
 -- What a person must look at; closed when it has settled itself or somebody settled it.
 CREATE TABLE work_items (
   item_id text PRIMARY KEY,

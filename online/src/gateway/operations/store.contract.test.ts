@@ -389,6 +389,24 @@ describe('what the database itself refuses', () => {
     }
   });
 
+  test('I5: money given back twice: a void beside a refund, anything beside a void', async (context) => {
+    if (!raw) return context.skip('no database here');
+    for (const [there, state, kind, transactionKind] of [
+      ['refund', 'succeeded', 'void', 'saleVoid'],
+      ['void', 'succeeded', 'refund', 'refund'],
+      ['void', 'succeeded', 'capture', 'completionAdvice'],
+    ]) {
+      const second = `INSERT INTO operations SELECT (o).* FROM (
+        SELECT jsonb_populate_record(operations, jsonb_build_object('operation_id', 'second',
+          'kind', '${kind}', 'transaction_kind', '${transactionKind}', 'state', 'sending',
+          'stan', '999998', 'identity', 'second')) AS o
+        FROM operations WHERE kind = '${there}' AND state = '${state}' AND NOT EXISTS (
+          SELECT FROM operations other WHERE other.payment_id = operations.payment_id
+            AND other.kind = '${kind}') LIMIT 1) AS second`;
+      await assert.rejects(raw.pool.query(second), /beside a/, `${kind} beside ${there}`);
+    }
+  });
+
   test('a captured payment becomes held, a voided one anything, a voided order paid', async (context) => {
     if (!raw) return context.skip('no database here');
     for (const [from, to] of [
