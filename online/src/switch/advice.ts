@@ -81,9 +81,11 @@ async function take(
   if (fault !== null) return { responseCode: ResponseCode.format, reason: fault };
   const found = await findOriginal(scene, { key, kind, message: request, settlementDate });
   if ('reason' in found) return found;
-  const destination = issuerOf(profile.routes, requireText(request, 2));
-  if (destination === null) return { responseCode: ResponseCode.unknownCard, reason: 'noRoute' };
   const { original } = found;
+  // What follows a transaction goes to the issuer that has it, whatever the table says by now.
+  const byTable = issuerOf(profile.routes, requireText(request, 2));
+  const destination = original?.destination ?? byTable;
+  if (destination === null) return { responseCode: ResponseCode.unknownCard, reason: 'noRoute' };
   const facts = { key, bodyDigest, request, kind, settlementDate, original, kept: request };
   const transaction: Transaction = {
     ...newTransaction(scene, facts),

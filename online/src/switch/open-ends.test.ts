@@ -131,3 +131,17 @@ for (const step of ['turnDay', 'listSent', 'closeDay'] as const) {
     assert.ok(lines.types().includes('0420'), lines.types());
   });
 }
+
+test('the route of a card changes: what follows a transaction goes to the issuer that has it', async () => {
+  for (const kind of ['saleVoid', 'refund'] as const) {
+    const world = testSwitch();
+    const { core, store, ports } = world;
+    const sale = saleRequest();
+    await core.handle(GATEWAY, sale);
+    const routes = [{ prefix: '6', institutionId: '77770000' }];
+    Object.assign(ports.profile, { routes });
+    assert.equal(codeOf(await core.handle(GATEWAY, followUpOf(kind, sale))), '00', kind);
+    const destinations = (await store.transactions()).map(({ destination }) => destination);
+    assert.deepEqual(destinations, [ISSUER, ISSUER], kind);
+  }
+});

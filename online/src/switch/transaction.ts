@@ -176,8 +176,11 @@ async function follow(scene: SwitchScene, context: Context): Promise<Partial<Con
   return { original };
 }
 
+/** What follows a transaction goes to the issuer that has it, whatever the table says by now. */
 async function route(scene: SwitchScene, context: Context): Promise<Partial<Context>> {
-  const destination = issuerOf(scene.profile.routes, requireText(context.request, 2));
+  const { original, request } = context;
+  const byTable = issuerOf(scene.profile.routes, requireText(request, 2));
+  const destination = original?.destination ?? byTable;
   if (destination !== null) return { destination };
   return refuse(ResponseCode.unknownCard, 'noRoute', 'durable');
 }
