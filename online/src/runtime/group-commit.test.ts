@@ -102,6 +102,21 @@ test('a lost commit is looked for: what happened is told, what did not is the er
   assert.equal(runs, 1, 'it may have happened: it is not run again');
 });
 
+test('steps of a lost group are looked for side by side: one slow look delays no other', async () => {
+  const lost = new Error('connection terminated');
+  const looks: string[] = [];
+  const group = new GroupCommit<string, string>({
+    run: () => Promise.reject(lost),
+    find: (item) => {
+      looks.push(item);
+      return item === 'slow' ? new Promise(() => undefined) : Promise.resolve('found');
+    },
+  });
+  void group.submit('slow');
+  assert.equal(await Promise.race([group.submit('quick'), turn().then(turn)]), 'found');
+  assert.deepEqual(looks, ['slow', 'quick']);
+});
+
 test('a lost commit that cannot be looked for is told as it is', async () => {
   const lost = new Error('connection terminated');
   const group = new GroupCommit<string, string>({

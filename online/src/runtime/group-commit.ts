@@ -133,10 +133,10 @@ export class GroupCommit<Item, Result> {
     for (const [index, step] of group.entries()) step.resolve(results[index] as Result);
   }
 
-  /** A refused group is halved; one whose commit was lost is looked for, step by step. */
+  /** A refused group is halved; of one whose commit was lost each step is looked for. */
   async #part(group: readonly Step<Item, Result>[], fault: unknown): Promise<void> {
     if (!isRefusal(fault)) {
-      for (const step of group) await this.#look(step, fault);
+      await Promise.all(group.map((step) => this.#look(step, fault)));
       return;
     }
     if (group.length === 1) {
