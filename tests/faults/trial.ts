@@ -50,8 +50,6 @@ export class Trial {
   readonly client: TrialClient;
   readonly told: Told = nothingTold();
   readonly ways: ReadonlyMap<TrialWay, FaultProxy>;
-  /** Why payers got no answer, since the last check. */
-  refusals: string[] = [];
   /** Payments as the last check saw them. */
   seen: readonly Payment[] = [];
   readonly #leaks: LeakDetector;

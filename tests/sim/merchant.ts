@@ -208,7 +208,7 @@ export class Merchant {
 
 /** Some amounts come up often, so that one order's card data could pay another. */
 function drawAmount(random: SeededRandom): string {
-  if (random.chance(0.5)) return '6.00';
+  if (random.chance(0.6)) return '6.00';
   return `${random.between(0, 20)}.${String(random.between(1, 99)).padStart(2, '0')}`;
 }
 
@@ -220,7 +220,7 @@ function drawTapFaults(random: SeededRandom): TapFaults {
     pulled: random.chance(0.05),
     completionLost: random.chance(0.07),
     sentTwice: random.chance(0.08),
-    replayed: random.chance(0.35),
+    replayed: random.chance(0.6),
   };
 }
 

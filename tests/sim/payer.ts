@@ -86,7 +86,7 @@ export class Payer {
   #card: VirtualIcc;
   #pinCounter = 0;
   #isTapping = false;
-  /** Field 55 of earlier taps by amount, for who replays it. */
+  /** Field 55 of approved taps by amount, for who replays it. */
   readonly #seen: Map<string, string> = new Map();
 
   constructor(world: ChannelWorld, history: History, facts: SimPayer) {
@@ -130,8 +130,11 @@ export class Payer {
     if (asked.type !== 'signedOrder') throw new Error(`unexpected ${asked.type}`);
     const { order } = asked;
     const tap = new Tap({ channel, peer, order, presented, faults, payer: this });
-    const outcome = await tap.run();
-    return tap.complete(outcome);
+    const end = await tap.complete(await tap.run());
+    if (end.outcome === 'approved' && tap.tapped !== null) {
+      this.#seen.set(order.amountMinor, tap.tapped);
+    }
+    return end;
   }
 
   /** The world of this payer's taps. */
@@ -154,10 +157,7 @@ export class Payer {
   /** Field 55 for a tap of this amount: the card's, or one seen before. */
   field55(fresh: string, amountMinor: string, isReplayed: boolean): string {
     const seen = this.#seen.get(amountMinor);
-    if (!isReplayed || seen === undefined) {
-      this.#seen.set(amountMinor, fresh);
-      return fresh;
-    }
+    if (!isReplayed || seen === undefined) return fresh;
     this.#world.counts.add('replayed');
     this.#history.add(this.name, 'replayed', { amountMinor });
     return seen;
@@ -188,6 +188,7 @@ class Tap {
   /** Of a tap; it comes with the authorisation. */
   #result: Result | null = null;
   #refusal: unknown = null;
+  #tapped: string | null = null;
   #isPulled = false;
   #isTorn: boolean;
 
@@ -206,6 +207,11 @@ class Tap {
     this.#faults = facts.faults;
     this.#payer = facts.payer;
     this.#isTorn = facts.faults.pulled;
+  }
+
+  /** Field 55 that the card gave to a tap; null when it was inserted. */
+  get tapped(): string | null {
+    return this.#tapped;
   }
 
   /** Presents the card, and again when it left the field too early or wants to be inserted. */
@@ -336,6 +342,7 @@ class Tap {
   /** Only a tap can be replayed: an inserted card has the last word. */
   #field55(fresh: string): string {
     if (this.#presented === 'contact' || this.#faults.bentArqc) return fresh;
+    this.#tapped = fresh;
     const { amountMinor } = this.#order;
     return this.#payer.field55(fresh, amountMinor, this.#faults.replayed);
   }
