@@ -345,13 +345,16 @@ test('gone before it had power: nothing is told as wrong, the next one pays', as
   readers.reader(ONE).gate = new Promise((resolve) => {
     open = resolve;
   });
-  readers.insert(ONE, new TestChip());
-  readers.remove(ONE);
+  for (let round = 0; round < 2; round += 1) {
+    readers.insert(ONE, new TestChip());
+    readers.remove(ONE);
+  }
   // The same reader has another card by the time the first connect gets through.
   const next = new TestChip();
   readers.insert(ONE, next);
   open();
   await taken(card);
+  assert.equal(next.resets, 2, 'by the first connect, under way already, and by its own');
   assert.equal(readers.reader(ONE).sessions, 1);
   assert.equal(faultOf(await seen(() => true), ONE), null);
 });
