@@ -77,9 +77,7 @@ JOIN cards USING (pan_lookup, pan_sequence_number) ${cardJoins('asked.atc', 'ask
 
 const REQUESTS_QUERY = 'SELECT * FROM requests WHERE trace_key = ANY ($1)';
 
-const COMMIT_ALL = `
-SELECT commit_change(change) AS result
-FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS given(change, place) ORDER BY place`;
+const COMMIT_ALL = 'SELECT commit_changes($1::jsonb) AS results';
 
 type PanQuery = Omit<CardQuery, 'card'> & {
   readonly card: Extract<CardQuery['card'], { readonly panLookup: string }>;
@@ -223,11 +221,10 @@ export class PostgresIssuerStore implements IssuerStore, IssuerAdmin {
   }
 
   async #commitAll(changes: readonly IssuerChange[]): Promise<readonly CommitResult[]> {
-    const { rows: results } = await this.#database.steps.query<{ result: CommitResult }>(
-      COMMIT_ALL,
-      [JSON.stringify(changes.map(bodyOf))],
-    );
-    return results.map(({ result }) => result);
+    const { rows: answers } = await this.#database.steps.query<{
+      readonly results: readonly CommitResult[];
+    }>(COMMIT_ALL, [JSON.stringify(changes.map(bodyOf))]);
+    return answers[0]?.results ?? [];
   }
 
   async expireHolds(nowMs: number, limit: number): Promise<number> {
@@ -329,7 +326,7 @@ export class PostgresIssuerStore implements IssuerStore, IssuerAdmin {
   }
 }
 
-/** The change as `commit_change` takes it: what is not needed is left out. */
+/** The change as `commit_changes` takes it: what is not needed is left out. */
 function bodyOf(change: IssuerChange): unknown {
   const { record, refusedAhead, card, usage, marks, hold, transaction, workItems } = change;
   const { scripts, settings } = change;

@@ -102,19 +102,26 @@ CREATE INDEX ledger_entries_transaction ON ledger_entries (transaction_id);
 CREATE INDEX ledger_entries_account ON ledger_entries (account_id);
 
 -- The balance is a projection of the entries and moves with them, under the account's row lock.
-CREATE FUNCTION apply_entry() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION apply_entries() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  missing bigint;
 BEGIN
-  UPDATE accounts SET balance_minor = balance_minor + NEW.amount_minor
-    WHERE account_id = NEW.account_id AND currency = NEW.currency;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'account % has another currency', NEW.account_id
-      USING ERRCODE = 'check_violation';
+  -- The bank's own accounts are not touched: their rows would be locked by every payment.
+  WITH sums AS MATERIALIZED (
+    SELECT account_id, currency, sum(amount_minor)::bigint AS minor FROM written
+      WHERE account_id ~ '^(card|ecash|owed)-' GROUP BY account_id, currency ORDER BY account_id
+  ), applied AS (
+    UPDATE accounts SET balance_minor = balance_minor + minor FROM sums
+      WHERE accounts.account_id = sums.account_id AND accounts.currency = sums.currency
+      RETURNING 1
+  ) SELECT (SELECT count(*) FROM sums) - (SELECT count(*) FROM applied) INTO missing;
+  IF missing > 0 THEN
+    RAISE EXCEPTION 'an account has another currency' USING ERRCODE = 'check_violation';
   END IF;
   RETURN NULL;
 END $$;
--- The bank's own accounts are not touched: their rows would be locked by every payment.
-CREATE TRIGGER entry_applied AFTER INSERT ON ledger_entries
-  FOR EACH ROW WHEN (NEW.account_id ~ '^(card|ecash|owed)-') EXECUTE FUNCTION apply_entry();
+CREATE TRIGGER entries_applied AFTER INSERT ON ledger_entries
+  REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION apply_entries();
 
 CREATE FUNCTION refuse_balance_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -127,19 +134,21 @@ END $$;
 CREATE TRIGGER balance_by_entries BEFORE UPDATE ON accounts
   FOR EACH ROW EXECUTE FUNCTION refuse_balance_change();
 
--- Double entry: at commit each transaction sums to zero in each currency.
+-- Double entry: of each statement the entries of each transaction sum to zero in each currency.
 CREATE FUNCTION check_ledger_balance() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  wrong text;
 BEGIN
-  PERFORM 1 FROM ledger_entries WHERE transaction_id = NEW.transaction_id
-    GROUP BY currency HAVING sum(amount_minor) <> 0;
+  SELECT transaction_id INTO wrong FROM written GROUP BY transaction_id, currency
+    HAVING sum(amount_minor) <> 0 LIMIT 1;
   IF FOUND THEN
-    RAISE EXCEPTION 'ledger transaction % does not balance', NEW.transaction_id
+    RAISE EXCEPTION 'ledger transaction % does not balance', wrong
       USING ERRCODE = 'check_violation';
   END IF;
   RETURN NULL;
 END $$;
-CREATE CONSTRAINT TRIGGER ledger_balance AFTER INSERT ON ledger_entries
-  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION check_ledger_balance();
+CREATE TRIGGER ledger_balance AFTER INSERT ON ledger_entries
+  REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION check_ledger_balance();
 
 -- The book is written once.
 CREATE FUNCTION refuse_ledger_change() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -6,43 +6,50 @@ BEGIN
   RAISE EXCEPTION 'stale: %', what USING ERRCODE = 'TP001';
 END $$;
 
-CREATE FUNCTION insert_request(request jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN
-  INSERT INTO requests SELECT * FROM jsonb_populate_record(NULL::requests, request)
-    ON CONFLICT (trace_key) DO NOTHING;
-  RETURN FOUND;
-END $$;
-
-CREATE FUNCTION change_card(card jsonb) RETURNS void LANGUAGE plpgsql AS $$
+-- Of many changes at once; `changes` are the bodies that commit_changes takes.
+CREATE FUNCTION change_cards(changes jsonb) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-  used_atc integer := (card ->> 'used_atc')::integer;
+  stale_cards bigint;
+  stale_counters bigint;
 BEGIN
-  UPDATE cards SET version = version + 1, pin_failures = (card ->> 'pin_failures')::integer,
-      atc_highest = greatest(atc_highest, coalesce(used_atc, 0))
-    WHERE card_id = card ->> 'card_id' AND version = (card ->> 'version')::bigint;
-  IF NOT FOUND THEN
+  WITH given AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(jsonb_path_query_array(changes, '$[*].card')) AS card(
+      card_id text, version bigint, pin_failures integer, used_atc integer, atc_use text)
+  ), moved AS (
+    UPDATE cards SET version = cards.version + 1, pin_failures = given.pin_failures,
+        atc_highest = greatest(atc_highest, coalesce(used_atc, 0))
+      FROM given WHERE cards.card_id = given.card_id AND cards.version = given.version
+      RETURNING 1
+  ), used AS (
+    INSERT INTO card_atcs SELECT card_id, used_atc, atc_use FROM given WHERE used_atc IS NOT NULL
+      ON CONFLICT DO NOTHING RETURNING 1
+  )
+  SELECT (SELECT count(*) FROM given) - (SELECT count(*) FROM moved),
+    (SELECT count(used_atc) FROM given) - (SELECT count(*) FROM used)
+    INTO stale_cards, stale_counters;
+  IF stale_cards > 0 THEN
     PERFORM raise_stale('card');
-  END IF;
-  IF used_atc IS NOT NULL THEN
-    INSERT INTO card_atcs VALUES (card ->> 'card_id', used_atc, card ->> 'atc_use')
-      ON CONFLICT DO NOTHING;
-    IF NOT FOUND THEN
-      PERFORM raise_stale('counter');
-    END IF;
+  ELSIF stale_counters > 0 THEN
+    PERFORM raise_stale('counter');
   END IF;
 END $$;
 
--- Counts a payment, or takes one out that is undone.
-CREATE FUNCTION use_day(used card_days) RETURNS void LANGUAGE plpgsql AS $$
+-- Counts payments, and takes out those that are undone.
+CREATE FUNCTION use_days(changes jsonb) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  usage jsonb := jsonb_path_query_array(changes, '$[*].usage');
 BEGIN
-  IF used.count > 0 THEN
-    INSERT INTO card_days AS known SELECT used.*
-      ON CONFLICT (card_id, day) DO UPDATE SET amount_minor = known.amount_minor + used.amount_minor,
-        count = known.count + used.count, no_pin_minor = known.no_pin_minor + used.no_pin_minor;
-  ELSE
+  INSERT INTO card_days AS known
+    SELECT * FROM jsonb_populate_recordset(NULL::card_days, usage) AS used WHERE used.count > 0
+    ON CONFLICT (card_id, day) DO UPDATE SET
+      amount_minor = known.amount_minor + excluded.amount_minor,
+      count = known.count + excluded.count,
+      no_pin_minor = known.no_pin_minor + excluded.no_pin_minor;
+  IF usage @? '$[*] ? (@.count <= 0)' THEN
     UPDATE card_days AS known SET amount_minor = known.amount_minor + used.amount_minor,
         count = known.count + used.count, no_pin_minor = known.no_pin_minor + used.no_pin_minor
-      WHERE known.card_id = used.card_id AND known.day = used.day;
+      FROM jsonb_populate_recordset(NULL::card_days, usage) AS used
+      WHERE used.count <= 0 AND known.card_id = used.card_id AND known.day = used.day;
   END IF;
 END $$;
 
@@ -76,42 +83,41 @@ BEGIN
   END IF;
 END $$;
 
-CREATE FUNCTION insert_transaction(ledger jsonb) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION insert_transactions(ledgers jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO ledger_transactions
-    SELECT * FROM jsonb_populate_record(NULL::ledger_transactions, ledger);
-  INSERT INTO ledger_entries
-    SELECT * FROM jsonb_populate_recordset(NULL::ledger_entries, ledger -> 'postings');
+    SELECT * FROM jsonb_populate_recordset(NULL::ledger_transactions, ledgers);
+  INSERT INTO ledger_entries SELECT * FROM jsonb_populate_recordset(NULL::ledger_entries,
+    jsonb_path_query_array(ledgers, '$[*].postings[*]'));
 END $$;
 
--- Everything that one request does, in one statement; parts that are not needed are absent.
-CREATE FUNCTION commit_change(change jsonb) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  hold_before boolean := (change #>> '{hold,hold,held_minor}')::bigint = 0;
+-- A hold gives money free before the entries take it, and takes it after they brought it.
+CREATE FUNCTION frees_money(change jsonb) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+  SELECT coalesce((change #>> '{hold,hold,held_minor}')::bigint = 0, false)
+$$;
+
+-- Parts of a change that payments do not have: those before its entries, and those after them.
+CREATE FUNCTION commit_rare_before(change jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  IF NOT insert_request(change -> 'record') THEN
-    RETURN 'duplicate';
-  END IF;
-  IF change ? 'refused_ahead' AND NOT insert_request(change -> 'refused_ahead') THEN
-    PERFORM raise_stale('the original has arrived');
-  END IF;
-  IF change ? 'card' THEN
-    PERFORM change_card(change -> 'card');
-  END IF;
-  IF change ? 'usage' THEN
-    PERFORM use_day(jsonb_populate_record(NULL::card_days, change -> 'usage'));
+  IF change ? 'refused_ahead' THEN
+    INSERT INTO requests
+      SELECT * FROM jsonb_populate_record(NULL::requests, change -> 'refused_ahead')
+      ON CONFLICT (trace_key) DO NOTHING;
+    IF NOT FOUND THEN
+      PERFORM raise_stale('the original has arrived');
+    END IF;
   END IF;
   IF change ? 'marks' THEN
     PERFORM mark_requests(change -> 'marks');
   END IF;
-  -- A hold gives money free before the entries take it, and takes it after they brought it.
-  IF change ? 'hold' AND hold_before THEN
+  IF frees_money(change) THEN
     PERFORM change_hold(change -> 'hold');
   END IF;
-  IF change ? 'transaction' THEN
-    PERFORM insert_transaction(change -> 'transaction');
-  END IF;
-  IF change ? 'hold' AND NOT hold_before THEN
+END $$;
+
+CREATE FUNCTION commit_rare_after(change jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF change ? 'hold' AND NOT frees_money(change) THEN
     PERFORM change_hold(change -> 'hold');
   END IF;
   IF change ? 'work_items' THEN
@@ -124,7 +130,46 @@ BEGIN
   IF change ? 'settings' THEN
     PERFORM set_card(change -> 'settings');
   END IF;
-  RETURN 'committed';
+END $$;
+
+-- Everything that each of many requests does, in one statement, or nothing of any; parts that are
+-- not needed are absent. Each is `committed`, or was answered before: a `duplicate`. The steps of a
+-- payment are one statement for all of them.
+CREATE FUNCTION commit_changes(changes jsonb) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+  count integer := jsonb_array_length(changes);
+  fresh text[];
+  places bigint[];
+  has_rare boolean;
+BEGIN
+  WITH written AS (
+    INSERT INTO requests SELECT * FROM jsonb_populate_recordset(NULL::requests,
+        jsonb_path_query_array(changes, '$[*].record'))
+      ON CONFLICT (trace_key) DO NOTHING RETURNING trace_key
+  ) SELECT array_agg(trace_key) INTO fresh FROM written;
+  IF cardinality(fresh) = count THEN
+    places := ARRAY(SELECT generate_series(1, count));
+  ELSE
+    -- Of two with one key the first was written.
+    SELECT array_agg(first.place), coalesce(jsonb_agg(first.change), '[]') INTO places, changes
+      FROM (SELECT DISTINCT ON (trace_key) given.place, given.change
+        FROM jsonb_array_elements(changes) WITH ORDINALITY AS given(change, place),
+          LATERAL (SELECT given.change #>> '{record,trace_key}') AS keys(trace_key)
+        WHERE trace_key = ANY (fresh) ORDER BY trace_key, given.place) AS first;
+  END IF;
+  has_rare := changes @? '$[*] ? (exists(@.refused_ahead) || exists(@.marks) || exists(@.hold)
+    || exists(@.work_items) || exists(@.scripts) || exists(@.settings))';
+  IF has_rare THEN
+    PERFORM commit_rare_before(one) FROM jsonb_array_elements(changes) AS one;
+  END IF;
+  PERFORM change_cards(changes);
+  PERFORM use_days(changes);
+  PERFORM insert_transactions(jsonb_path_query_array(changes, '$[*].transaction'));
+  IF has_rare THEN
+    PERFORM commit_rare_after(one) FROM jsonb_array_elements(changes) AS one;
+  END IF;
+  RETURN ARRAY(SELECT CASE WHEN place = ANY (places) THEN 'committed' ELSE 'duplicate' END
+    FROM generate_series(1, count) AS place ORDER BY place);
 END $$;
 
 -- Takes a card with its accounts and opening balances unless it is known.
@@ -142,7 +187,7 @@ BEGIN
   INSERT INTO cards
     SELECT * FROM jsonb_populate_record(NULL::cards, card || '{"atc_highest": 0, "version": 0}');
   IF card ? 'opening' THEN
-    PERFORM insert_transaction(card -> 'opening');
+    PERFORM insert_transactions(jsonb_build_array(card -> 'opening'));
   END IF;
   RETURN true;
 END $$;
