@@ -202,6 +202,14 @@ function asTry({ attempts }: Advice, message: Iso8583Message): Iso8583Message {
   return attempts > 1 ? { ...message, mti: `${message.mti.slice(0, 3)}1` } : message;
 }
 
+/**
+ * The day of a reversal at the issuer. What the switch books nowhere, for it never had an approval,
+ * must come to nothing there as well: in one day, that of its original.
+ */
+function reversedOn({ responseCode, reversalDate, settlementDate }: Transaction): string {
+  return responseCode === '00' ? (reversalDate ?? settlementDate) : settlementDate;
+}
+
 function reversalMessage(
   advice: Advice,
   transaction: Transaction,
@@ -219,7 +227,7 @@ function reversalMessage(
     ...REVERSAL_FIELDS.map((number) => [number, original.fields.get(number)] as const),
     [DE_7_TRANSMISSION_DATE_TIME, advice.transmission],
     [DE_11_STAN, advice.stan],
-    settlementOf({ settlementDate: transaction.reversalDate ?? transaction.settlementDate }),
+    settlementOf({ settlementDate: reversedOn(transaction) }),
     [DE_38_APPROVAL_CODE, transaction.approvalCode ?? undefined],
     [DE_90_ORIGINAL_DATA_ELEMENTS, originalData],
     [DE_100_RECEIVING_INSTITUTION, advice.destination],

@@ -145,3 +145,24 @@ test('the route of a card changes: what follows a transaction goes to the issuer
     assert.deepEqual(destinations, [ISSUER, ISSUER], kind);
   }
 });
+
+test('a reversal across the cut-off: an approval that is booked is undone in its day, one that is not in that of its original', async () => {
+  for (const [isAnswered, date] of [
+    [true, '0315'],
+    [false, '0314'],
+  ] as const) {
+    const world = testSwitch();
+    const { core, lines, clock } = world;
+    if (!isAnswered) lines.script = () => new Promise(() => undefined);
+    const sale = saleRequest();
+    const answer = core.handle(GATEWAY, sale);
+    if (isAnswered) await answer;
+    else await new Promise(setImmediate);
+    lines.script = approving;
+    clock.advance(DAY_MS);
+    assert.equal(codeOf(await core.handle(GATEWAY, reversalOf(sale))), '00');
+    await core.tick();
+    const reversal = lines.sent.find(({ mti }) => mti === '0420');
+    assert.equal(reversal && textField(reversal, 15), date);
+  }
+});
