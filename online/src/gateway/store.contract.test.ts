@@ -234,7 +234,8 @@ function beginRules(rule: Rule): void {
     assert.deepEqual(await begin({ orderId: 'none' }), { refused: 'order', status: null });
     assert.deepEqual(await begin({}, NOW + 1000), { refused: 'order', status: 'expired' });
     assert.deepEqual(await begin({ elementId: 'none' }), { refused: 'element' });
-    assert.deepEqual(await begin({ stan: payment.stan }), { refused: 'trace' });
+    const { stan, retrievalReference } = payment;
+    assert.deepEqual(await begin({ stan, retrievalReference }), { refused: 'trace' });
     assert.equal((await store.findOrder(open.orderId))?.status, 'open', 'refusals change nothing');
     assert.deepEqual(await begin({}, NOW, 7), { refused: null });
     assert.equal((await store.findElement(elementId))?.lastPinCounter, 7);
@@ -548,9 +549,9 @@ describe('what the database itself refuses', () => {
       const payments = good.map((order, place) => aPayment(order, elements[place] ?? ''));
       const [first] = payments;
       assert.ok(first);
-      const { stan } = first;
+      const { stan, retrievalReference } = first;
       const wanted = payments.map((payment, place) =>
-        place === 7 ? { ...payment, stan } : payment,
+        place === 7 ? { ...payment, stan, retrievalReference } : payment,
       );
       const begun = await Promise.all(
         wanted.map((payment, place) =>
@@ -592,9 +593,15 @@ describe('what the database itself refuses', () => {
     await assert.rejects(
       raw.pool.query(`INSERT INTO payments SELECT (p).* FROM (
         SELECT jsonb_populate_record(payments, jsonb_build_object('payment_id', 'twin',
-          'stan', '999998', 'retrieval_reference', 'twin')) AS p
+          'stan', '999998', 'retrieval_reference', '607309999998')) AS p
         FROM payments WHERE state = 'captured' LIMIT 1) AS twin`),
       /payments_one_live/,
+    );
+    await assert.rejects(
+      raw.pool.query(`UPDATE payments SET retrieval_reference = '607309999998'
+        WHERE state = 'captured'`),
+      /payments_check/,
+      'a retrieval reference ends with its trace number',
     );
   });
 });

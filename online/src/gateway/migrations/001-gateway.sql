@@ -75,7 +75,8 @@ CREATE TABLE payments (
   created_at_ms bigint NOT NULL,
   updated_at_ms bigint NOT NULL,
   UNIQUE (stan, transmission),
-  UNIQUE (retrieval_reference, transmission)
+  -- So that it is unique as well, without an index of its own.
+  CHECK (right(retrieval_reference, 6) = stan)
 );
 -- Never two attempts of one order that may both have moved money.
 CREATE UNIQUE INDEX payments_one_live ON payments (order_id)

@@ -99,7 +99,6 @@ CREATE TABLE ledger_entries (
   amount_minor bigint NOT NULL CHECK (amount_minor <> 0)
 );
 CREATE INDEX ledger_entries_transaction ON ledger_entries (transaction_id);
-CREATE INDEX ledger_entries_account ON ledger_entries (account_id);
 
 -- The balance is a projection of the entries and moves with them, under the account's row lock.
 CREATE FUNCTION apply_entries() RETURNS trigger LANGUAGE plpgsql AS $$
