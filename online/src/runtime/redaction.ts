@@ -15,11 +15,13 @@ const SECRET_NAMES: ReadonlySet<string> = new Set([
   ...['field2', 'field35', 'field36', 'field45', 'field52', 'field55', 'field96', 'iccdata'],
 ]);
 
+const CARD_NUMBER_CHARACTERS_MIN = 13;
 /** 13 to 19 digits that stand alone; shorter ones are reference numbers. */
 const CARD_NUMBER = /(?<![0-9A-Za-z])[0-9]{13,19}(?![0-9A-Za-z])/g;
 
 /** The text with everything masked that looks like a card number and has its check digit. */
 export function maskText(text: string): string {
+  if (text.length < CARD_NUMBER_CHARACTERS_MIN) return text;
   return text.replace(CARD_NUMBER, (digits) =>
     luhnCheckDigit(digits.slice(0, -1)) === digits.slice(-1) ? maskPan(digits) : digits,
   );
