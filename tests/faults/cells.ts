@@ -66,11 +66,13 @@ const WAYS: readonly TrialWay[] = [
   ...(['gateway-database', 'switch-database', 'issuer-database'] as const),
 ];
 
-const SKEWS_MS = [-90_000, 90_000] as const;
+const SKEWS_MS = [-45_000, 45_000] as const;
 const PARTIES: readonly Party[] = ['gateway', 'switch', 'issuer'];
 const DATABASE_DOWN_MS = 1_500;
 /** When a kill that is no crash point comes. */
 const KILL_AFTER_MS = 500;
+/** How long a way is faulty; nobody could work at all on some. */
+const WAY_FAULT_MS = 8_000;
 const ROLE_TIMEOUT_MS = 20_000;
 
 function crash(party: Party, point: string, nth: number): Cell {
@@ -116,7 +118,16 @@ function faultyWay(way: TrialWay, fault: WayFault): Cell {
     strike: async ({ ways }) => {
       const proxy = ways.get(way);
       proxy?.strike(fault);
-      return async () => proxy?.heal() ?? 0;
+      let struck = 0;
+      const heal = (): void => {
+        struck += proxy?.heal() ?? 0;
+      };
+      const timer = setTimeout(heal, WAY_FAULT_MS);
+      return async () => {
+        clearTimeout(timer);
+        heal();
+        return struck;
+      };
     },
   };
 }

@@ -62,6 +62,8 @@ export class FaultProxy {
   strike(fault: WayFault): void {
     this.#fault = fault;
     this.#struck = 0;
+    // Some ways have one connection only: it is the first that is struck.
+    this.#passed = this.#kind === 'bytes' ? STRIKE_EVERY - 1 : 0;
   }
 
   /** Is a straight way again; how often it struck. What a fault has harmed is closed. */
@@ -69,7 +71,9 @@ export class FaultProxy {
     this.#fault = null;
     for (const socket of this.#harmed) socket.destroy();
     this.#harmed.clear();
-    return this.#struck;
+    const struck = this.#struck;
+    this.#struck = 0;
+    return struck;
   }
 
   async close(): Promise<void> {

@@ -30,7 +30,8 @@ import { FaultProxy, type WayKind } from './proxy.ts';
 /** Every way of a trial, beside the ones that a system knows: what is outside of it. */
 export type TrialWay = Way | 'element-gateway' | 'gateway-shop';
 
-const REST_TIMEOUT_MS = 90_000;
+/** Longer than the largest skew and the longest lease: what was put off by a fast clock comes then. */
+const REST_TIMEOUT_MS = 150_000;
 const READY_TIMEOUT_MS = 60_000;
 const REST_PAUSE_MS = 500;
 const REST_ROUNDS = 2;
