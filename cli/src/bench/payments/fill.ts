@@ -40,9 +40,11 @@ const FILLS: readonly Fill[] = [
   },
   {
     table: 'gateway.ledger_entries',
-    of: 'payment_id = (SELECT payment_id FROM gateway.ledger_entries LIMIT 1)',
-    columns: { entry_id: PLACED_ID, transaction_id: ID, payment_id: ID },
+    of: `payment_id = (SELECT payment_id FROM gateway.ledger_entries
+      WHERE payment_id IS NOT NULL LIMIT 1)`,
+    columns: { transaction_id: `'sale:' || ${ID}`, payment_id: ID },
   },
+  { table: 'gateway.risk_decisions', columns: { decision_id: ID, order_id: ID } },
   { table: 'gateway.outbox', columns: { message_id: ID, payment_id: ID, body: SHORT } },
   {
     table: 'switch.transactions',
