@@ -1,6 +1,6 @@
 /**
- * The durable steps that every payment takes, as groups: each statement does the same step for many
- * payments, and for one alone it is the same statement. Its groups are those of runtime/group-commit.ts.
+ * The durable steps that every payment takes, as groups of runtime/group-commit.ts: each statement
+ * does the same step for many payments, and for one alone it is the same statement.
  */
 import { type Database, GroupCommit } from '../runtime/index.ts';
 import type { Order, Payment } from './model.ts';
@@ -218,8 +218,8 @@ SELECT "orderId", "merchantId", mode, "merchantOrderNumber", "amountMinor", curr
   "idempotencyKey", fingerprint
 FROM jsonb_to_recordset($1::jsonb) AS given("orderId" text, "merchantId" text, mode text,
   "merchantOrderNumber" text, "amountMinor" bigint, currency text, origin text, "notifyUrl" text,
-  "returnUrl" text, kind text, "captureMode" text, status text, "createdAtMs" bigint, "expiresAtMs" bigint,
-  fault text, "idempotencyKey" text, fingerprint text)
+  "returnUrl" text, kind text, "captureMode" text, status text, "createdAtMs" bigint,
+  "expiresAtMs" bigint, fault text, "idempotencyKey" text, fingerprint text)
 ON CONFLICT (merchant_id, mode, idempotency_key) DO NOTHING RETURNING order_id`;
 
 /**

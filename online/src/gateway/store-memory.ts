@@ -14,11 +14,7 @@ import {
   type PaymentState,
   type Reversal,
 } from './model.ts';
-import {
-  assertBalanced,
-  newReversal,
-  reversalKey,
-} from './operations/store-memory.ts';
+import { assertBalanced, newReversal, reversalKey } from './operations/store-memory.ts';
 import type {
   BeginResult,
   Claim,

@@ -3,6 +3,7 @@
  * change survives a kill; when it rejects nothing of it happened or the caller must ask again.
  */
 import type { HopRecord } from '@tapnpay/protocol/wire';
+import type { NoticeStore } from './load/store.ts';
 import type {
   CardEnd,
   ElementRecord,
@@ -18,7 +19,6 @@ import type {
   PaymentState,
   Reversal,
 } from './model.ts';
-import type { NoticeStore } from './load/store.ts';
 import type { OperationStore } from './operations/store.ts';
 import type { TryResult } from './webhooks/model.ts';
 import type { WebhookStore } from './webhooks/store.ts';
