@@ -25,14 +25,17 @@ const TRY_AGAIN_CODES: ReadonlySet<string> = new Set([
 ]);
 const WORK_ITEM = 'noticeUnanswered';
 
-/** Keeps a card's results; null when there are none. The first ones of a payment stay. */
+/** Keeps a card's results; null when no load has any. The first ones of a payment stay. */
 export async function keepResults(
   ports: GatewayPorts,
   payment: Payment,
   results: string,
 ): Promise<Notice | null> {
   const { store, clock } = ports;
-  if (!areScriptResults(results)) return store.findNotice(payment.paymentId);
+  if (!areScriptResults(results)) {
+    // Of a load they may have come before; nothing else asks for them again.
+    return payment.state === 'debitedNotConfirmed' ? store.findNotice(payment.paymentId) : null;
+  }
   const nowMs = clock.nowMs();
   const notice = await store.addNotice({
     paymentId: payment.paymentId,
