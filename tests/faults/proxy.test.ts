@@ -111,11 +111,17 @@ test('elsewhere it strikes at connections: silent, replayed, late', async () => 
   const { proxy, connections, open, close } = await behind('bytes');
   try {
     proxy.strike('delay');
-    (await open()).write('a');
+    const socket = await open();
+    socket.write('a');
     await soon();
     assert.equal(connections[0]?.bytes.toString(), '');
     await new Promise((done) => setTimeout(done, 200));
     assert.equal(connections[0]?.bytes.toString(), 'a');
+    assert.equal(proxy.heal(), 1);
+    proxy.strike('halfClose');
+    socket.write('b');
+    await soon();
+    assert.equal(connections[0]?.ended, true, 'an old connection is struck by a new fault');
   } finally {
     await close();
   }

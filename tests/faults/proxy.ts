@@ -35,6 +35,8 @@ export class FaultProxy {
   #fault: WayFault | null = null;
   #passed = 0;
   #struck = 0;
+  /** Number of the fault: each connection is judged once in each. */
+  #strikes = 0;
 
   private constructor(server: Server, target: number, kind: WayKind) {
     this.#server = server;
@@ -61,6 +63,7 @@ export class FaultProxy {
   /** From now on strikes so. */
   strike(fault: WayFault): void {
     this.#fault = fault;
+    this.#strikes += 1;
     this.#struck = 0;
     // Some ways have one connection only: it is the first that is struck.
     this.#passed = this.#kind === 'bytes' ? STRIKE_EVERY - 1 : 0;
@@ -162,13 +165,14 @@ export class FaultProxy {
 
   #pipeBytes(near: Socket, far: Socket): void {
     let isSilent = false;
-    let isJudged = false;
+    let judgedAt = 0;
     let mirror: Socket | null = null;
     let lateMs = 0;
     const judge = (): void => {
       // An old connection is as good as a new one, once a fault is wanted.
-      if (isJudged || this.#fault === null) return;
-      isJudged = true;
+      if (judgedAt === this.#strikes || this.#fault === null) return;
+      judgedAt = this.#strikes;
+      lateMs = 0;
       if (this.#fault !== 'delay' && !this.#isStruck()) return;
       if (this.#fault === 'delay') this.#struck += 1;
       if (this.#fault === 'drop') {
