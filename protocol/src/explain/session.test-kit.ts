@@ -81,7 +81,7 @@ function entriesOf(afl: string): readonly Uint8Array[] {
 /** PPSE to the last record of a tap that asks for an offline approval. */
 export function tapSession(): readonly Recorded[] {
   const card = cardOf(IMAGE, 'contactless');
-  const values = '36800080000000001234000000000000015600000000000156260701007863AFC6';
+  const values = '37800080000000001234000000000000015600000000000156260701007863AFC6';
   const commands = [
     '00A404000E325041592E5359532E444446303100',
     '00A4040008A00000033301010100',
