@@ -159,13 +159,14 @@ const DATABASE: Cell = {
 function skewed(party: Party, skewMs: number): Cell {
   const restart = async (trial: Trial, clocks: Readonly<Record<string, number>>): Promise<void> => {
     const { dataDir } = trial.config;
-    const before = trial.load.system.pids().get(party);
     writeSystemConfig({ ...readSystemConfig(dataDir), skewMs: clocks });
+    const members = party === 'switch' ? (['gateway', 'issuer'] as const) : [party];
+    const before = members.map((member) => trial.signOns(member));
     trial.kill(party);
     const deadline = performance.now() + ROLE_TIMEOUT_MS;
-    while (trial.load.system.pids().get(party) === before && performance.now() < deadline) {
-      await pause(100);
-    }
+    const isBack = (): boolean =>
+      members.every((member, index) => trial.signOns(member) > (before[index] ?? 0));
+    while (!isBack() && performance.now() < deadline) await pause(100);
     await trial.ready();
   };
   return {

@@ -118,8 +118,17 @@ test('elsewhere it strikes at connections: silent, replayed, late', async () => 
     await new Promise((done) => setTimeout(done, 200));
     assert.equal(connections[0]?.bytes.toString(), 'a');
     assert.equal(proxy.heal(), 1);
-    proxy.strike('halfClose');
+    proxy.strike('reorder');
     socket.write('b');
+    await soon();
+    assert.equal(connections[0]?.bytes.toString(), 'a', 'others may overtake it');
+    await new Promise((done) => setTimeout(done, 1_000));
+    proxy.heal();
+    socket.write('c');
+    await soon();
+    assert.equal(connections[0]?.bytes.toString(), 'abc', 'a healed way is a fast one');
+    proxy.strike('halfClose');
+    socket.write('d');
     await soon();
     assert.equal(connections[0]?.ended, true, 'an old connection is struck by a new fault');
   } finally {

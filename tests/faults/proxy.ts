@@ -192,7 +192,8 @@ export class FaultProxy {
         judge();
         if (isSilent) return;
         if (isRequest && mirror?.writable) mirror.write(chunk);
-        const delayMs = this.#fault === 'delay' ? CHUNK_DELAY_MS : lateMs;
+        const overtakenMs = this.#fault === 'reorder' ? lateMs : 0;
+        const delayMs = this.#fault === 'delay' ? CHUNK_DELAY_MS : overtakenMs;
         // Timers of one length keep their order.
         if (delayMs > 0) setTimeout(() => to.writable && to.write(chunk), delayMs);
         else if (to.writable) to.write(chunk);

@@ -3,6 +3,7 @@
  * their own, and a shop that listens. Work is done on it while something strikes; then everything
  * must come to rest, and the checker of the simulator reads the three books.
  */
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { type LoadSystem, startLoadSystem } from '../../cli/src/bench/payments/system.ts';
@@ -126,6 +127,12 @@ export class Trial {
       if (performance.now() > deadline) throw new Error('the gateway does not get ready');
       await pause(100);
     }
+  }
+
+  /** How often a member's line has been established so far, by its log. */
+  signOns(member: 'gateway' | 'issuer'): number {
+    const log = readFileSync(join(this.config.dataDir, 'logs', `${member}.log`), 'utf8');
+    return log.split('"state":"established"').length - 1;
   }
 
   /** SIGKILL for a role; its supervisor starts it again. */
