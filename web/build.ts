@@ -1,5 +1,5 @@
 /** Builds each root of `web` into `web/dist/<root>` with Vite, unless nothing has changed. */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
@@ -28,7 +28,8 @@ export async function buildPages(): Promise<'built' | 'unchanged'> {
   const digest = inputDigest();
   if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === digest) return 'unchanged';
   const { build } = await import('vite');
-  const out = join(here, `dist.${process.pid}`);
+  // Not the process number: builders in namespaces of their own may share one.
+  const out = join(here, `dist.${randomUUID()}`);
   rmSync(out, { recursive: true, force: true });
   try {
     for (const root of ROOTS) {
@@ -59,7 +60,7 @@ export async function buildPages(): Promise<'built' | 'unchanged'> {
 
 /** Another checkout's build of the same inputs may be faster: then its folder stays. */
 function replaceFolder(out: string): void {
-  const old = `${DIST}.old.${process.pid}`;
+  const old = `${DIST}.old.${randomUUID()}`;
   if (existsSync(DIST)) renameSync(DIST, old);
   mkdirSync(here, { recursive: true });
   try {
