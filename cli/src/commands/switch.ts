@@ -83,7 +83,7 @@ function actionOf(positionals: readonly string[]): { action: Action; args: reado
   const [least, most] = action.arguments;
   if (args.length >= least && args.length <= most) return { action, args };
   const wanted = least === most ? String(least) : `${least} to ${most}`;
-  throw new UsageError(`switch ${name} takes ${wanted} arguments; see tapnpay switch --help`);
+  throw new UsageError(`switch ${name} takes ${wanted} argument(s); see tapnpay switch --help`);
 }
 
 function print({ data, lines }: Outcome, values: OptionValues): void {

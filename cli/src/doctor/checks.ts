@@ -135,7 +135,7 @@ async function checkBrowser({ machine }: Patient): Promise<Seen> {
 function checkPages({ machine }: Patient): Seen {
   const audiences = ['pay', 'helper', 'shop', 'inside', 'explain'] as const;
   const missing = audiences.filter((name) => !machine.exists(join(pagesDir(name), 'index.html')));
-  if (missing.length === 0) return ok(two('all four are built', '四组页面均已构建'));
+  if (missing.length === 0) return ok(two('all are built', '页面均已构建'));
   const names = missing.join(', ');
   const fix = two('build them: node web/build.ts', '请构建页面：node web/build.ts');
   return broken(two(`not built: ${names}`, `未构建：${names}`), fix);

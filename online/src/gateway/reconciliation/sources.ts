@@ -74,7 +74,10 @@ export function readSwitchDay(
 ): SwitchDay {
   const { settlementDate, acquirerId } = expected;
   const path = switchFilePath(folder, settlementDate, acquirerId);
-  if (!existsSync(path)) throw fileError('of the switch is missing', { path });
+  if (!existsSync(path)) {
+    const why = 'of the switch is missing: it is written when its day has closed (23:00 in China)';
+    throw fileError(why, { path });
+  }
   const { lines, sha256 } = readSwitchFile(readText(path), expected);
   const reversedLater = new Set<string>();
   for (let days = 1; days <= REVERSAL_DAYS_MAX; days++) {
