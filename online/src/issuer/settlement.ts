@@ -5,6 +5,7 @@
 import type { RequestKind } from './model.ts';
 
 const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 /** China has had one offset since 1991. */
 const LOCAL_OFFSET_MS = 8 * HOUR_MS;
 /** The switch's day ends an hour before midnight. */
@@ -12,7 +13,16 @@ const CUT_OFF_BEFORE_MIDNIGHT_MS = HOUR_MS;
 
 /** Day of China at a moment, YYYYMMDD. */
 export function localDay(nowMs: number): string {
-  return new Date(nowMs + LOCAL_OFFSET_MS).toISOString().slice(0, 10).replaceAll('-', '');
+  const dayNumber = Math.floor((nowMs + LOCAL_OFFSET_MS) / DAY_MS);
+  if (dayNumber !== lastDay.dayNumber) lastDay = { dayNumber, text: dayText(dayNumber) };
+  return lastDay.text;
+}
+
+/** Most questions are about one day. */
+let lastDay = { dayNumber: 0, text: dayText(0) };
+
+function dayText(dayNumber: number): string {
+  return new Date(dayNumber * DAY_MS).toISOString().slice(0, 10).replaceAll('-', '');
 }
 
 /** Settlement date of a moment when nobody said one: the next day's from 23:00 in China on. */
@@ -22,6 +32,9 @@ export function settlementDateAt(nowMs: number): string {
 
 /** Field 15 with the year that is nearest; null when it is no date. */
 export function settlementDateOf(monthDay: string, nowMs: number): string | null {
+  // Today's is nearest, and what most ask for.
+  const today = localDay(nowMs);
+  if (monthDay === today.slice(4)) return today;
   if (!/^[0-9]{4}$/.test(monthDay)) return null;
   const year = Number(localDay(nowMs).slice(0, 4));
   const days = [year - 1, year, year + 1]

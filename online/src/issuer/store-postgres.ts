@@ -77,7 +77,7 @@ JOIN cards USING (pan_lookup, pan_sequence_number) ${cardJoins('asked.atc', 'ask
 
 const REQUESTS_QUERY = 'SELECT * FROM requests WHERE trace_key = ANY ($1)';
 
-const COMMIT_ALL = 'SELECT commit_changes($1::jsonb) AS results';
+const COMMIT_ALL = 'SELECT commit_changes($1, $2, $3, $4, $5, $6) AS places';
 
 type PanQuery = Omit<CardQuery, 'card'> & {
   readonly card: Extract<CardQuery['card'], { readonly panLookup: string }>;
@@ -222,9 +222,11 @@ export class PostgresIssuerStore implements IssuerStore, IssuerAdmin {
 
   async #commitAll(changes: readonly IssuerChange[]): Promise<readonly CommitResult[]> {
     const { rows: answers } = await this.#database.steps.query<{
-      readonly results: readonly CommitResult[];
-    }>(COMMIT_ALL, [JSON.stringify(changes.map(bodyOf))]);
-    return answers[0]?.results ?? [];
+      readonly places: readonly number[] | null;
+    }>(COMMIT_ALL, commitValues(changes));
+    const places = answers[0]?.places ?? null;
+    const isMade = (place: number): boolean => places === null || places.includes(place);
+    return changes.map((_, place) => (isMade(place) ? 'committed' : 'duplicate'));
   }
 
   async expireHolds(nowMs: number, limit: number): Promise<number> {
@@ -326,18 +328,37 @@ export class PostgresIssuerStore implements IssuerStore, IssuerAdmin {
   }
 }
 
-/** The change as `commit_changes` takes it: what is not needed is left out. */
-function bodyOf(change: IssuerChange): unknown {
-  const { record, refusedAhead, card, usage, marks, hold, transaction, workItems } = change;
-  const { scripts, settings } = change;
+/** Changes as `commit_changes` takes them: a list for each table, of rows behind their places. */
+function commitValues(changes: readonly IssuerChange[]): string[] {
+  const records: unknown[] = [];
+  const cards: unknown[] = [];
+  const usages: unknown[] = [];
+  const transactions: unknown[] = [];
+  const entries: unknown[] = [];
+  const rares: unknown[] = [];
+  for (const [place, change] of changes.entries()) {
+    const { record, card, usage, transaction } = change;
+    records.push([place, ...rows.valuesOfRequest(record)]);
+    if (card) cards.push([place, ...rows.valuesOfCardChange(card)]);
+    if (usage) usages.push([place, ...rows.valuesOfUsage(usage)]);
+    if (transaction) {
+      transactions.push([place, ...rows.valuesOfTransaction(transaction)]);
+      for (const entry of rows.valuesOfEntries(transaction)) entries.push([place, ...entry]);
+    }
+    const rare = rareOf(change);
+    if (Object.keys(rare).length > 0) rares.push([place, rare]);
+  }
+  const lists = [records, cards, usages, transactions, entries, rares];
+  return lists.map((list) => JSON.stringify(list));
+}
+
+/** What payments do not have, as far as it is there. */
+function rareOf(change: IssuerChange): object {
+  const { refusedAhead, marks, hold, workItems, scripts, settings } = change;
   return {
-    record: rows.rowOfRequest(record),
-    ...(refusedAhead && { refused_ahead: rows.rowOfRequest(refusedAhead) }),
-    ...(card && { card: rows.rowOfCardChange(card) }),
-    ...(usage && { usage: rows.rowOfUsage(usage) }),
+    ...(refusedAhead && { refused_ahead: [[0, ...rows.valuesOfRequest(refusedAhead)]] }),
     ...(marks?.length && { marks: marks.map(rows.rowOfMark) }),
     ...(hold && { hold: rows.rowOfHoldChange(hold) }),
-    ...(transaction && { transaction: rows.rowOfTransaction(transaction) }),
     ...(workItems?.length && { work_items: workItems.map(rows.rowOfWorkItem) }),
     ...(scripts?.length && { scripts: scripts.map(rowOfScriptChange) }),
     ...(settings && { settings: rowOfSettings(settings) }),
@@ -385,6 +406,11 @@ function importOf(card: NewCard, atMs: number): unknown {
       customer(owedAccountId(cardId), 'owed'),
       ...bank,
     ],
-    ...(opening && { opening: rows.rowOfTransaction(opening) }),
+    ...(opening && {
+      opening: {
+        transactions: [[0, ...rows.valuesOfTransaction(opening)]],
+        entries: rows.valuesOfEntries(opening).map((entry) => [0, ...entry]),
+      },
+    }),
   };
 }

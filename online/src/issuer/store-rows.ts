@@ -149,24 +149,17 @@ export function rowOfLimits(limits: Partial<CardLimits>): Row {
   );
 }
 
-export function rowOfCardChange(change: CardChange): Row {
-  return {
-    card_id: change.cardId,
-    version: String(change.version),
-    pin_failures: change.pinFailures,
-    used_atc: change.usedAtc,
-    atc_use: change.atcUse,
-  };
+/** A row as `commit_changes` takes it: its columns in the order of their table. */
+type Values = readonly (string | number | boolean | null)[];
+
+export function valuesOfCardChange(change: CardChange): Values {
+  const { cardId, version, pinFailures, usedAtc, atcUse } = change;
+  return [cardId, String(version), pinFailures, usedAtc, atcUse];
 }
 
-export function rowOfUsage(change: UsageChange): Row {
-  return {
-    card_id: change.cardId,
-    day: change.day,
-    amount_minor: String(change.amountMinor),
-    count: change.count,
-    no_pin_minor: String(change.noPinMinor),
-  };
+export function valuesOfUsage(change: UsageChange): Values {
+  const { cardId, day, amountMinor, count, noPinMinor } = change;
+  return [cardId, day, String(amountMinor), count, String(noPinMinor)];
 }
 
 export function rowOfMark(mark: RequestMark): Row {
@@ -308,31 +301,31 @@ export function requestOf(row: RequestRow): RequestRecord {
   };
 }
 
-export function rowOfRequest(record: RequestRecord): Row {
-  return {
-    trace_key: record.traceKey,
-    kind: record.kind,
-    fingerprint: record.fingerprint,
-    pan_lookup: record.panLookup,
-    card_id: record.cardId,
-    amount_minor: String(record.amountMinor),
-    currency: record.currency,
-    state: record.state,
-    response_code: record.responseCode,
-    approval_code: record.approvalCode,
-    reason: record.reason,
-    arqc_verified: record.arqcVerified,
-    ledger_entry_id: record.ledgerEntryId,
-    icc_data: record.iccData,
-    additional_amounts: record.additionalAmounts,
-    original_trace_key: record.originalTraceKey,
-    returned_minor: String(record.returnedMinor),
-    settlement_date: record.settlementDate,
-    usage_day: record.usageDay,
-    is_no_pin: record.isNoPin,
-    retrieval_reference: record.retrievalReference,
-    answered_at_ms: record.answeredAtMs,
-  };
+export function valuesOfRequest(record: RequestRecord): Values {
+  return [
+    record.traceKey,
+    record.kind,
+    record.fingerprint,
+    record.panLookup,
+    record.cardId,
+    String(record.amountMinor),
+    record.currency,
+    record.state,
+    record.responseCode,
+    record.approvalCode,
+    record.reason,
+    record.arqcVerified,
+    record.ledgerEntryId,
+    record.iccData,
+    record.additionalAmounts,
+    record.originalTraceKey,
+    String(record.returnedMinor),
+    record.settlementDate,
+    record.usageDay,
+    record.isNoPin,
+    record.retrievalReference,
+    record.answeredAtMs,
+  ];
 }
 
 export type SettlementRow = {
@@ -409,20 +402,15 @@ export function auditLineOf(row: AuditRow): AuditLine {
   return { ...line, auditId: row.audit_id, atMs: Number(row.at_ms) };
 }
 
-export function rowOfTransaction(transaction: LedgerTransaction): unknown {
-  return {
-    transaction_id: transaction.transactionId,
-    kind: transaction.kind,
-    trace_key: transaction.traceKey,
-    at_ms: transaction.atMs,
-    postings: transaction.postings.map((posting) => ({
-      entry_id: posting.entryId,
-      transaction_id: transaction.transactionId,
-      account_id: posting.accountId,
-      currency: posting.currency,
-      amount_minor: String(posting.amountMinor),
-    })),
-  };
+export function valuesOfTransaction(transaction: LedgerTransaction): Values {
+  const { transactionId, kind, traceKey, atMs } = transaction;
+  return [transactionId, kind, traceKey, atMs];
+}
+
+export function valuesOfEntries({ transactionId, postings }: LedgerTransaction): Values[] {
+  return postings.map(({ entryId, accountId, currency, amountMinor }) => {
+    return [entryId, transactionId, accountId, currency, String(amountMinor)];
+  });
 }
 
 export type EntryRow = {

@@ -55,6 +55,12 @@ function newCard(balanceMinor = 1000n): NewCard {
   };
 }
 
+/** A pair of entries that balances, on one account. */
+function entriesOf(transactionId: string, accountId: string, currency: string): string[] {
+  const rest = `'${transactionId}', '${accountId}', '${currency}'`;
+  return [`INSERT INTO ledger_entries VALUES ('up', ${rest}, 5), ('down', ${rest}, -5)`];
+}
+
 function recordOf(card: NewCard, more: Partial<RequestRecord> = {}): RequestRecord {
   return {
     traceKey: id('trace'),
@@ -323,9 +329,29 @@ function contract(name: string, open: () => Promise<Opened | null>): void {
         'DELETE FROM requests',
         `INSERT INTO ledger_entries VALUES ('x', '${card.opening.transactionId}',
            'card-${card.cardId}', '156', 5)`,
+        ...entriesOf('nothing', 'clearing-156', '156'),
+        ...entriesOf(card.opening.transactionId, 'nobody', '156'),
+        ...entriesOf(card.opening.transactionId, `card-${card.cardId}`, '840'),
+        ...entriesOf(card.opening.transactionId, 'clearing-156', '840'),
+        'DELETE FROM accounts',
+        `UPDATE accounts SET account_id = account_id || '-'`,
+        `UPDATE accounts SET currency = '840'`,
+        'DELETE FROM card_atcs',
+        'UPDATE card_atcs SET atc = 1',
+        'DELETE FROM cards',
+        `UPDATE cards SET card_id = 'other'`,
       ];
       for (const statement of statements) {
         await assert.rejects(client.query(statement), { code: '23514' }, statement);
+      }
+      const orphans = [
+        `INSERT INTO card_atcs VALUES ('nobody', 1, 'request')`,
+        `INSERT INTO ledger_transactions VALUES ('orphan', 'sale', 'nothing', 1)`,
+        `INSERT INTO requests SELECT (jsonb_populate_record(requests,
+           '{"trace_key": "orphan", "card_id": "nobody"}')).* FROM requests LIMIT 1`,
+      ];
+      for (const orphan of orphans) {
+        await assert.rejects(client.query(orphan), { code: '23503' }, orphan);
       }
       await client.end();
       assert.equal((await view(store, card)).balanceMinor, 900n);

@@ -68,11 +68,18 @@ export function answerToRepeat(
   return answerOfState(scene, request, transaction);
 }
 
-/** The answer that a transaction's state allows; an approval only while nobody reverses it. */
+/** A sealed answer whose message is at hand. */
+export type OpenAnswer = { readonly sealed: string; readonly message: Iso8583Message };
+
+/**
+ * The answer that a transaction's state allows; an approval only while nobody reverses it. `known`
+ * saves opening the answer that was sealed just now.
+ */
 export function answerOfState(
   scene: Pick<SwitchScene, 'vault'>,
   request: Iso8583Message,
   transaction: Transaction,
+  known?: OpenAnswer,
 ): Iso8583Message | null {
   const { state, responseCode, reason, sealedAnswer, settlementDate } = transaction;
   const own = (code: AnswerFacts['responseCode'], why: string | null): Iso8583Message =>
@@ -86,6 +93,7 @@ export function answerOfState(
     case 'reversed':
       return own(ResponseCode.invalid, 'reversed');
     case 'answered':
+      if (known !== undefined && sealedAnswer === known.sealed) return known.message;
       if (sealedAnswer !== null) return unpackMessage(scene.vault.open(sealedAnswer));
       return own(responseCode ?? ResponseCode.system, reason);
   }

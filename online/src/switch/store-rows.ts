@@ -75,6 +75,11 @@ export const TRANSACTION_COLUMNS: readonly (keyof TransactionRow)[] = [
   'updated_at_ms',
 ];
 
+/** Those of them that are no text. */
+export const BIGINT_COLUMNS: ReadonlySet<keyof TransactionRow> = new Set([
+  ...(['amount_minor', 'created_at_ms', 'updated_at_ms'] as const),
+]);
+
 export function transactionValues(transaction: Transaction): readonly unknown[] {
   return [
     transaction.transactionId,
@@ -107,11 +112,11 @@ export function transactionValues(transaction: Transaction): readonly unknown[] 
   ];
 }
 
-/** A row as JSON: amounts as text, for JSON has no bigint. */
-export function transactionJson(transaction: Transaction): Readonly<Record<string, unknown>> {
-  const values = transactionValues(transaction);
-  const cell = (value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value);
-  return Object.fromEntries(TRANSACTION_COLUMNS.map((name, index) => [name, cell(values[index])]));
+/** A row for JSON: amounts as text, for JSON has no bigint. */
+export function transactionCells(transaction: Transaction): readonly unknown[] {
+  return transactionValues(transaction).map((value) =>
+    typeof value === 'bigint' ? String(value) : value,
+  );
 }
 
 export function transactionOf(row: TransactionRow): Transaction {

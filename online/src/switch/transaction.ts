@@ -34,6 +34,7 @@ import {
   answerOfState,
   answerToRepeat,
   keySetsOf,
+  type OpenAnswer,
   ResponseCode,
   today,
   traceOf,
@@ -56,7 +57,7 @@ type End =
   /** Its key is known already. */
   | { readonly kind: 'repeat'; readonly transaction: Transaction }
   /** The end of what the issuer was asked. */
-  | { readonly kind: 'settled'; readonly transaction: Transaction }
+  | { readonly kind: 'settled'; readonly transaction: Transaction; readonly known?: OpenAnswer }
   /** No answer can or may be given; the acquirer's own time-out decides. */
   | { readonly kind: 'silent'; readonly reason: string };
 
@@ -302,15 +303,17 @@ async function settle(scene: SwitchScene, context: Context): Promise<Partial<Con
   const responseCode = requireText(answer, 39);
   const { request, settlementDate } = context;
   const passed = answerToAcquirer(request, answer, { responseCode, settlementDate });
-  return settled(
-    await scene.store.answer({
-      transactionId,
-      responseCode,
-      approvalCode: textField(answer, 38) ?? null,
-      sealedAnswer: scene.vault.seal(packMessage(passed)),
-      ...{ reason: null, neverSent: false, atMs },
-    }),
-  );
+  const sealedAnswer = scene.vault.seal(packMessage(passed));
+  const transaction = await scene.store.answer({
+    transactionId,
+    responseCode,
+    approvalCode: textField(answer, 38) ?? null,
+    sealedAnswer,
+    ...{ reason: null, neverSent: false, atMs },
+  });
+  return {
+    end: { kind: 'settled', transaction, known: { sealed: sealedAnswer, message: passed } },
+  };
 }
 
 /** Why an answer is not surely the issuer's final one to this request, or null. */
@@ -358,7 +361,7 @@ async function unsignedAnswer(
     case 'repeat':
       return answerToRepeat(scene, { request, bodyDigest }, end.transaction);
     case 'settled':
-      return answerOfState(scene, request, end.transaction);
+      return answerOfState(scene, request, end.transaction, end.known);
     case 'refuse':
       return answerOfRefusal(scene, context, end);
   }

@@ -24,7 +24,10 @@ const HEX_BYTES = Array.from({ length: 256 }, (_, value) =>
 );
 
 /** Upper-case hex without separators. */
-export function toHex(bytes: Uint8Array): string {
+export function toHex(bytes: Uint8Array & { readonly toHex?: () => string }): string {
+  // Of ECMAScript 2026, which older browsers have not; several times as fast for long values.
+  const builtIn = bytes.toHex?.();
+  if (builtIn !== undefined) return builtIn.toUpperCase();
   let text = '';
   for (const value of bytes) text += HEX_BYTES[value];
   return text;

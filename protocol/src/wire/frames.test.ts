@@ -7,8 +7,10 @@ import {
   applicationMessageShape,
   bytesToUtf8,
   checkShape,
+  decodeByHand,
   elementCommandShape,
   elementEventShape,
+  encodeByHand,
   encodeJsonFrame,
   gatewayMessageShape,
   JsonFrameDecoder,
@@ -23,10 +25,15 @@ test('UTF-8 agrees with the runtime, lone surrogates included (RFC 3629)', () =>
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       const bytes = utf8ToBytes(text);
       assert.deepEqual(bytes, new Uint8Array(new TextEncoder().encode(text)));
-      assert.equal(bytesToUtf8(bytes), new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes));
+      assert.deepEqual(encodeByHand(text), bytes);
+      const decoded = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+      assert.equal(bytesToUtf8(bytes), decoded);
+      assert.equal(decodeByHand(bytes), decoded);
     }),
   );
-  assert.deepEqual(utf8ToBytes('\ud800'), Uint8Array.of(0xef, 0xbf, 0xbd));
+  for (const encode of [utf8ToBytes, encodeByHand]) {
+    assert.deepEqual(encode('\ud800'), Uint8Array.of(0xef, 0xbf, 0xbd));
+  }
 });
 
 test('UTF-8 is refused exactly where the runtime refuses it (RFC 3629 §4)', () => {
@@ -36,8 +43,10 @@ test('UTF-8 is refused exactly where the runtime refuses it (RFC 3629 §4)', () 
       try {
         expected = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
       } catch {}
-      if (expected !== null) assert.equal(bytesToUtf8(bytes), expected);
-      else assert.throws(() => bytesToUtf8(bytes), BytesError);
+      for (const decode of [bytesToUtf8, decodeByHand]) {
+        if (expected !== null) assert.equal(decode(bytes), expected);
+        else assert.throws(() => decode(bytes), BytesError);
+      }
     }),
     { numRuns: 2000 },
   );

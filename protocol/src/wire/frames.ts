@@ -3,7 +3,12 @@ import { bytesToUint, concatBytes, TapError, uintToBytes } from '../bytes/index.
 import { bytesToUtf8, utf8ToBytes } from './utf8.ts';
 
 /** Faults of frames and of the messages inside them. */
-export type WireErrorCode = 'ERR_FRAME_LENGTH' | 'ERR_FRAME_JSON' | 'ERR_MESSAGE_FIELD';
+export type WireErrorCode =
+  | 'ERR_FRAME_LENGTH'
+  | 'ERR_FRAME_JSON'
+  /** Chunks of a long frame that do not make one. */
+  | 'ERR_FRAME_CHUNK'
+  | 'ERR_MESSAGE_FIELD';
 
 /** A frame that is too long, is no JSON, or holds a field of another shape. */
 export class WireError extends TapError<WireErrorCode> {}

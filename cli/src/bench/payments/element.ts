@@ -41,7 +41,7 @@ const ELEMENT_ID_BYTES = 8;
 const TRANSPORT_KEY_BITS = 2048;
 const EXPORTER_BYTES = 32;
 const CARD_PIN = '123456';
-/** How long one message of the gateway may take. */
+/** How long the gateway may say nothing while something is waited for. */
 const ANSWER_TIMEOUT_MS = 30_000;
 
 /** How an element gets its certificate: `POST /v1/pairing-codes` and `/v1/enrolments`. */
@@ -237,6 +237,10 @@ class Channel {
     socket.on('data', (chunk: Buffer) => {
       for (const message of this.#decoder.push(chunk)) this.#take(message as GatewayMessage);
     });
+    // One timer for the channel: what is waited for was asked for a moment before.
+    socket.setTimeout(ANSWER_TIMEOUT_MS, () => {
+      if (this.#waiter) this.#fail(new Error('no answer'));
+    });
     socket.on('error', (fault) => this.#fail(fault));
     socket.on('close', () => this.#fail(new Error('the gateway closed the channel')));
   }
@@ -267,17 +271,7 @@ class Channel {
     if (held) return Promise.resolve(held);
     if (this.#fault) return Promise.reject(this.#fault);
     return new Promise((done, fail) => {
-      const timer = setTimeout(() => this.#fail(new Error('no answer')), ANSWER_TIMEOUT_MS);
-      this.#waiter = {
-        done: (message) => {
-          clearTimeout(timer);
-          done(message);
-        },
-        fail: (fault) => {
-          clearTimeout(timer);
-          fail(fault);
-        },
-      };
+      this.#waiter = { done, fail };
     });
   }
 

@@ -166,8 +166,14 @@ export class NotificationReceiver {
   }
 }
 
-async function bodyOf(incoming: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of incoming) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('utf8');
+function bodyOf(incoming: IncomingMessage): Promise<string> {
+  return new Promise((done, fail) => {
+    let body = '';
+    incoming.setEncoding('utf8');
+    incoming.on('data', (text: string) => {
+      body += text;
+    });
+    incoming.once('end', () => done(body));
+    incoming.once('error', fail);
+  });
 }

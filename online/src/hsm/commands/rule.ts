@@ -59,14 +59,13 @@ export function command<C extends HsmCommand, K extends string = never>(
   name: C,
   row: CommandRow<C, K>,
 ): Command<C> {
-  const shape = strictShape(row.fields);
+  const shape = strictShape({ ...row.fields, command: () => name }) as Shape<RequestOf<C>>;
   return {
     callers: row.callers,
     mechanisms: (request) => row.mechanisms?.(request as RequestOf<C>) ?? NO_MECHANISMS,
     parse: (caller, value) =>
       withHsmErrors(() => {
-        const { command: _, ...fields } = value as { command: C };
-        const request = { ...shape(fields, name), command: name } as RequestOf<C>;
+        const request = shape(value, name);
         return { caller, command: name, request, needs: row.keys(request, caller) };
       }),
     run: (context, { caller, request, needs }) =>
@@ -93,9 +92,11 @@ export function strictShape<T extends object>(fields: Fields<T>): Shape<T> {
   const known = objectShape<T>(fields);
   return (value, path) => {
     const checked = known(value, path);
-    const extra = Object.keys(value as object).find((field) => !Object.hasOwn(fields, field));
-    if (extra === undefined) return checked;
-    throw new WireError('ERR_MESSAGE_FIELD', `${path} has a field that is unknown`);
+    for (const field of Object.keys(value as object)) {
+      if (Object.hasOwn(fields, field)) continue;
+      throw new WireError('ERR_MESSAGE_FIELD', `${path} has a field that is unknown`);
+    }
+    return checked;
   };
 }
 

@@ -46,10 +46,12 @@ export class Spread<Line extends SpreadLine> {
 
   async #send(message: Iso8583Message, options: { readonly timeoutMs: number }): Promise<Reply> {
     const tried = new Set<Line>();
-    let fault = new LineError('ERR_LINE_NOT_ESTABLISHED', 'no line is established');
+    let fault: LineError | null = null;
     for (;;) {
       const line = this.#next(tried);
-      if (!line) throw fault;
+      if (!line) {
+        throw fault ?? new LineError('ERR_LINE_NOT_ESTABLISHED', 'no line is established');
+      }
       tried.add(line);
       try {
         return await line.request(message, options);
