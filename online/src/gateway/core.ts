@@ -10,7 +10,7 @@ import { GatewayError } from './errors.ts';
 import { HOPS_BEFORE_SEAL, strike } from './lab.ts';
 import { runNotices } from './load/notices.ts';
 import type { Order, Payment, Reversal } from './model.ts';
-import { runOutbox } from './notifications.ts';
+import { Outbox } from './notifications.ts';
 import { runExpiry } from './operations/expiry.ts';
 import type { Operation, PaymentBalance, PaymentWhole, WorkItem } from './operations/model.ts';
 import { type OperationRequest, operate, runOperations } from './operations/operate.ts';
@@ -46,9 +46,11 @@ const NOTHING_DONE: Readonly<Record<MoneyStage, number>> = {
 /** The party. Every method may be called concurrently; the store decides races. */
 export class GatewayCore {
   readonly ports: GatewayPorts;
+  readonly #outbox: Outbox;
 
   constructor(ports: GatewayPorts) {
     this.ports = ports;
+    this.#outbox = new Outbox(ports);
   }
 
   /** Hop 1. @throws GatewayError as `createOrder` of orders.ts. */
@@ -214,7 +216,7 @@ export class GatewayCore {
     const report = { ...NOTHING_DONE, notifications: 0 };
     await eachInTurn(['money', 'notifications'] as const, async (part) => {
       if (part === 'money') Object.assign(report, await this.tickMoney());
-      else report.notifications = await this.deliver();
+      else report.notifications = (await Promise.all(await this.startDeliveries())).length;
     });
     return report;
   }
@@ -240,9 +242,12 @@ export class GatewayCore {
     return done;
   }
 
-  /** Due notifications; apart, for a merchant that does not answer must hold up no money. */
-  deliver(): Promise<number> {
-    return runOutbox(this.ports);
+  /**
+   * Starts due notifications; apart, for a merchant that does not answer must hold up no money.
+   * Each resolves when its try has ended.
+   */
+  startDeliveries(): Promise<readonly Promise<void>[]> {
+    return this.#outbox.start();
   }
 
   async #abandonOverdue(): Promise<number> {

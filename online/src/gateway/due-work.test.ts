@@ -15,6 +15,8 @@ import {
   testGateway,
   testPeer,
 } from './gateway.test-kit.ts';
+import type { OutboxMessage } from './model.ts';
+import { MERCHANT_DELIVERIES_MAX, Outbox } from './notifications.ts';
 import { heldOrder, operationsWorld } from './operations/operations.test-kit.ts';
 
 const fail = async (): Promise<never> => {
@@ -77,9 +79,56 @@ test('a merchant that never answers holds up no reversal', async () => {
   const hanging = { post: () => new Promise<number>(() => undefined) };
   const core = new GatewayCore({ ...ports, courier: hanging });
   const first = await lostPayment({ ...gateway, core });
-  void core.deliver();
+  await core.startDeliveries();
   await core.tickMoney();
   assert.equal((await core.payment(first)).payment.state, 'reversed');
+});
+
+test('a merchant that never answers keeps its own share only; its end frees the next ones', async () => {
+  const { ports, store } = await testGateway();
+  const messages: OutboxMessage[] = ['slow', 'quick'].flatMap((merchantId) =>
+    Array.from({ length: MERCHANT_DELIVERIES_MAX + 10 }, (_, index) => ({
+      ...{ messageId: `${merchantId}-${index}`, paymentId: 'p', merchantId, mode: 'test' as const },
+      ...{ endpointId: null, url: `http://127.0.0.1/${merchantId}`, body: '{}' },
+      ...{ createdAtMs: 0, attempts: 1, nextAtMs: 0 },
+    })),
+  );
+  store.claimOutbox = async ({ limit, exceptMerchants }) => {
+    const due = messages.filter(({ merchantId }) => !exceptMerchants.includes(merchantId));
+    const taken = due.slice(0, limit);
+    for (const message of taken) messages.splice(messages.indexOf(message), 1);
+    return taken;
+  };
+  const answers: (() => void)[] = [];
+  const posted = { slow: 0, quick: 0 };
+  let wakes = 0;
+  const outbox = new Outbox({
+    ...ports,
+    wake: () => {
+      wakes += 1;
+    },
+    courier: {
+      check: async () => undefined,
+      post: (url) => {
+        const merchant = url.endsWith('slow') ? 'slow' : 'quick';
+        posted[merchant] += 1;
+        if (merchant === 'quick') return Promise.resolve(200);
+        return new Promise((done) => answers.push(() => done(200)));
+      },
+    },
+  });
+  const ends = await outbox.start();
+  await Promise.race(ends);
+  await outbox.start();
+  for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+  assert.deepEqual(posted, { slow: MERCHANT_DELIVERIES_MAX, quick: MERCHANT_DELIVERIES_MAX + 10 });
+  const wakesBefore = wakes;
+  answers[0]?.();
+  for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+  assert.equal(wakes, wakesBefore + 1);
+  await outbox.start();
+  for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+  assert.equal(posted.slow, MERCHANT_DELIVERIES_MAX + 10);
 });
 
 test('an answer that comes late while the database is away is logged, and ends nothing', async () => {

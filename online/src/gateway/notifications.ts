@@ -4,6 +4,7 @@
  * merchant answers 2xx. Only masked data. @see Standard Webhooks 1.0
  */
 import { createHmac } from 'node:crypto';
+import { errorBody } from '@tapnpay/protocol/bytes';
 import { uuidv7 } from '../runtime/index.ts';
 import { GatewayError } from './errors.ts';
 import { type NewEvent, type Order, type OutboxMessage, outcomeOf, type Payment } from './model.ts';
@@ -12,8 +13,13 @@ import type { GatewayPorts } from './ports.ts';
 import { noteResult, secretsOf } from './webhooks/endpoints.ts';
 import type { TryResult } from './webhooks/model.ts';
 
-/** Notifications delivered at once. */
-export const OUTBOX_BATCH = 128;
+/**
+ * Notifications taken at once. A merchant with as many on their way gets no more until one of them
+ * has ended; so there are less than twice as many.
+ */
+export const MERCHANT_DELIVERIES_MAX = 64;
+/** Notifications of all merchants on their way at once. */
+const DELIVERIES_MAX = 512;
 /** How long a batch is hidden from other workers. */
 const OUTBOX_LEASE_MS = 30_000;
 
@@ -103,12 +109,67 @@ export function webhookHeaders(
   };
 }
 
-/** Delivers what is due; how many were tried. Receivers must bear duplicates in any order. */
-export async function runOutbox(ports: GatewayPorts): Promise<number> {
-  const claim = { nowMs: ports.clock.nowMs(), leaseMs: OUTBOX_LEASE_MS, limit: OUTBOX_BATCH };
-  const due = await ports.store.claimOutbox(claim);
-  await Promise.all(due.map((message) => deliver(ports, message)));
-  return due.length;
+/**
+ * Delivers what is due. A merchant that does not answer holds up its own notifications only.
+ * Receivers must bear duplicates in any order.
+ */
+export class Outbox {
+  readonly #ports: GatewayPorts;
+  /** Deliveries under way, by merchant. */
+  readonly #underWay = new Map<string, number>();
+  #count = 0;
+
+  constructor(ports: GatewayPorts) {
+    this.#ports = ports;
+  }
+
+  /** Starts what is due and may be on its way; the ends of these deliveries, which never reject. */
+  async start(): Promise<readonly Promise<void>[]> {
+    const started: Promise<void>[] = [];
+    for (let room = this.#room(); room > 0; room = this.#room()) {
+      const due = await this.#ports.store.claimOutbox({
+        nowMs: this.#ports.clock.nowMs(),
+        leaseMs: OUTBOX_LEASE_MS,
+        limit: room,
+        exceptMerchants: this.#busyMerchants(),
+      });
+      for (const message of due) started.push(this.#deliver(message));
+      if (due.length < room) break;
+    }
+    return started;
+  }
+
+  #room(): number {
+    return Math.min(MERCHANT_DELIVERIES_MAX, DELIVERIES_MAX - this.#count);
+  }
+
+  #busyMerchants(): readonly string[] {
+    return [...this.#underWay]
+      .filter(([, count]) => count >= MERCHANT_DELIVERIES_MAX)
+      .map(([merchantId]) => merchantId);
+  }
+
+  async #deliver(message: OutboxMessage): Promise<void> {
+    const { merchantId, messageId } = message;
+    this.#add(merchantId, 1);
+    try {
+      await deliver(this.#ports, message);
+    } catch (fault) {
+      // Its lease ends, and it is tried again.
+      const { code } = errorBody(fault);
+      this.#ports.log({ event: 'notificationFault', messageId, code });
+    }
+    const wasFull = this.#room() === 0 || this.#busyMerchants().includes(merchantId);
+    this.#add(merchantId, -1);
+    if (wasFull) this.#ports.wake();
+  }
+
+  #add(merchantId: string, change: 1 | -1): void {
+    this.#count += change;
+    const count = (this.#underWay.get(merchantId) ?? 0) + change;
+    if (count > 0) this.#underWay.set(merchantId, count);
+    else this.#underWay.delete(merchantId);
+  }
 }
 
 async function deliver(ports: GatewayPorts, message: OutboxMessage): Promise<void> {

@@ -220,9 +220,12 @@ export class MemoryGatewayStore extends MemoryNotices implements GatewayStore {
     return this.#reversals.get(reversalKey(paymentId, null)) ?? null;
   }
 
-  async claimOutbox(claim: Claim): Promise<readonly OutboxMessage[]> {
+  async claimOutbox(
+    claim: Parameters<GatewayStore['claimOutbox']>[0],
+  ): Promise<readonly OutboxMessage[]> {
     const due = [...this.#outbox.values()]
       .filter((row) => row.state === 'waiting' && row.nextAtMs <= claim.nowMs)
+      .filter((row) => !claim.exceptMerchants.includes(row.merchantId))
       .slice(0, claim.limit)
       .map((row) => ({
         ...row,

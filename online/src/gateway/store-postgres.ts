@@ -197,13 +197,16 @@ export class PostgresGatewayStore extends PostgresNotices implements GatewayStor
     return row ? rows.reversalOf(row) : null;
   }
 
-  async claimOutbox(claim: Claim): Promise<readonly OutboxMessage[]> {
+  async claimOutbox(
+    claim: Parameters<GatewayStore['claimOutbox']>[0],
+  ): Promise<readonly OutboxMessage[]> {
     const claimed = await this.#rows<rows.OutboxRow>(
       `UPDATE outbox SET attempts = attempts + 1, next_at_ms = $2 WHERE message_id IN (
          SELECT message_id FROM outbox WHERE state = 'waiting' AND next_at_ms <= $1
+           AND merchant_id <> ALL ($4)
          ORDER BY next_at_ms LIMIT $3 FOR UPDATE SKIP LOCKED)
        RETURNING *`,
-      [claim.nowMs, claim.nowMs + claim.leaseMs, claim.limit],
+      [claim.nowMs, claim.nowMs + claim.leaseMs, claim.limit, claim.exceptMerchants],
     );
     return claimed.map(rows.outboxOf);
   }

@@ -300,7 +300,9 @@ function changeRules(rule: Rule): void {
       booked,
       entries.map((entry) => ({ ...entry, paymentId: payment.paymentId })),
     );
-    const claimed = await store.claimOutbox({ nowMs: NOW, leaseMs: 5, limit: 100 });
+    const claimed = await store.claimOutbox({
+      ...{ nowMs: NOW, leaseMs: 5, limit: 100, exceptMerchants: [] },
+    });
     const told = claimed.find((message) => message.messageId === messageId);
     assert.deepEqual(told, { ...event, endpointId: null, attempts: 1, nextAtMs: NOW + 5 });
     await store.settleOutbox(messageId, { kind: 'delivered' }, { atMs: NOW, status: 200 });
@@ -440,7 +442,7 @@ function queueRules(rule: Rule): void {
     const event = anEvent(payment, messageId);
     await store.changePayment(change(payment, { to: 'declined', event }));
     const attemptsAt = async (nowMs: number) =>
-      (await store.claimOutbox({ nowMs, leaseMs: 100, limit: 100 })).find(
+      (await store.claimOutbox({ nowMs, leaseMs: 100, limit: 100, exceptMerchants: [] })).find(
         (message) => message.messageId === messageId,
       )?.attempts;
     assert.equal(await attemptsAt(NOW), 1);

@@ -115,7 +115,9 @@ export interface GatewayStore extends OperationStore, NoticeStore, WebhookStore 
   /** The reversal of a payment itself. */
   findReversal(paymentId: string): Promise<Reversal | null>;
 
-  claimOutbox(claim: Claim): Promise<readonly OutboxMessage[]>;
+  claimOutbox(
+    claim: Claim & { readonly exceptMerchants: readonly string[] },
+  ): Promise<readonly OutboxMessage[]>;
   /** Delivered, tried in vain until `nextAtMs`, or given up; and how the try ended. */
   settleOutbox(
     messageId: string,

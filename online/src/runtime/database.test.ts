@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
-import { openDatabase } from './database.ts';
+import { isRefusal, openDatabase } from './database.ts';
 import { startTestDatabase, type TestDatabase } from './test-database.ts';
 
 let server: TestDatabase | null = null;
@@ -131,6 +131,50 @@ test('a connection lost at COMMIT is unknown, lost before it is an ordinary fail
     transaction((client) => client.query('INSERT INTO coins (id, value) VALUES (21, 1)')),
     (error: Error & { code?: string }) => error.code !== 'ERR_DATABASE_COMMIT_UNKNOWN',
   );
+  await close();
+});
+
+test('a server that falls silent is a lost connection, for a step and for a COMMIT', async (t) => {
+  if (!server) return t.skip('no database');
+  const target = new URL(server.url);
+  const serverPort = Number(target.port);
+  let silentAt = '';
+  const sockets: Socket[] = [];
+  const proxy = createServer((near) => {
+    const far = connect(serverPort, '127.0.0.1');
+    sockets.push(near, far);
+    let isSilent = false;
+    for (const socket of [near, far]) socket.on('error', () => undefined);
+    near.on('data', (chunk) => {
+      isSilent ||= silentAt !== '' && chunk.includes(silentAt);
+      far.write(chunk);
+    });
+    far.on('data', (chunk) => isSilent || near.write(chunk));
+    near.on('close', () => far.destroy());
+  });
+  t.after(() => {
+    proxy.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  await new Promise<void>((done) => proxy.listen(0, '127.0.0.1', done));
+  const address = proxy.address();
+  target.port = String(typeof address === 'object' && address ? address.port : 0);
+  const { steps, pool, transaction, close } = await openDatabase({
+    ...{ databaseUrl: target.href, schema: 'bank', migrationsDir, answerTimeoutMs: 1_500 },
+  });
+  const insert = 'INSERT INTO coins (id, value) VALUES ($1, 1)';
+  silentAt = 'INSERT';
+  await assert.rejects(steps.query(insert, [30]), (fault) => !isRefusal(fault));
+  silentAt = 'COMMIT';
+  await assert.rejects(
+    transaction((client) => client.query(insert, [31])),
+    { code: 'ERR_DATABASE_COMMIT_UNKNOWN' },
+  );
+  // Both had happened, and the next ones go by other connections.
+  silentAt = '';
+  const { rows } = await pool.query('SELECT id FROM coins WHERE id >= $1 ORDER BY id', [30]);
+  assert.deepEqual(rows, [{ id: 30 }, { id: 31 }]);
+  await steps.query(insert, [32]);
   await close();
 });
 

@@ -11,6 +11,13 @@ const CONNECTIONS_MAX = 12;
 /** Groups of steps on their way at once; each kind has one. */
 const STEP_CONNECTIONS_MAX = 8;
 const CONNECT_TIMEOUT_MS = 10_000;
+/**
+ * A server that is silent for so long is as good as lost: its host may have gone without a word,
+ * and nothing else would ever tell. The server itself gives a step up before we do.
+ */
+const STEP_STATEMENT_TIMEOUT_MS = 10_000;
+export const STEP_ANSWER_TIMEOUT_MS = 15_000;
+export const ANSWER_TIMEOUT_MS = 60_000;
 /** An idle connection is kept for its prepared statements. */
 const IDLE_TIMEOUT_MS = 300_000;
 /** A server in crash recovery refuses connections for a while. */
@@ -34,7 +41,7 @@ const SETTINGS = '-c enable_seqscan=off -c jit=off';
  */
 const STEP_SETTINGS =
   `${SETTINGS} -c plan_cache_mode=force_generic_plan -c enable_hashjoin=off ` +
-  '-c enable_mergejoin=off';
+  `-c enable_mergejoin=off -c statement_timeout=${STEP_STATEMENT_TIMEOUT_MS}`;
 
 /** Type of bigint columns. @see PostgreSQL pg_type.dat */
 const OID_INT8 = 20;
@@ -81,13 +88,16 @@ export async function openDatabase(options: {
   readonly migrationsDir: string;
   readonly connectionsMax?: number;
   readonly log?: Log;
+  /** Longest silence of the server, milliseconds; for tests. */
+  readonly answerTimeoutMs?: number;
 }): Promise<Database> {
   if (!/^[a-z][a-z0-9_]{0,62}$/.test(options.schema)) {
     throw new RuntimeError('ERR_CONFIG', 'a schema is a lower-case SQL name');
   }
-  const pool = openPool({ ...options, settings: SETTINGS });
+  const pool = openPool({ answerTimeoutMs: ANSWER_TIMEOUT_MS, ...options, settings: SETTINGS });
   const steps = openPool({
-    ...{ ...options, settings: STEP_SETTINGS, connectionsMax: STEP_CONNECTIONS_MAX },
+    ...{ answerTimeoutMs: STEP_ANSWER_TIMEOUT_MS, ...options },
+    ...{ settings: STEP_SETTINGS, connectionsMax: STEP_CONNECTIONS_MAX },
   });
   try {
     await assertServer(pool, options.databaseUrl);
@@ -110,6 +120,7 @@ function openPool(options: {
   readonly databaseUrl: string;
   readonly schema: string;
   readonly settings: string;
+  readonly answerTimeoutMs: number;
   readonly connectionsMax?: number;
   readonly log?: Log;
 }): pg.Pool {
@@ -119,6 +130,7 @@ function openPool(options: {
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     idleTimeoutMillis: IDLE_TIMEOUT_MS,
     keepAlive: true,
+    query_timeout: options.answerTimeoutMs,
     application_name: `tapnpay-${options.schema}`,
     options: `-c search_path=${options.schema} ${options.settings}`,
     types: { getTypeParser },

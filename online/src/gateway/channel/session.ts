@@ -15,7 +15,7 @@ import {
 } from '@tapnpay/protocol/wire';
 import type { GatewayCore } from '../core.ts';
 import { GatewayError } from '../errors.ts';
-import type { ChannelPeer } from '../payment/peer.ts';
+import { type ChannelPeer, Remembered } from '../payment/peer.ts';
 import { RESPONSE_00_APPROVED } from '../payment/verdict.ts';
 import { reachHop } from '../ports.ts';
 
@@ -121,9 +121,9 @@ export class ChannelSession {
       exporter,
       channelHop: reachHop(this.#core.ports, { n: Hop.channel, name: 'channel', facts }),
       isOpen,
-      signedOrders: new Map(),
-      finishHops: new Map(),
-      authorised: new Map(),
+      signedOrders: new Remembered(),
+      finishHops: new Remembered(),
+      authorised: new Remembered(),
     };
     return { type: 'welcome', version: CHANNEL_VERSION, timeMs: this.#core.ports.clock.nowMs() };
   }

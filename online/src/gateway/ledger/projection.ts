@@ -13,6 +13,8 @@ const STEP_TRANSACTIONS = 20_000;
 const STEPS_MAX = 50;
 /** Without entries the cursor moves only now and then: an idle system writes nothing. */
 const IDLE_TRANSACTIONS = 1_000;
+/** For the sums of the whole book: hundreds of millions of entries. */
+const REBUILD_TIMEOUT_MS = 3_600_000;
 /** Findings that a check lists. */
 const FINDINGS_MAX = 100;
 
@@ -148,7 +150,8 @@ export class LedgerProjection {
       const safe = rows[0]?.safe ?? 0n;
       await client.query('DELETE FROM ledger_balances');
       await client.query('SET LOCAL enable_seqscan = on');
-      await client.query(ADD_SUMS, [0n, safe]);
+      const sums = { text: ADD_SUMS, values: [0n, safe], query_timeout: REBUILD_TIMEOUT_MS };
+      await client.query(sums);
       await client.query('UPDATE ledger_cursor SET booked_before = $1', [safe]);
     });
   }

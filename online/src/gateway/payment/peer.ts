@@ -2,6 +2,23 @@
 import type { HopRecord, SignedOrder } from '@tapnpay/protocol/wire';
 import type { Order, Payment } from '../model.ts';
 
+/** Orders and payments remembered of one channel. */
+export const PEER_REMEMBERS_MAX = 64;
+
+/**
+ * Remembers the newest only: a channel may stay open for days. An order that was forgotten is asked
+ * for again, a payment is read again.
+ */
+export class Remembered<Value> extends Map<string, Value> {
+  override set(key: string, value: Value): this {
+    this.delete(key);
+    super.set(key, value);
+    const [oldest] = this.keys();
+    if (this.size > PEER_REMEMBERS_MAX && oldest !== undefined) this.delete(oldest);
+    return this;
+  }
+}
+
 /** Who it is, which channel binds it, and what it was given on this channel. */
 export type ChannelPeer = {
   readonly elementId: string;
