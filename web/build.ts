@@ -1,31 +1,26 @@
 /** Builds each root of `web` into `web/dist/<root>` with Vite, unless nothing has changed. */
-import { createHash, randomUUID } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { buildExtension } from './extension/build.ts';
+import { inputDigest } from './inputs.ts';
+import { buildLibrary } from './library.ts';
+import { plainImports } from './plain-imports.ts';
+import { buildPrograms } from './programs.ts';
 
 /** One root an audience: the payer, the laptop's helper, the shop, the engineers. */
 export const ROOTS: readonly string[] = ['pay', 'helper', 'shop', 'inside', 'explain'];
 /** Where the gateway has the explainer, beside its pay page. */
 const BASES: Readonly<Record<string, string>> = { explain: '/explain/' };
 const here = import.meta.dirname;
-const project = join(here, '..');
 const DIST = join(here, 'dist');
 const STAMP = join(DIST, 'inputs.sha256');
 /** What ends up in a bundle. */
-const INPUTS = ['web', 'plugin/src', 'protocol/src', 'package-lock.json'];
-const SKIPPED = /(^|\/)(dist|node_modules)$|\.test\.ts$|\.test-kit\.ts$/;
+const INPUTS = ['web', 'plugin/src', 'plugin/extension', 'protocol/src', 'package-lock.json'];
 
 /** Builds if an input changed since the last build. */
 export async function buildPages(): Promise<'built' | 'unchanged'> {
-  const digest = inputDigest();
+  const digest = inputDigest(INPUTS);
   if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === digest) return 'unchanged';
   const { build } = await import('vite');
   // Not the process number: builders in namespaces of their own may share one.
@@ -38,6 +33,7 @@ export async function buildPages(): Promise<'built' | 'unchanged'> {
         base: BASES[root] ?? '/',
         configFile: false,
         logLevel: 'warn',
+        plugins: [plainImports],
         // No public folder beside the roots, no inlined files: the pages' policy allows none.
         publicDir: false,
         build: {
@@ -50,6 +46,8 @@ export async function buildPages(): Promise<'built' | 'unchanged'> {
         },
       });
     }
+    await buildExtension(join(out, 'extension'));
+    await buildLibrary(join(out, 'library'));
     writeFileSync(join(out, 'inputs.sha256'), digest);
     replaceFolder(out);
   } finally {
@@ -70,27 +68,7 @@ function replaceFolder(out: string): void {
   }
 }
 
-function inputDigest(): string {
-  const hash = createHash('sha256');
-  for (const input of INPUTS) {
-    for (const path of filesOf(input))
-      hash
-        .update(path)
-        .update('\0')
-        .update(readFileSync(join(project, path)));
-  }
-  return hash.digest('hex');
+if (import.meta.main) {
+  await buildPages();
+  await buildPrograms();
 }
-
-function filesOf(path: string): readonly string[] {
-  if (path.endsWith('.json')) return [path];
-  return readdirSync(join(project, path), { withFileTypes: true })
-    .filter((entry) => !SKIPPED.test(entry.name) && !entry.name.startsWith('dist'))
-    .sort((left, right) => (left.name < right.name ? -1 : 1))
-    .flatMap((entry) => {
-      const child = `${path}/${entry.name}`;
-      return entry.isDirectory() ? filesOf(child) : [child];
-    });
-}
-
-if (import.meta.main) await buildPages();

@@ -1,12 +1,13 @@
 /** Files that are replaced whole: a kill or a power cut leaves the old text or the new one. */
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fchmodSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** Returns when the new text is durable under `path`. Mode 0600. */
-export function replaceFile(path: string, text: string): void {
+/** Returns when the new text is durable under `path`, with this mode whatever the mask is. */
+export function replaceFile(path: string, text: string, mode: number = 0o600): void {
   const fresh = `${path}.new`;
   const fd = openSync(fresh, 'w', 0o600);
   try {
+    fchmodSync(fd, mode);
     const bytes = Buffer.from(text, 'utf8');
     for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
     fsyncSync(fd);

@@ -1,5 +1,5 @@
 /** Starts the secure element's process under the permission model and speaks its frames. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { mkdirSync, realpathSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { errorFromBody, TapError } from '@tapnpay/protocol/bytes';
@@ -13,7 +13,7 @@ import {
   encodeJsonFrame,
   JsonFrameDecoder,
 } from '@tapnpay/protocol/wire';
-import { lockDirectory } from './directory-lock.ts';
+import { type HeldLock, lockDirectory } from './directory-lock.ts';
 import { syncDirectory } from './durable-file.ts';
 import { AgentError } from './errors.ts';
 import { systemClock } from './system.ts';
@@ -33,6 +33,14 @@ export type ElementConfig = {
   readonly storeDir: string;
   /** Directories and files that the process may read beside its store: its own code. */
   readonly allowRead: readonly string[];
+};
+
+/** For those who share the element with other programs. */
+export type ElementStartOptions = {
+  /** Takes the store's lock; without it, when it is free. */
+  readonly takeLock?: () => Promise<HeldLock>;
+  /** Hears of the process before it is ready. */
+  readonly onSpawned?: (element: ElementProcess) => void;
 };
 
 type CommandWithId = Extract<ElementCommand, { id: number }>;
@@ -150,6 +158,11 @@ export class ElementProcess {
     if (ready.type === 'ready') this.#keep(ready);
   }
 
+  /** Ends the process at once, whatever it does; its store survives that. */
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
   /** Ends the process and frees its store. */
   async close(): Promise<void> {
     this.#input.end();
@@ -210,16 +223,22 @@ export class ElementProcess {
  * Starts the element: empty environment, no inspector, no core dumps, own store only.
  * @throws AgentError `ERR_ELEMENT_IN_USE`, `ERR_ELEMENT_START`, or the element's own code.
  */
-export async function startElement(config: ElementConfig): Promise<ElementProcess> {
+export async function startElement(
+  config: ElementConfig,
+  options: ElementStartOptions = {},
+): Promise<ElementProcess> {
+  const { takeLock = () => lockDirectory(config.storeDir), onSpawned } = options;
   mkdirSync(config.storeDir, { recursive: true, mode: 0o700 });
-  const lock = await lockDirectory(config.storeDir);
+  const lock = await takeLock();
   const [command, ...before] = withoutCoreDumps(config.nodePath);
   const child = spawn(command, [...before, ...elementArguments(config)], {
     env: {},
-    stdio: ['pipe', 'pipe', 'pipe'],
+    // The lock lives as long as the process: after our own death none starts beside it.
+    stdio: ['pipe', 'pipe', 'pipe', ...(lock.fd === null ? [] : [lock.fd])],
     windowsHide: true,
-  });
+  }) as ChildProcessByStdio<Writable, Readable, Readable>;
   const element = new ElementProcess(child, lock.release);
+  onSpawned?.(element);
   try {
     await within(element.ready(), ELEMENT_START_TIMEOUT_MS);
     // The element may not call fsync; the names of its files are made durable from here.

@@ -277,7 +277,8 @@ test('one payment through element, relay and card: approved, TLS 1.3 mutual, TC'
   assert.deepEqual(told, ['pin', 'cardDone']);
   assert.deepEqual(requests, [
     {
-      ...{ amountMinor: '1234', currency: '156', merchantName: '测试商户 Test Shop' },
+      ...{ kind: 'purchase', amountMinor: '1234', currency: '156' },
+      merchantName: '测试商户 Test Shop',
       ...{ origin: 'https://shop.example', interfaces: ['contact', 'contactless'] },
       ...{ attempt: 1, reason: null },
     },

@@ -44,7 +44,7 @@ import type {
   SignedOrder,
 } from '@tapnpay/protocol/wire';
 import { type GatewayConversation, ISSUER_TIMEOUT_MS } from './communication.ts';
-import { transactionTypeOf } from './ecash.ts';
+import { shownOrder, transactionTypeOf } from './ecash.ts';
 import { AppletError, GatewayRefusal } from './errors.ts';
 import { ask, passHop } from './host.ts';
 import { isSandboxCa } from './parameters.ts';
@@ -210,9 +210,7 @@ export class Acceptance {
     const isSandboxCard =
       this.#isAuthenticated && this.#caIndex !== null && isSandboxCa(this.#rid, this.#caIndex);
     if (!isSandboxCard) return 'unavailable';
-    const { amountMinor, currency, merchantName, origin } = this.#facts.order;
-    const shown = { amountMinor, currency, merchantName, origin };
-    this.#pin = yield* ask({ call: 'sealPin', pan, ...shown });
+    this.#pin = yield* ask({ call: 'sealPin', pan, ...shownOrder(this.#facts.order) });
     return this.#pin === null ? 'cancelled' : 'entered';
   }
 

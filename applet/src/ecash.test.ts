@@ -18,6 +18,20 @@ test('a load: the card signs 9C 60 by contact, and the gateway’s word ends it'
   assert.ok(gateway.isArqcValid && gateway.isElementSignatureValid);
 });
 
+test('the payer is told that it is a load, at the card and at the PIN', () => {
+  for (const [order, kind] of [
+    [LOAD, 'ecashLoad'],
+    [{ order: { transactionType: '62' } }, 'ecashLoad'],
+    [{}, 'purchase'],
+  ] as const) {
+    const { host } = pay(order);
+    const asked = host.calls.flatMap((call) =>
+      call.call === 'presentCard' || call.call === 'sealPin' ? [`${call.call} ${call.kind}`] : [],
+    );
+    assert.deepEqual(asked, [`presentCard ${kind}`, `sealPin ${kind}`]);
+  }
+});
+
 test('a tap is not asked for, and not taken', () => {
   const { host } = pay(LOAD);
   const asked = host.calls.find((call) => call.call === 'presentCard');

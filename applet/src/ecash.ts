@@ -4,7 +4,7 @@
  */
 import { TSI_1_SCRIPT_PROCESSING_PERFORMED, tsiHas } from '@tapnpay/protocol/emv/data';
 import type { KernelOutcome } from '@tapnpay/protocol/emv/terminal';
-import type { CardInterface, SignedOrder } from '@tapnpay/protocol/wire';
+import type { CardInterface, ShownOrder, SignedOrder } from '@tapnpay/protocol/wire';
 
 /** First digit of the result of a script that the card has done. @see EMV 4.3 B4 §A5 table 34 */
 const SCRIPT_SUCCESSFUL = 2;
@@ -17,6 +17,13 @@ export function transactionTypeOf(order: SignedOrder): number {
 /** Whether the order fills the card's purse. */
 export function isLoad(order: SignedOrder): boolean {
   return order.transactionType !== '00';
+}
+
+/** What the payer is shown of the order, and asked to say yes to. */
+export function shownOrder(order: SignedOrder): ShownOrder {
+  const { amountMinor, currency, merchantName, origin } = order;
+  const kind = isLoad(order) ? 'ecashLoad' : 'purchase';
+  return { kind, amountMinor, currency, merchantName, origin };
 }
 
 /** How a card may be presented: a tapped one is gone when its new total comes. */

@@ -189,7 +189,8 @@ test('the order of the request is the one that the gateway signed', () => {
     order: { amountMinor: '777', merchantName: 'A', origin: 'https://a.test' },
   });
   assert.deepEqual(host.requests[0], {
-    ...{ amountMinor: '777', currency: '156', merchantName: 'A', origin: 'https://a.test' },
+    ...{ kind: 'purchase', amountMinor: '777', currency: '156' },
+    ...{ merchantName: 'A', origin: 'https://a.test' },
     ...{ interfaces: ['contact', 'contactless'], attempt: 1, reason: null },
   });
 });

@@ -6,7 +6,7 @@ import { type TapError, toHex } from '@tapnpay/protocol/bytes';
 import type { KernelOutcome, TerminalProfile } from '@tapnpay/protocol/emv/terminal';
 import type { CardInterface, CardRequest, HostConversation } from '@tapnpay/protocol/wire';
 import { Acceptance, type AcceptanceFacts, NO_PROGRESS, type Progress } from './debit-credit.ts';
-import { interfacesFor } from './ecash.ts';
+import { interfacesFor, shownOrder } from './ecash.ts';
 import { AppletError, codeOf } from './errors.ts';
 import { ask } from './host.ts';
 import { terminalProfile } from './parameters.ts';
@@ -67,9 +67,7 @@ function interfacesOf(terminal: TerminalProfile, amountMinor: bigint): readonly 
 }
 
 function* present({ order }: Facts, wish: Wish): HostConversation<CardInterface> {
-  const { amountMinor, currency, merchantName, origin } = order;
-  const shown = { amountMinor, currency, merchantName, origin };
-  const presented = yield* ask({ call: 'presentCard', ...shown, ...wish });
+  const presented = yield* ask({ call: 'presentCard', ...shownOrder(order), ...wish });
   if (wish.interfaces.includes(presented)) return presented;
   throw new AppletError('ERR_CARD_INTERFACE', `a ${presented} card was not asked for`);
 }

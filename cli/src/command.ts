@@ -47,6 +47,15 @@ export function textOption(values: OptionValues, name: string): string | undefin
   return typeof value === 'string' ? value : undefined;
 }
 
+/** `--lang`, else what the terminal's locale says. @throws UsageError. */
+export function languageOption(values: OptionValues): 'zh' | 'en' {
+  const asked = textOption(values, 'lang');
+  if (asked === 'zh' || asked === 'en') return asked;
+  if (asked !== undefined) throw new UsageError(`--lang takes zh or en, not ${asked}`);
+  const locale = process.env['LC_ALL'] ?? process.env['LANG'] ?? '';
+  return locale.startsWith('zh') ? 'zh' : 'en';
+}
+
 /** A port number. @throws UsageError. */
 export function portOption(values: OptionValues, name: string): number | undefined {
   const text = textOption(values, name);

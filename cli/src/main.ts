@@ -8,6 +8,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import('./commands/serve.ts')).serve,
   tap: async () => (await import('./commands/tap.ts')).tap,
   cards: async () => (await import('./commands/cards.ts')).cards,
+  agent: async () => (await import('./commands/agent.ts')).agent,
   merchants: async () => (await import('./commands/merchants.ts')).merchants,
   audit: async () => (await import('./commands/audit.ts')).audit,
   ledger: async () => (await import('./commands/ledger.ts')).ledger,

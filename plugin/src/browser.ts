@@ -1,4 +1,9 @@
-/** What the library takes of the browser: timers, and storage that may be closed to the page. */
+/** What the library takes of the browser: timers, messages, and storage that may be closed. */
+
+/** A message event of a window. */
+export type WindowMessageEvent = Pick<MessageEvent<unknown>, 'data' | 'origin'> & {
+  readonly source: unknown;
+};
 
 /** A longer timer would fire at once. */
 const TIMER_MS_MAX = 0x7fffffff;
@@ -7,6 +12,12 @@ const TIMER_MS_MAX = 0x7fffffff;
 export function afterMs(ms: number, call: () => void): () => void {
   const timer = setTimeout(call, Math.min(ms, TIMER_MS_MAX));
   return () => clearTimeout(timer);
+}
+
+/** Tells every `message` event of this page; returns what stops it. */
+export function onWindowMessage(listener: (event: WindowMessageEvent) => void): () => void {
+  addEventListener('message', listener);
+  return () => removeEventListener('message', listener);
 }
 
 /** Texts under a prefix of a storage; where it is closed they last as long as the page. */

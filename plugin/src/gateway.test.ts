@@ -3,10 +3,18 @@ import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { PLUGIN_VERSIONS_PATH } from '@tapnpay/protocol/wire';
 import { type WebSocket as PeerSocket, WebSocketServer } from 'ws';
-import { fromBase64, toBase64 } from './base64.ts';
-import { GatewayFault, gatewayClient } from './gateway.ts';
+import {
+  askVersions,
+  fromBase64,
+  GatewayFault,
+  gatewayClient,
+  toBase64,
+  VERSIONS_PATH,
+} from './gateway.ts';
 import { ORDER_ID, orderView } from './payment.test-kit.ts';
+import { VERSIONS } from './plugin.test-kit.ts';
 
 let server: Server;
 let sockets: WebSocketServer;
@@ -80,6 +88,30 @@ describe('the view of an order', () => {
   test('nobody there is ERR_NETWORK', async () => {
     assert.equal(await codeOf(gatewayClient('http://127.0.0.1:1').order(ORDER_ID)), 'ERR_NETWORK');
   });
+});
+
+describe('the versions', () => {
+  test('are asked for where the gateway has them', async () => {
+    assert.equal(VERSIONS_PATH, PLUGIN_VERSIONS_PATH);
+    status = 200;
+    body = JSON.stringify(VERSIONS);
+    assert.deepEqual(await askVersions(url), VERSIONS);
+    assert.equal(asked, `GET ${PLUGIN_VERSIONS_PATH}`);
+  });
+
+  for (const [name, answered, text] of [
+    ['no such route', 404, '{"code":"ERR_NOT_FOUND"}'],
+    ['trouble of the server', 500, '{}'],
+    ['no JSON', 200, '<html>'],
+    ['another document', 200, '{"extension":{}}'],
+    ['null', 200, 'null'],
+  ] as const) {
+    test(`${name}: nothing is offered or required`, async () => {
+      status = answered;
+      body = text;
+      assert.equal(await askVersions(url), null);
+    });
+  }
 });
 
 describe('the bridge', () => {

@@ -1,14 +1,16 @@
-/** The gateway as a payer's page meets it: the order's view, its cancellation, and the bridge. */
+/** The gateway as a payer's page meets it: an order's view, its cancellation, and the bridge. */
 import {
   PAY_CHANNEL_BYTES_MAX,
   PAY_CHANNEL_PATH,
   PAY_ORDER_PATH,
   type PayOrderView,
+  type PluginVersions,
 } from '@tapnpay/protocol/wire';
-import { fromBase64, toBase64 } from './base64.ts';
 
 /** Longest wait for an answer, in milliseconds. */
 const ANSWER_MS = 8_000;
+/** `PLUGIN_VERSIONS_PATH`, whose module would bring its shapes into every page; a test compares. */
+export const VERSIONS_PATH = '/v1/plugin';
 
 /** What a page asks of the gateway. */
 export interface GatewayClient {
@@ -38,16 +40,32 @@ export class GatewayFault extends Error {
 
 /** The client of a gateway at `url`, e.g. `https://pay.example`. */
 export function gatewayClient(url: string): GatewayClient {
-  const path = (orderId: string) => `${url}${PAY_ORDER_PATH}/${encodeURIComponent(orderId)}`;
+  const order = async (orderId: string, method: string, act = ''): Promise<PayOrderView> => {
+    const view = await ask(`${url}${PAY_ORDER_PATH}/${encodeURIComponent(orderId)}${act}`, method);
+    if (isView(view) && view.orderId === orderId) return view;
+    throw new GatewayFault('ERR_NETWORK', 'no view');
+  };
   return {
-    order: (orderId) => ask(path(orderId), 'GET', orderId),
-    cancel: (orderId) => ask(`${path(orderId)}/cancel`, 'POST', orderId),
+    order: (orderId) => order(orderId, 'GET'),
+    cancel: (orderId) => order(orderId, 'POST', '/cancel'),
     openChannel: (listener) =>
       openChannel(`${url.replace(/^http/, 'ws')}${PAY_CHANNEL_PATH}`, listener),
   };
 }
 
-async function ask(url: string, method: string, orderId: string): Promise<PayOrderView> {
+/** The versions that a gateway offers and requires; null when it does not say. */
+export async function askVersions(url: string): Promise<PluginVersions | null> {
+  try {
+    const body = await ask(`${url}${VERSIONS_PATH}`, 'GET');
+    const { extension, host, install } = fieldsOf(body);
+    return extension && host && install ? (body as PluginVersions) : null;
+  } catch {
+    // A gateway without an update channel requires nothing.
+    return null;
+  }
+}
+
+async function ask(url: string, method: string): Promise<unknown> {
   let status = 0;
   let body: unknown;
   try {
@@ -58,43 +76,37 @@ async function ask(url: string, method: string, orderId: string): Promise<PayOrd
   } catch (fault) {
     throw new GatewayFault('ERR_NETWORK', String(fault));
   }
-  if (status !== 200) throw refusalOf(status, body);
-  if (!isView(body) || body.orderId !== orderId) {
-    throw new GatewayFault('ERR_NETWORK', 'no view');
-  }
-  return body;
+  if (status === 200) return body;
+  const { code } = fieldsOf(body);
+  // A server's own trouble says nothing about the order.
+  const isCoded = status < 500 && typeof code === 'string';
+  throw new GatewayFault(isCoded ? code : 'ERR_NETWORK', `${code ?? status}`);
 }
 
-function refusalOf(status: number, body: unknown): GatewayFault {
-  const code = typeof body === 'object' && body !== null && 'code' in body ? body.code : null;
-  // A server's own trouble says nothing about the order.
-  if (status >= 500 || typeof code !== 'string')
-    return new GatewayFault('ERR_NETWORK', `${status}`);
-  return new GatewayFault(code, code);
+function fieldsOf(body: unknown): Readonly<Record<string, unknown>> {
+  return typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {};
 }
 
 /** The fields that decide and are shown first; the rest is only shown. */
 function isView(body: unknown): body is PayOrderView {
-  if (typeof body !== 'object' || body === null) return false;
-  const view = body as Partial<Record<keyof PayOrderView, unknown>>;
-  const texts = [view.orderId, view.status, view.merchantName, view.currency, view.agentUrl];
-  const isPayment = typeof view.payment === 'object';
-  const isAmount = typeof view.amountMinor === 'string' && /^\d{1,18}$/.test(view.amountMinor);
-  return isAmount && isPayment && texts.every((text) => typeof text === 'string');
+  const fields = fieldsOf(body);
+  const texts = ['orderId', 'status', 'merchantName', 'currency', 'agentUrl', 'amountMinor'];
+  return (
+    texts.every((name) => typeof fields[name] === 'string') &&
+    /^\d{1,18}$/.test(String(fields['amountMinor'])) &&
+    typeof fields['payment'] === 'object'
+  );
 }
 
 /** The bridge takes and gives binary messages; their bounds mean nothing. */
 function openChannel(url: string, listener: ChannelListener): GatewayChannel {
   const socket = new WebSocket(url);
   socket.binaryType = 'arraybuffer';
-  let isOurs = false;
   socket.onopen = () => listener.opened();
   socket.onmessage = ({ data }: MessageEvent<unknown>) => {
     if (data instanceof ArrayBuffer) listener.received(toBase64(new Uint8Array(data)));
   };
-  socket.onclose = () => {
-    if (!isOurs) listener.closed();
-  };
+  socket.onclose = () => listener.closed();
   return {
     send: (base64) => {
       if (socket.readyState !== WebSocket.OPEN) return;
@@ -104,8 +116,20 @@ function openChannel(url: string, listener: ChannelListener): GatewayChannel {
       }
     },
     close: () => {
-      isOurs = true;
+      socket.onclose = null;
       socket.close();
     },
   };
+}
+
+/** Standard alphabet, padded. */
+export function toBase64(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return btoa(text);
+}
+
+/** @throws DOMException for anything that is not base64. */
+export function fromBase64(base64: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }

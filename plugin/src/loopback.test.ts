@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { AGENT_VERSION } from '@tapnpay/protocol/wire';
-import { type LoopbackBrowser, loopbackTransport, type WindowMessageEvent } from './loopback.ts';
-import type { Transport, TransportEvent } from './transport.ts';
+import type { WindowMessageEvent } from './browser.ts';
+import { Loopback, type LoopbackBrowser } from './loopback.ts';
+import type { TransportEvent } from './transport.ts';
 
 const AGENT = 'http://127.0.0.1:7001';
 
@@ -102,9 +103,9 @@ class FakeBrowser implements LoopbackBrowser {
   }
 }
 
-function opened(): { browser: FakeBrowser; transport: Transport; events: TransportEvent[] } {
+function opened(): { browser: FakeBrowser; transport: Loopback; events: TransportEvent[] } {
   const browser = new FakeBrowser();
-  const transport = loopbackTransport(browser);
+  const transport = new Loopback(browser);
   const events: TransportEvent[] = [];
   transport.onMessage((event) => events.push(event));
   transport.open(AGENT);
@@ -115,8 +116,10 @@ const WELCOME = {
   type: 'welcome',
   version: 1,
   element: { id: 'E', state: 'operable' },
-  readers: [],
+  readers: [{ name: 'Virtual reader', kind: 'virtual' }],
 };
+const READY = { kind: 'ready', isInstalling: false };
+const MISSING = { kind: 'missing', code: 'ERR_HOST_MISSING', detail: AGENT };
 const NOT_PAIRED = {
   type: 'refused',
   error: { code: 'ERR_NOT_PAIRED', message: 'no', data: {} },
@@ -126,7 +129,7 @@ describe('opening', () => {
   test('opens the window at once, connects, and sends hello with the kept token', () => {
     const browser = new FakeBrowser();
     browser.tokens.set(AGENT, 'T1');
-    const transport = loopbackTransport(browser);
+    const transport = new Loopback(browser);
     const events: TransportEvent[] = [];
     transport.onMessage((event) => events.push(event));
     transport.open(AGENT);
@@ -140,7 +143,7 @@ describe('opening', () => {
     );
     assert.deepEqual(events, []);
     browser.socket.say(WELCOME);
-    assert.deepEqual(events, [{ kind: 'ready', health: WELCOME }]);
+    assert.deepEqual(events, [READY]);
   });
 
   test('sends nothing before the welcome and hears nothing after close', () => {
@@ -169,7 +172,7 @@ describe('opening', () => {
   test('a blocked window is told; show opens it later and then brings it to the front', () => {
     const browser = new FakeBrowser();
     browser.blocks = true;
-    const transport = loopbackTransport(browser);
+    const transport = new Loopback(browser);
     const events: TransportEvent[] = [];
     transport.onMessage((event) => events.push(event));
     transport.open(AGENT);
@@ -198,7 +201,7 @@ describe('nobody there', () => {
     browser.socket.close();
     assert.deepEqual(events, [], 'a refused connection waits for its second');
     browser.expire(1_000);
-    assert.deepEqual(events, [{ kind: 'missing' }]);
+    assert.deepEqual(events, [MISSING]);
     assert.equal(browser.sockets.length, 2);
     browser.expire(1_000);
     browser.socket.accept();
@@ -222,9 +225,7 @@ describe('nobody there', () => {
     const { browser, events } = opened();
     browser.socket.accept();
     browser.expire(5_000);
-    assert.deepEqual(events, [
-      { kind: 'refused', code: 'ERR_AGENT_TIMEOUT', detail: 'no welcome' },
-    ]);
+    assert.deepEqual(events, [{ kind: 'lost', code: 'ERR_AGENT_TIMEOUT', detail: 'no welcome' }]);
     assert.equal(browser.socket.readyState, 3);
   });
 
@@ -241,7 +242,7 @@ describe('nobody there', () => {
 
   test('probe: found, refused, silent; it says nothing to the agent', async () => {
     const browser = new FakeBrowser();
-    const transport = loopbackTransport(browser);
+    const transport = new Loopback(browser);
     const found = transport.probe(AGENT);
     browser.socket.accept();
     assert.equal(await found, true);
@@ -255,6 +256,34 @@ describe('nobody there', () => {
     assert.equal(await silent, false);
     assert.equal(browser.timers.size, 0);
   });
+});
+
+describe('an agent that is there and cannot pay yet', () => {
+  test('an application that is not installed is installed by its first payment', () => {
+    const { browser, events } = opened();
+    browser.socket.accept();
+    browser.socket.say({ ...WELCOME, element: { id: null, state: 'notEnrolled' } });
+    assert.deepEqual(events, [{ kind: 'ready', isInstalling: true }]);
+  });
+
+  for (const [name, change, code] of [
+    ['a locked application', { element: { id: 'E', state: 'locked' } }, 'ERR_ELEMENT_LOCKED'],
+    ['no reader', { readers: [] }, 'ERR_NO_READER'],
+  ] as const) {
+    test(`${name}: asked anew each second, in the window that is open`, () => {
+      const { browser, transport, events } = opened();
+      browser.socket.accept();
+      browser.socket.say({ ...WELCOME, ...change });
+      assert.deepEqual(events, [{ kind: 'missing', code, detail: 'E' }]);
+      transport.send({ type: 'cancel', session: 's' });
+      assert.equal(browser.socket.sent.length, 1, 'nothing is asked of it');
+      browser.expire(1_000);
+      browser.socket.accept();
+      browser.socket.say(WELCOME);
+      assert.deepEqual(events.at(-1), READY);
+      assert.equal(browser.windows.length, 1);
+    });
+  }
 });
 
 describe('pairing', () => {
@@ -300,7 +329,7 @@ describe('pairing', () => {
   test('with a blocked window a message without a source is nobody', () => {
     const browser = new FakeBrowser();
     browser.blocks = true;
-    loopbackTransport(browser).open(AGENT);
+    new Loopback(browser).open(AGENT);
     browser.post({ data: { type: 'tapnpay-paired', token: 'T' }, origin: AGENT, source: null });
     assert.equal(browser.tokens.size, 0);
   });
@@ -320,7 +349,7 @@ describe('pairing', () => {
       const { browser, events } = opened();
       browser.socket.accept();
       browser.socket.say({ type: 'refused', error: { code, message: 'no', data: {} } });
-      assert.deepEqual(events, [{ kind: 'refused', code, detail: 'no' }]);
+      assert.deepEqual(events, [{ kind: 'lost', code, detail: 'no' }]);
       assert.equal(browser.socket.readyState, 3);
     }
   });

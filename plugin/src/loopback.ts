@@ -9,9 +9,9 @@ import {
   type AgentMessage,
   type PageMessage,
 } from '@tapnpay/protocol/wire';
-import { afterMs, keptTexts } from './browser.ts';
-import { AGENT_ACK_MS, AGENT_HELLO_MS } from './states.ts';
-import type { Transport, TransportEvent } from './transport.ts';
+import { afterMs, keptTexts, onWindowMessage, type WindowMessageEvent } from './browser.ts';
+import { AGENT_ACK_MS, AGENT_HELLO_MS, LOOK_AGAIN_MS } from './states.ts';
+import { needOf, readyOf, type Transport, type TransportEvent } from './transport.ts';
 
 /** What of a browser the transport uses; tests give their own. */
 export type LoopbackBrowser = {
@@ -27,20 +27,18 @@ export type LoopbackBrowser = {
   after(ms: number, call: () => void): () => void;
 };
 export type LoopbackWindow = { readonly closed: boolean; focus(): void; close(): void };
-export type WindowMessageEvent = Pick<MessageEvent<unknown>, 'data' | 'origin'> & {
-  readonly source: unknown;
+
+/** A transport that can be asked for; it looks for nothing but its own agent. */
+export type LoopbackTransport = Omit<Transport, 'look' | 'facts' | 'update'> & {
+  /** Whether anybody answers, within a second; says nothing and asks for nothing. */
+  probe(agentUrl: string): Promise<boolean>;
 };
 
 /** `WebSocket.CONNECTING`. */
 const CONNECTING = 0;
 const TOKEN_CHARACTERS_MAX = 512;
 
-/** The transport of pages that have no extension. */
-export function loopbackTransport(browser: LoopbackBrowser = realBrowser()): Transport {
-  return new Loopback(browser);
-}
-
-class Loopback implements Transport {
+export class Loopback implements LoopbackTransport {
   readonly #browser: LoopbackBrowser;
   #listener: (event: TransportEvent) => void = () => {};
   #agentUrl = '';
@@ -51,25 +49,24 @@ class Loopback implements Transport {
   #stopTimer: () => void = () => {};
   #stopMessages: () => void = () => {};
 
-  constructor(browser: LoopbackBrowser) {
+  constructor(browser: LoopbackBrowser = realBrowser()) {
     this.#browser = browser;
   }
 
   probe(agentUrl: string): Promise<boolean> {
     return new Promise((done) => {
       const socket = this.#connect(agentUrl);
-      const stop = this.#browser.after(AGENT_ACK_MS, () => finish(false));
       const finish = (found: boolean): void => {
         stop();
         done(found);
         socket?.close();
       };
-      if (socket === null) {
-        finish(false);
-        return;
+      const stop = this.#browser.after(AGENT_ACK_MS, () => finish(false));
+      if (socket === null) finish(false);
+      else {
+        socket.onopen = () => finish(true);
+        socket.onclose = () => finish(false);
       }
-      socket.onopen = () => finish(true);
-      socket.onclose = () => finish(false);
     });
   }
 
@@ -84,7 +81,7 @@ class Loopback implements Transport {
   }
 
   send(message: PageMessage): void {
-    if (this.#isReady) this.#socket?.send(JSON.stringify(message));
+    if (this.#isReady) this.#say(message);
   }
 
   onMessage(listener: (event: TransportEvent) => void): void {
@@ -97,9 +94,8 @@ class Loopback implements Transport {
       return;
     }
     const origin = encodeURIComponent(this.#browser.origin);
-    this.#window = this.#browser.openWindow(
-      `${this.#agentUrl}${AGENT_WINDOW_PAGE}?origin=${origin}`,
-    );
+    const url = `${this.#agentUrl}${AGENT_WINDOW_PAGE}?origin=${origin}`;
+    this.#window = this.#browser.openWindow(url);
     if (this.#window === null) this.#listener({ kind: 'blocked' });
   }
 
@@ -126,45 +122,50 @@ class Loopback implements Transport {
     }
   }
 
+  #say(message: PageMessage): void {
+    this.#socket?.send(JSON.stringify(message));
+  }
+
+  #after(ms: number, call: () => void): void {
+    this.#stopTimer();
+    this.#stopTimer = this.#browser.after(ms, call);
+  }
+
   #dial(): void {
     this.#hangUp();
     const socket = this.#connect(this.#agentUrl);
     this.#socket = socket;
     let isOpen = false;
-    this.#stopTimer = this.#browser.after(AGENT_ACK_MS, () => this.#miss());
+    this.#after(AGENT_ACK_MS, () => this.#miss());
     if (socket === null) return;
-    const ifCurrent = (act: () => void) => () => {
-      if (this.#socket === socket) act();
-    };
-    socket.onopen = ifCurrent(() => {
+    socket.onopen = () => {
+      if (this.#socket !== socket) return;
       isOpen = true;
       this.#hello();
-    });
-    socket.onmessage = (event: MessageEvent<unknown>) =>
-      ifCurrent(() => this.#onFrame(event.data))();
+    };
+    socket.onmessage = ({ data }: MessageEvent<unknown>) => {
+      if (this.#socket === socket) this.#onFrame(data);
+    };
     // Without an answer the ack's timer decides; it also paces the next try.
-    socket.onclose = ifCurrent(() => {
-      if (isOpen) this.#lose('ERR_AGENT_GONE', 'closed');
-    });
+    socket.onclose = () => {
+      if (this.#socket === socket && isOpen) this.#lose('ERR_AGENT_GONE', 'closed');
+    };
   }
 
   /** Nobody acknowledged in time: says so, and tries again or waits on. */
   #miss(): void {
-    if (this.#socket?.readyState === CONNECTING) {
-      this.#stopTimer = this.#browser.after(AGENT_ACK_MS, () => this.#miss());
-    } else this.#dial();
-    this.#listener({ kind: 'missing' });
+    if (this.#socket?.readyState === CONNECTING) this.#after(AGENT_ACK_MS, () => this.#miss());
+    else this.#dial();
+    this.#listener({ kind: 'missing', code: 'ERR_HOST_MISSING', detail: this.#agentUrl });
   }
 
   #hello(): void {
-    this.#stopTimer();
-    this.#stopTimer = this.#browser.after(AGENT_HELLO_MS, () => {
-      this.#hangUp();
-      this.#listener({ kind: 'refused', code: 'ERR_AGENT_TIMEOUT', detail: 'no welcome' });
+    this.#after(AGENT_HELLO_MS, () => this.#lose('ERR_AGENT_TIMEOUT', 'no welcome'));
+    this.#say({
+      type: 'hello',
+      version: AGENT_VERSION,
+      token: this.#browser.readToken(this.#agentOrigin),
     });
-    const token = this.#browser.readToken(this.#agentOrigin);
-    const hello: PageMessage = { type: 'hello', version: AGENT_VERSION, token };
-    this.#socket?.send(JSON.stringify(hello));
   }
 
   #lose(code: string, detail: string): void {
@@ -173,26 +174,33 @@ class Loopback implements Transport {
   }
 
   #onFrame(data: unknown): void {
-    const message = parseMessage(data);
-    if (message === null) {
-      this.#lose('ERR_AGENT_PROTOCOL', 'no message');
-    } else if (message.type === 'welcome') {
-      this.#stopTimer();
+    const message = parsed(data);
+    if (message === null) this.#lose('ERR_AGENT_PROTOCOL', 'no message');
+    else if (message.type === 'welcome') this.#onWelcome(message);
+    else if (message.type === 'refused') this.#onRefused(message.error.code, message.error.message);
+    else if (this.#isReady) this.#listener({ kind: 'message', message });
+  }
+
+  #onWelcome(health: Extract<AgentMessage, { type: 'welcome' }>): void {
+    const need = needOf(health);
+    this.#stopTimer();
+    if (need === null) {
       this.#isReady = true;
-      this.#listener({ kind: 'ready', health: message });
-    } else if (message.type === 'refused') {
-      this.#onRefused(message.error.code, message.error.message);
-    } else if (this.#isReady) {
-      this.#listener({ kind: 'message', message });
+      this.#listener(readyOf(health.element));
+    } else {
+      // A hello is said once: it is asked anew.
+      this.#hangUp();
+      this.#after(LOOK_AGAIN_MS, () => this.#dial());
+      this.#listener({ kind: 'missing', ...need });
     }
   }
 
   #onRefused(code: string, detail: string): void {
-    this.#hangUp();
     if (code !== 'ERR_NOT_PAIRED') {
-      this.#listener({ kind: 'refused', code, detail });
+      this.#lose(code, detail);
       return;
     }
+    this.#hangUp();
     this.#browser.keepToken(this.#agentOrigin, null);
     this.#isPairing = true;
     this.#listener({ kind: 'pairing' });
@@ -201,8 +209,9 @@ class Loopback implements Transport {
   /** Only the agent's own window may hand over a token. */
   #onWindowMessage({ data, origin, source }: WindowMessageEvent): void {
     if (origin !== this.#agentOrigin || source === null || source !== this.#window) return;
-    const token = pairedToken(data);
-    if (token === null) return;
+    const { type, token } = fieldsOf(data);
+    const isToken = typeof token === 'string' && token.length <= TOKEN_CHARACTERS_MAX;
+    if (type !== 'tapnpay-paired' || !isToken) return;
     this.#browser.keepToken(this.#agentOrigin, token);
     if (this.#isPairing) this.#dial();
   }
@@ -212,22 +221,18 @@ class Loopback implements Transport {
   }
 }
 
-function parseMessage(data: unknown): AgentMessage | null {
-  if (typeof data !== 'string') return null;
+/** The fields of anything. */
+function fieldsOf(data: unknown): { readonly type?: unknown; readonly token?: unknown } {
+  return typeof data === 'object' && data !== null ? data : {};
+}
+
+function parsed(data: unknown): AgentMessage | null {
   try {
-    const value: unknown = JSON.parse(data);
-    const isMessage = typeof value === 'object' && value !== null && 'type' in value;
-    return isMessage ? (value as AgentMessage) : null;
+    const message: unknown = JSON.parse(data as string);
+    return fieldsOf(message).type ? (message as AgentMessage) : null;
   } catch {
     return null;
   }
-}
-
-function pairedToken(data: unknown): string | null {
-  if (typeof data !== 'object' || data === null) return null;
-  if (!('type' in data) || data.type !== 'tapnpay-paired' || !('token' in data)) return null;
-  const { token } = data;
-  return typeof token === 'string' && token.length <= TOKEN_CHARACTERS_MAX ? token : null;
 }
 
 const WINDOW_FEATURES = 'popup,width=460,height=760';
@@ -240,10 +245,7 @@ function realBrowser(): LoopbackBrowser {
     origin: location.origin,
     openWindow: (url) => window.open(url, '_blank', WINDOW_FEATURES),
     connect: (url) => new WebSocket(url),
-    onWindowMessage: (listener) => {
-      addEventListener('message', listener);
-      return () => removeEventListener('message', listener);
-    },
+    onWindowMessage,
     readToken: tokens.read,
     keepToken: tokens.keep,
     after: afterMs,

@@ -9,8 +9,9 @@ import type {
   PayPaymentView,
 } from '@tapnpay/protocol/wire';
 import { type ChannelListener, GatewayFault } from './gateway.ts';
-import { createPayment, type Payment, type PaymentState } from './payment.ts';
-import type { Transport, TransportEvent } from './transport.ts';
+import type { Payment, PaymentState } from './model.ts';
+import { createPayment } from './payment.ts';
+import type { PluginFacts, Transport, TransportEvent } from './transport.ts';
 
 export const ORDER_ID = '0193c0de-0000-7000-8000-000000000001';
 export const START_MS = 1_800_000_000_000;
@@ -88,18 +89,39 @@ export function elementResult(change: Partial<ElementPayResult>): ElementPayResu
 }
 
 class FakeTransport implements Transport {
+  readonly facts: PluginFacts | null = null;
   isThere = true;
+  looked = 0;
   opened = 0;
   closed = 0;
   shown = 0;
+  updates = 0;
   readonly sent: PageMessage[] = [];
   listener: (event: TransportEvent) => void = () => {};
+  readonly #after: TestPage['after'];
+  #isLooking = false;
 
-  probe(): Promise<boolean> {
-    return Promise.resolve(this.isThere);
+  constructor(after: TestPage['after']) {
+    this.#after = after;
+  }
+
+  look(agentUrl: string): void {
+    assert.equal(agentUrl, AGENT_URL);
+    this.looked += 1;
+    this.#isLooking = true;
+    queueMicrotask(() => this.#look());
+  }
+  #look(): void {
+    if (!this.#isLooking) return;
+    if (this.isThere) this.listener(READY);
+    else {
+      this.listener({ kind: 'missing', code: 'ERR_HOST_MISSING', detail: AGENT_URL });
+      this.#after(1_000, () => this.#look());
+    }
   }
   open(agentUrl: string): void {
     assert.equal(agentUrl, AGENT_URL);
+    this.#isLooking = false;
     this.opened += 1;
   }
   send(message: PageMessage): void {
@@ -111,16 +133,21 @@ class FakeTransport implements Transport {
   show(): void {
     this.shown += 1;
   }
+  update(): void {
+    this.updates += 1;
+  }
   close(): void {
+    this.#isLooking = false;
     this.closed += 1;
   }
 }
 
+const READY: TransportEvent = { kind: 'ready', isInstalling: false };
 type Timer = { readonly atMs: number; readonly call: () => void };
 
 /** One page with one payment. */
 export class TestPage {
-  readonly transport: FakeTransport = new FakeTransport();
+  readonly transport: FakeTransport = new FakeTransport((ms, call) => this.after(ms, call));
   readonly states: PaymentState[] = [];
   /** What the gateway answers; an Error is thrown. */
   order: PayOrderView | Error = orderView();
@@ -157,7 +184,7 @@ export class TestPage {
           openChannel: (listener) => this.#openChannel(listener),
         },
         nowMs: () => this.nowMs,
-        after: (ms, call) => this.#after(ms, call),
+        after: (ms, call) => this.after(ms, call),
         newSession: () => {
           this.#sessions += 1;
           return `session-${this.#sessions}`;
@@ -231,10 +258,8 @@ export class TestPage {
     return `session-${this.#sessions}`;
   }
 
-  async ready(element: 'operable' | 'locked' | 'notEnrolled' = 'operable'): Promise<void> {
-    const readers = [{ name: 'Virtual reader', kind: 'virtual' as const }];
-    const health = { version: 1, element: { id: 'E1', state: element }, readers };
-    await this.event({ kind: 'ready', health });
+  async ready(isInstalling = false): Promise<void> {
+    await this.event({ kind: 'ready', isInstalling });
   }
 
   /** From the click to this point of a payment. */
@@ -257,7 +282,7 @@ export class TestPage {
     };
   }
 
-  #after(ms: number, call: () => void): () => void {
+  after(ms: number, call: () => void): () => void {
     const timer = { atMs: this.nowMs + ms, call };
     this.#timers.add(timer);
     return () => this.#timers.delete(timer);

@@ -1,7 +1,7 @@
 /** Shows every state and end of a payment on a page, and that `charged` is never wrong. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { meaningOf, type PaymentCode, paymentCodes } from './errors.ts';
+import type { PaymentCode } from './errors.ts';
 import { GatewayFault } from './gateway.ts';
 import {
   NETWORK,
@@ -40,7 +40,7 @@ describe('the first look at an order, and each reload', () => {
     ['unknown', orderView({ status: 'unknown' }), ['UNKNOWN', 'TP_RESULT_UNKNOWN', 'unknown']],
     ['cancelled', orderView({ status: 'cancelled' }), ['CANCELLED', 'TP_ORDER_CANCELLED', 'no']],
     ['expired', orderView({ status: 'expired' }), ['CANCELLED', 'TP_ORDER_EXPIRED', 'no']],
-    ['declined', DECLINED, ['DECLINED', 'TP_DECLINED_ONLINE', 'no']],
+    ['declined', DECLINED, ['DECLINED', 'TP_BALANCE_LOW', 'no']],
     ['reversed', REVERSED, ['INTERRUPTED', 'TP_REVERSED', 'no']],
     [
       'refused by the card after an approval, and reversed',
@@ -158,8 +158,8 @@ describe('the first look at an order, and each reload', () => {
 
   test('in a foreign frame or an insecure page nothing is asked at all', async () => {
     for (const [fault, code] of [
-      ['frame', 'TP_FRAME_NOT_ALLOWED'],
-      ['insecure', 'TP_CONTEXT_INSECURE'],
+      ['ERR_FRAME_NOT_ALLOWED', 'TP_FRAME_NOT_ALLOWED'],
+      ['ERR_CONTEXT_INSECURE', 'TP_CONTEXT_INSECURE'],
     ] as const) {
       const page = new TestPage();
       page.fault = fault;
@@ -188,7 +188,7 @@ describe('the helper before and at the click', () => {
     const page = await new TestPage().open();
     page.payment.start();
     assert.equal(page.state.name, 'CONNECTING');
-    await page.event({ kind: 'missing' });
+    await page.event({ kind: 'missing', code: 'ERR_HOST_MISSING', detail: '' });
     assert.deepEqual(told(page), ['NEED_HOST', 'TP_HOST_MISSING', 'no']);
     await page.ready();
     assert.equal(page.state.name, 'CONNECTING');
@@ -224,40 +224,41 @@ describe('the helper before and at the click', () => {
     test(`refused with ${code}`, async () => {
       const page = await new TestPage().open();
       page.payment.start();
-      await page.event({ kind: 'refused', code, detail: '' });
+      await page.event({ kind: 'lost', code, detail: '' });
       assert.deepEqual(told(page), expected);
     });
   }
 
-  for (const [element, code] of [
-    ['locked', 'TP_APP_LOCKED'],
-    ['notEnrolled', 'TP_APP_NOT_INSTALLED'],
-  ] as const) {
-    test(`an element that is ${element}`, async () => {
-      const page = await new TestPage().open();
-      page.payment.start();
-      await page.ready(element);
-      assert.deepEqual(told(page), ['APP_NOT_READY', code, 'no']);
-      assert.deepEqual(page.transport.sent, []);
-    });
-  }
-
-  test('no reader', async () => {
+  test('an application that is not installed yet is installed by its first payment', async () => {
     const page = await new TestPage().open();
     page.payment.start();
-    const health = { version: 1, element: { id: 'E', state: 'operable' as const }, readers: [] };
-    await page.event({ kind: 'ready', health });
-    assert.deepEqual(told(page), ['NO_READER', 'TP_NO_READER', 'no']);
+    await page.ready(true);
+    assert.deepEqual(told(page), ['APP_NOT_READY', 'TP_APP_NOT_INSTALLED', 'no']);
+    assert.equal(page.transport.sent.at(-1)?.type, 'pay');
+    await page.agent({ name: 'connecting' });
+    await page.pass(30_000);
+    assert.deepEqual(told(page), ['APP_NOT_READY', 'TP_APP_NOT_INSTALLED', 'no']);
+    await page.say({ type: 'openChannel', session: page.session });
+    assert.deepEqual(told(page), ['CONNECTING', null, 'no']);
+    await page.agent({ name: 'consent' });
+    assert.deepEqual(told(page), ['CONSENT', null, 'no']);
+  });
+
+  test('one that cannot be installed in a minute is told, and may be tried again', async () => {
+    const page = await new TestPage().open();
+    page.payment.start();
+    await page.ready(true);
+    await page.pass(60_000);
+    assert.deepEqual(told(page), ['APP_NOT_READY', 'TP_APP_NOT_INSTALLED', 'no']);
+    assert.equal(page.state.isRunning, false);
+    assert.equal(page.state.canStart, true);
   });
 
   test('cancelled before the helper answered: a late welcome starts nothing', async () => {
     const page = await new TestPage().open();
     page.payment.start();
     page.payment.cancel();
-    page.transport.listener({
-      kind: 'ready',
-      health: { version: 1, element: { id: 'E', state: 'operable' }, readers: [] },
-    });
+    page.transport.listener({ kind: 'ready', isInstalling: false });
     await page.settle();
     assert.deepEqual(told(page), ['CANCELLED', 'TP_USER_CANCELLED', 'no']);
     assert.deepEqual(page.transport.sent, []);
@@ -326,7 +327,7 @@ describe('a payment', () => {
     await page.payTo('REMOVE_CARD');
     page.order = DECLINED;
     await page.result({ outcome: 'declined', charged: 'no', reason: 'card:AAC' });
-    assert.deepEqual(told(page), ['DECLINED', 'TP_DECLINED_ONLINE', 'no']);
+    assert.deepEqual(told(page), ['DECLINED', 'TP_BALANCE_LOW', 'no']);
     assert.equal(page.state.error?.detail, '51');
     page.payment.start();
     assert.equal(page.session, 'session-2');
@@ -778,16 +779,4 @@ describe('what is none of this payment', () => {
     await page.settle();
     assert.deepEqual(told(page), ['APPROVED', null, 'yes']);
   });
-});
-
-test('each code says where, whether again and what next', () => {
-  assert.equal(paymentCodes().length, 41);
-  for (const code of paymentCodes()) {
-    const { stage, action, retriable } = meaningOf(code);
-    assert.match(`${code} ${stage} ${action}`, /^TP_[A-Z_]+ [a-z]+ [a-zA-Z]+$/);
-    assert.equal(typeof retriable, 'boolean');
-  }
-  const wait = { stage: 'payment', retriable: false, action: 'wait' };
-  assert.deepEqual(meaningOf('TP_RESULT_UNKNOWN'), wait);
-  assert.deepEqual(meaningOf('TP_BUSY'), { stage: 'agent', retriable: true, action: 'retry' });
 });

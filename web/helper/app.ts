@@ -2,26 +2,21 @@
  * One page of the agent: keeps what it was told, draws the screen that follows from it, and moves
  * the focus only when a person has to act.
  */
-import {
-  AGENT_WINDOW_PATH,
-  type WindowMessage,
-  type WindowPayment,
-  type WindowView,
-} from '@tapnpay/protocol/wire';
+import type { WindowMessage, WindowPayment, WindowView } from '@tapnpay/protocol/wire';
 import { byId, h } from '../shared/dom.ts';
 import { onLanguage } from '../shared/i18n.ts';
-import { AgentLink, type LinkStatus, type Socket } from './link.ts';
-import { askPaired, handOver, requestPairing } from './pairing.ts';
+import type { Link, LinkListener, LinkStatus } from './link.ts';
+import type { Pairing } from './pairing.ts';
 import { isWholePairingCode, shapePairingCode } from './pairing-code.ts';
+import { closesNow } from './payment-view.ts';
 import { createPinEntry, type PinKey, pinKeyOf, pressPinKey, wipePin } from './pin-entry.ts';
 import { sealPin } from './pin-seal.ts';
 import { showPinLength } from './pin-view.ts';
-import { cardCount, readerTrouble } from './real-readers.ts';
+import { readerTrouble } from './real-readers.ts';
 import { errorText } from './reasons.ts';
 import {
   cancelMessage,
   chosenCard,
-  closesItself,
   deadlineOf,
   liftNumber,
   type Model,
@@ -50,8 +45,13 @@ const KEPT = { session: 'tapnpay-session', card: 'tapnpay-card', lift: 'tapnpay-
 
 export type Start = {
   readonly page: 'window' | 'wallet';
-  readonly origin: string | null;
+  /** How this page reaches its agent. */
+  readonly connect: (listener: LinkListener) => Link;
+  /** Null where the browser itself vouches for the page. */
+  readonly pairing: Pairing | null;
   readonly code: string;
+  /** Whether this window was opened for a payment, and so closes when that has ended. */
+  readonly isPopup: boolean;
   readonly draw: (ui: Ui) => readonly (Node | null)[];
 };
 
@@ -61,7 +61,7 @@ export class HelperApp {
   readonly #content = byId('content');
   readonly #status = byId('status');
   readonly #alert = byId('alert');
-  readonly #link: AgentLink;
+  readonly #link: Link;
   readonly #pin = createPinEntry();
   readonly #pairing: { code: string; isBusy: boolean };
   readonly #actions: Actions;
@@ -81,13 +81,7 @@ export class HelperApp {
     this.#start = start;
     this.#pairing = { code: start.code, isBusy: false };
     this.#actions = this.#makeActions();
-    this.#link = new AgentLink({
-      openSocket,
-      askPaired: () => askPaired(),
-      later: (action, pauseMs) => {
-        const timer = setTimeout(action, pauseMs);
-        return () => clearTimeout(timer);
-      },
+    this.#link = start.connect({
       onStatus: (status) => this.#onStatus(status),
       onView: (view) => this.#onView(view),
       onError: ({ code }) => {
@@ -133,11 +127,10 @@ export class HelperApp {
 
   /** The page that opened us waits for its token; it gets one whenever this browser is paired. */
   async #handOver(): Promise<void> {
-    const { origin } = this.#start;
-    const opener: Window | null = window.opener;
-    if (this.#handedOver || origin === null || opener === null) return;
-    const answer = await requestPairing({ code: null, origin });
-    if (answer.kind === 'granted') this.#handedOver = handOver(opener, origin, answer.token);
+    const { pairing } = this.#start;
+    if (this.#handedOver || pairing === null || !pairing.isAsked) return;
+    const answer = await pairing.request(null);
+    if (answer.kind === 'granted') this.#handedOver = pairing.handOver(answer.token);
     else if (answer.kind === 'refused') this.#say({ text: answer.text, code: answer.code });
   }
 
@@ -210,7 +203,8 @@ export class HelperApp {
   }
 
   async #pair(): Promise<void> {
-    if (this.#pairing.isBusy) return;
+    const { pairing } = this.#start;
+    if (this.#pairing.isBusy || pairing === null) return;
     const code = shapePairingCode(this.#pairing.code);
     this.#pairing.code = code;
     if (!isWholePairingCode(code)) {
@@ -219,13 +213,12 @@ export class HelperApp {
     }
     this.#say(null);
     this.#setBusy(true);
-    const { origin } = this.#start;
-    const answer = await requestPairing({ code, origin });
+    const answer = await pairing.request(code);
     this.#setBusy(false);
     if (answer.kind === 'granted') {
       this.#pairing.code = '';
       this.#say(null);
-      this.#handedOver = handOver(window.opener, origin, answer.token);
+      this.#handedOver = pairing.handOver(answer.token);
       return this.#link.start();
     }
     const { text, code: refusal } =
@@ -281,8 +274,8 @@ export class HelperApp {
       lift: recall(KEPT.lift) ?? '',
       pin: this.#pin,
       pairing: this.#pairing,
-      origin: this.#start.origin,
-      hasOpener: window.opener !== null,
+      origin: this.#start.pairing?.origin ?? null,
+      isPopup: this.#start.isPopup,
       isPending: this.#isPending(),
       isArmed: screen.name !== 'consent' || Date.now() - this.#screenSinceMs >= ARM_MS,
       keepsOpen: this.#keepsOpen,
@@ -334,7 +327,6 @@ export class HelperApp {
     this.#content.replaceChildren(...parts);
     this.#main.dataset['state'] = screen.name;
     // A new turn asks the person anew, even in the same state.
-    this.#main.dataset['turn'] = screenKey(screen);
     this.#main.dataset['turn'] = screenKey(screen);
     this.#main.dataset['page'] = ui.page;
     this.#main.dataset['outcome'] = screen.name === 'end' ? screen.end.outcome : '';
@@ -389,7 +381,7 @@ export class HelperApp {
     const sinceMs = nowMs - this.#screenSinceMs;
     const isSlow = screen.name === 'authorising' && sinceMs >= STILL_WORKING_MS;
     if (isSlow) this.#fill('still-working', 'stillWorking', true);
-    if (screen.name === 'end') this.#closeLater(screen, CLOSE_AFTER_MS - sinceMs);
+    this.#closeLater(screen, CLOSE_AFTER_MS - sinceMs);
     // Buttons that waited for the clock, not for the agent.
     this.#draw();
   }
@@ -407,9 +399,8 @@ export class HelperApp {
     this.#status.textContent = translate('secondsLeftSpoken', { seconds });
   }
 
-  #closeLater(screen: Extract<Screen, { name: 'end' }>, leftMs: number): void {
-    if (window.opener === null || this.#start.page !== 'window') return;
-    if (this.#keepsOpen || !closesItself(screen.end, cardCount(this.#model.view))) return;
+  #closeLater(screen: Screen, leftMs: number): void {
+    if (!closesNow(this.#ui(screen))) return;
     if (leftMs <= 0) window.close();
     const place = document.getElementById('closing');
     const text = translate('closingIn', { seconds: Math.ceil(leftMs / SECOND_MS) });
@@ -423,21 +414,6 @@ export class HelperApp {
     place.textContent = text;
     if (isSpoken) this.#status.textContent = text;
   }
-}
-
-function openSocket(): Socket {
-  const url = new URL(AGENT_WINDOW_PATH, location.href);
-  url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
-  const socket = new WebSocket(url);
-  const wrapped: Socket = {
-    send: (text) => socket.send(text),
-    close: () => socket.close(),
-    onmessage: null,
-    onclose: null,
-  };
-  socket.addEventListener('message', ({ data }) => wrapped.onmessage?.({ data }));
-  socket.addEventListener('close', () => wrapped.onclose?.());
-  return wrapped;
 }
 
 /** Storage may be closed to the page; then a reload starts anew. */

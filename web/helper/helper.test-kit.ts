@@ -11,6 +11,7 @@ import {
   AGENT_PAIRING_PATH,
   AGENT_WINDOW_PATH,
   pageHeaders,
+  type ShownOrder,
   type WalletCard,
   type WindowMessage,
   type WindowPayment,
@@ -200,7 +201,8 @@ export function viewOf(facts: Partial<WindowView> = {}): WindowView {
 }
 
 export const SESSION = '0192f4c0-0000-7000-8000-000000000001';
-export const ORDER = {
+export const ORDER: ShownOrder = {
+  kind: 'purchase',
   amountMinor: '128600',
   currency: '156',
   merchantName: '青山书店 Green Hill Books',
@@ -214,6 +216,7 @@ export function paymentOf(
 ): WindowPayment {
   return {
     session: SESSION,
+    intent: 'pay',
     order: ORDER,
     gatewayOrigin: 'http://127.0.0.1:4600',
     state,

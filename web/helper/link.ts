@@ -10,8 +10,26 @@ import type { WindowError, WindowMessage, WindowView } from '@tapnpay/protocol/w
 export const RETRY_PAUSES_MS: readonly number[] = [200, 400, 800, 1600, 3200, 5000];
 const NOT_PAIRED = 'ERR_NOT_PAIRED';
 
-/** `lost` tries again by itself; `notPaired` waits for `start`. */
-export type LinkStatus = 'connecting' | 'open' | 'lost' | 'notPaired';
+/**
+ * `lost` tries again by itself; `notPaired` waits for `start`. Nothing comes after `ended`, when
+ * the page that wanted this window is gone, nor after `broken`, when its agent is.
+ */
+export type LinkStatus = 'connecting' | 'open' | 'lost' | 'notPaired' | 'ended' | 'broken';
+
+/** How a page reaches whoever holds reader and element. */
+export type Link = {
+  /** Connects now; also after pairing and when the person asks. */
+  start(): void;
+  /** False when there is nobody to hear it. */
+  send(message: WindowMessage): boolean;
+};
+
+/** What a link tells. */
+export type LinkListener = {
+  readonly onStatus: (status: LinkStatus) => void;
+  readonly onView: (view: WindowView) => void;
+  readonly onError: (error: ErrorBody) => void;
+};
 
 /** The part of a WebSocket that is used. */
 export type Socket = {
@@ -22,18 +40,15 @@ export type Socket = {
 };
 
 /** What the link needs from the browser. */
-export type LinkPorts = {
+export type LinkPorts = LinkListener & {
   readonly openSocket: () => Socket;
   /** Whether the agent knows this browser; a refused WebSocket does not say why. */
   readonly askPaired: () => Promise<'paired' | 'notPaired' | 'away'>;
   readonly later: (action: () => void, pauseMs: number) => () => void;
-  readonly onStatus: (status: LinkStatus) => void;
-  readonly onView: (view: WindowView) => void;
-  readonly onError: (error: ErrorBody) => void;
 };
 
 /** One page's link. */
-export class AgentLink {
+export class AgentLink implements Link {
   readonly #ports: LinkPorts;
   #socket: Socket | null = null;
   #stopTimer: (() => void) | null = null;
@@ -45,7 +60,6 @@ export class AgentLink {
     this.#ports = ports;
   }
 
-  /** Connects now; also after pairing and when the person asks. */
   start(): void {
     this.#stopTimer?.();
     this.#stopTimer = null;
@@ -57,7 +71,6 @@ export class AgentLink {
     socket.onclose = () => void this.#closed(socket);
   }
 
-  /** False when there is no agent to hear it. */
   send(message: WindowMessage): boolean {
     if (this.#socket === null || !this.#isOpen) return false;
     this.#socket.send(JSON.stringify(message));

@@ -1,7 +1,8 @@
 /** What is paid, to whom, for whom; large while it is decided, one strip afterwards. */
-import type { WindowPayment } from '@tapnpay/protocol/wire';
+import type { ShownOrder, WindowPayment } from '@tapnpay/protocol/wire';
 import { h } from '../shared/dom.ts';
 import { amountText } from '../shared/format.ts';
+import type { HelperKey } from './texts.ts';
 import type { Translate } from './ui.ts';
 
 /** The whole order: amount large, merchant, both origins. */
@@ -22,7 +23,7 @@ export function orderFacts(payment: WindowPayment, t: Translate): HTMLElement {
       ? h(
           'p',
           { class: 'merchant', id: 'order-merchant', 'data-test': 'merchant' },
-          h('span', { class: 'visually-hidden' }, `${t('merchant')} `),
+          h('span', { class: 'visually-hidden' }, `${t(merchantLabel(order))} `),
           order.merchantName,
         )
       : null,
@@ -37,14 +38,24 @@ export function orderFacts(payment: WindowPayment, t: Translate): HTMLElement {
   );
 }
 
-/** Amount and merchant in one line. */
-export function orderStrip(payment: WindowPayment): HTMLElement | null {
-  const { order } = payment;
+function merchantLabel({ kind }: ShownOrder): HelperKey {
+  return kind === 'ecashLoad' ? 'merchantOfLoad' : 'merchant';
+}
+
+/** Amount and merchant in one line; of a look at a balance, that it is no more. */
+export function orderStrip({ intent, order }: WindowPayment, t: Translate): HTMLElement | null {
+  if (intent === 'balance') return strip(t('stripBalance'), t('stripNoCharge'));
   if (order === null) return null;
+  const { kind, merchantName: merchant, amountMinor, currency } = order;
+  const whom = kind === 'ecashLoad' ? t('stripLoad', { merchant }) : merchant;
+  return strip(whom, amountText(amountMinor, currency));
+}
+
+function strip(left: string, right: string): HTMLElement {
   return h(
     'p',
     { class: 'strip' },
-    h('span', { class: 'strip-merchant' }, order.merchantName),
-    h('strong', { class: 'strip-amount' }, amountText(order.amountMinor, order.currency)),
+    h('span', { class: 'strip-merchant' }, left),
+    h('strong', { class: 'strip-amount' }, right),
   );
 }

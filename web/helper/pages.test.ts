@@ -463,11 +463,17 @@ test('the wallet explains every card and says what lies on the reader', { skip }
   assert.deepEqual(await sent(1), [{ type: 'takeAway' }]);
 });
 
+const LOAD = { order: { ...ORDER, kind: 'ecashLoad' } } as const;
+const LOOK = { intent: 'balance', order: null } as const;
+const REAL = { state: 'on', code: null } as const;
 const SCREENS = (): readonly (readonly [string, Partial<ReturnType<typeof viewOf>>])[] => [
   ['idle', {}],
   ['connecting', { payment: paymentOf({ name: 'connecting' }, { order: null }) }],
   ['consent', { payment: paymentOf({ name: 'consent' }) }],
+  ['consent', { payment: paymentOf({ name: 'consent' }, LOAD), readerService: REAL }],
+  ['consent', { payment: paymentOf({ name: 'consent' }, LOOK) }],
   ['waitCard', { payment: paymentOf(waitCard({ attempt: 2, reason: 'ERR_CARD_REMOVED' })) }],
+  ['waitCard', { payment: paymentOf(waitCard(), LOOK) }],
   ['reading', { payment: paymentOf({ name: 'reading', interface: 'contactless' }) }],
   ['waitPin', { payment: waitPin(), reader: READER_WITH_CARD }],
   ['authorising', { payment: paymentOf({ name: 'authorising', interface: 'contactless' }) }],
@@ -522,7 +528,6 @@ for (const language of ['zh', 'en'] as const) {
   });
 }
 
-const REAL = { state: 'on', code: null } as const;
 const realReader = (name: string, facts: { isCardThere?: boolean; fault?: string } = {}) => ({
   name,
   kind: 'pcsc' as const,
@@ -551,6 +556,79 @@ test('real readers: the yes says what the card is asked for, the wait lists them
     assert.equal(await rows.count(), 2);
     assert.match(await textOf(rows.first()), new RegExp(`ACS ACR39U 00 00.*${cardIn}`));
     assert.equal(await at(page, 'take-away').count(), 0, 'no hand of ours takes a real card out');
+    await from.close();
+  }
+});
+
+test('a load says that it is one: at the yes, the card, the PIN', { skip }, async () => {
+  for (const [language, title, hint, confirm, strip, only, pin] of [
+    [
+      ...['en', /Load this amount onto your card/, /from your bank account into the e-cash/],
+      ...['Confirm load', /^Load · 青山书店/, /A load takes an inserted card only/, /^Load ¥/],
+    ],
+    [
+      ...['zh', /确认圈存这笔金额/, /从您的银行账户转入卡里的电子现金/],
+      ...['确认圈存', /^圈存 · 青山书店/, /圈存只能插卡/, /^圈存 ¥/],
+    ],
+  ] as const) {
+    const from = await newContext(language);
+    agent.show({ ...viewOf(), payment: paymentOf({ name: 'consent' }, LOAD) });
+    const page = await open('/window', from);
+    await state(page, 'consent');
+    assert.match(await textOf(page.locator('h1')), title);
+    assert.match(await textOf(page.locator('#consent-hint')), hint);
+    assert.equal(await textOf(at(page, 'confirm')), confirm);
+    assert.match(await textOf(at(page, 'amount')), /1,286\.00/);
+    agent.show({ payment: paymentOf(waitCard({ interfaces: ['contact'] }), LOAD) });
+    await state(page, 'waitCard');
+    assert.match(await textOf(page.locator('.strip')), strip);
+    assert.match(await textOf(at(page, 'again')), only);
+    agent.show({ payment: { ...waitPin(), ...LOAD } });
+    await state(page, 'waitPin');
+    assert.match(await textOf(page.locator('#pin-for')), pin);
+    await from.close();
+  }
+});
+
+test('a look at a balance: who wants it, that nothing is charged, a yes that is sent, its ends', {
+  skip,
+}, async () => {
+  for (const [language, title, who, confirm, strip, shownText, notShown, noPurse] of [
+    [
+      ...['en', /Show your e-cash balance/, /The page of http:.*Nothing is charged\./],
+      ...['Show balance', /^BalanceNo charge$/, /Balance shown/, /was not shown/, /has no e-cash/],
+    ],
+    [
+      ...['zh', /向此页面显示电子现金余额/, /http:.*的页面想查看.*不会扣款/],
+      ...['同意查看', /^查看余额不扣款$/, /已显示余额/, /没有显示余额/, /没有电子现金/],
+    ],
+  ] as const) {
+    const from = await newContext(language);
+    agent.messages.length = 0;
+    const payment = paymentOf({ name: 'consent' }, LOOK);
+    agent.show({ ...viewOf(), payment });
+    const page = await open('/window', from);
+    await state(page, 'consent');
+    assert.match(await textOf(page.locator('h1')), title);
+    assert.match(await textOf(at(page, 'who')), who);
+    assert.ok((await textOf(at(page, 'who'))).includes(payment.gatewayOrigin));
+    assert.equal(await at(page, 'amount').count(), 0);
+    assert.equal(await textOf(at(page, 'confirm')), confirm);
+    const describedBy = (await at(page, 'confirm').getAttribute('aria-describedby')) ?? '';
+    for (const id of describedBy.split(' ')) assert.equal(await page.locator(`#${id}`).count(), 1);
+    await at(page, 'confirm').click();
+    assert.deepEqual(await sent(1), [{ type: 'consent', session: SESSION, given: true }]);
+    agent.show({ payment: paymentOf(waitCard(), LOOK) });
+    await state(page, 'waitCard');
+    assert.match(await textOf(page.locator('.strip')), strip);
+    const last = { session: SESSION, outcome: 'read', reason: null } as const;
+    agent.show({ payment: null, last });
+    await state(page, 'end');
+    assert.match(await textOf(page.locator('main')), shownText);
+    agent.show({ last: { ...last, outcome: 'notRead', reason: 'card:noPurse' } });
+    await page.getByText(notShown).first().waitFor();
+    assert.match(await textOf(at(page, 'reason')), noPurse);
+    assert.doesNotMatch(await textOf(page.locator('main')), /pay again|重新支付/);
     await from.close();
   }
 });

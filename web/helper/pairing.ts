@@ -14,6 +14,17 @@ export type PairingAnswer =
   | { readonly kind: 'refused'; readonly text: HelperKey; readonly code: string }
   | { readonly kind: 'away' };
 
+/** How a page asks to be known, and serves the page of `origin` that opened it. */
+export type Pairing = {
+  readonly origin: string | null;
+  /** Whether a page waits for its token. */
+  readonly isAsked: boolean;
+  /** Null asks whether this browser is known already. */
+  request(code: string | null): Promise<PairingAnswer>;
+  /** True when the page that waits was given its token. */
+  handOver(token: string | null): boolean;
+};
+
 const REFUSALS: ReadonlyMap<string, HelperKey> = new Map(
   Object.entries({
     ERR_NOT_PAIRED: 'pairingNeeded',

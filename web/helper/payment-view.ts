@@ -9,15 +9,20 @@ import { cardCount, realReaderList } from './real-readers.ts';
 import { reasonText } from './reasons.ts';
 import {
   againText,
+  CONSENT_TEXTS,
   cancelMessage,
   closesItself,
   deadlineOf,
   END_TEXTS,
   type End,
   promptOf,
+  purposeOf,
 } from './screen.ts';
 import type { HelperKey } from './texts.ts';
 import { button, type Ui, viewOf } from './ui.ts';
+
+/** What a yes to an order is described by. */
+const ORDER_DESCRIPTION = 'order-amount order-merchant consent-hint';
 
 type Part = HTMLElement | SVGElement | null;
 
@@ -36,13 +41,13 @@ const SCREENS: Readonly<
     prompt(ui),
     h('div', { class: 'progress-line', 'aria-hidden': 'true' }),
     orderFacts(payment, ui.t),
-    hint(ui, 'connectingHint'),
+    payment.intent === 'balance' ? null : hint(ui, 'connectingHint'),
     cancelButton(ui),
   ],
   consent: consentParts,
   waitCard: waitCardParts,
   reading: (ui, payment) => [
-    orderStrip(payment),
+    orderStrip(payment, ui.t),
     readerPicture('read'),
     prompt(ui),
     hint(ui, 'readingHint'),
@@ -50,14 +55,14 @@ const SCREENS: Readonly<
   ],
   waitPin: (ui, payment) => [prompt(ui), countdown(ui), ...pinPad(ui, payment)],
   authorising: (ui, payment) => [
-    orderStrip(payment),
+    orderStrip(payment, ui.t),
     h('div', { class: 'spinner', 'aria-hidden': 'true' }),
     prompt(ui),
     hint(ui, 'authorisingHint'),
     h('p', { class: 'quiet', id: 'still-working' }),
   ],
   removeCard: (ui, payment) => [
-    orderStrip(payment),
+    orderStrip(payment, ui.t),
     readerPicture('take'),
     prompt(ui),
     hint(ui, 'removeCardHint'),
@@ -90,42 +95,44 @@ function cancelButton(ui: Ui): HTMLElement | null {
 
 function consentParts(ui: Ui, payment: WindowPayment): readonly Part[] {
   const { t, act } = ui;
-  const { session } = payment;
+  const { session, gatewayOrigin } = payment;
+  const purpose = purposeOf(payment);
+  const isBalance = purpose === 'balance';
+  const texts = CONSENT_TEXTS[purpose];
+  const isReal = viewOf(ui)?.readerService.state !== 'off';
+  const who = { class: 'hint', id: 'consent-who', 'data-test': 'who' };
   return [
     prompt(ui),
+    isBalance ? h('p', who, t('consentBalanceWho', { origin: gatewayOrigin })) : null,
     orderFacts(payment, t),
-    h('p', { class: 'hint quiet', id: 'consent-hint' }, t(consentHint(ui))),
+    h('p', { class: 'hint quiet', id: 'consent-hint' }, t(isReal ? texts.realHint : texts.hint)),
     h(
       'div',
       { class: 'actions' },
       button({
         test: 'confirm',
-        label: t('confirm'),
+        label: t(texts.confirm),
         kind: 'primary wide large',
         press: () => act.send({ type: 'consent', session, given: true }),
-        isDisabled: ui.isPending || !ui.isArmed || payment.order === null,
+        isDisabled: ui.isPending || !ui.isArmed || (payment.order === null && !isBalance),
         isFocused: true,
-        describedBy: 'order-amount order-merchant consent-hint',
+        describedBy: isBalance ? 'consent-who consent-hint' : ORDER_DESCRIPTION,
       }),
       cancelButton(ui),
     ),
   ];
 }
 
-/** What a yes means where a real card may answer to it. */
-function consentHint(ui: Ui): HelperKey {
-  const isReal = viewOf(ui)?.readerService.state !== 'off';
-  return isReal ? 'consentRealHint' : 'consentHint';
-}
-
 function waitCardParts(ui: Ui, payment: WindowPayment): readonly Part[] {
   const { t } = ui;
   const { state } = payment;
   if (state.name !== 'waitCard') return [];
-  const again = againText(state);
+  const purpose = purposeOf(payment);
+  const again = againText(state, purpose);
+  const takeOut = purpose === 'balance' ? 'takeOutFirstBalanceHint' : 'takeOutFirstHint';
   const isWindow = ui.page === 'window';
   return [
-    orderStrip(payment),
+    orderStrip(payment, t),
     h(
       'div',
       { class: 'wait-head' },
@@ -133,7 +140,7 @@ function waitCardParts(ui: Ui, payment: WindowPayment): readonly Part[] {
       h('div', { class: 'wait-words' }, prompt(ui), countdown(ui)),
     ),
     again ? h('p', { class: 'again', 'data-test': 'again' }, signIcon('wait'), t(again)) : null,
-    state.takeOutFirst ? hint(ui, 'takeOutFirstHint') : null,
+    state.takeOutFirst ? hint(ui, takeOut) : null,
     isWindow ? realReaderList(ui) : null,
     isWindow && viewOf(ui)?.reader.kind === 'virtual' ? simulator(ui, state) : null,
     cancelButton(ui),
@@ -175,39 +182,51 @@ const SIGNS = {
   unknown: 'wait',
   cancelled: 'neutral',
   failed: 'wait',
+  read: 'good',
+  notRead: 'neutral',
 } as const satisfies Readonly<Record<End['outcome'], string>>;
 
 function endParts(ui: Ui, end: End): readonly Part[] {
-  const { t, act } = ui;
-  const reason = end.outcome === 'approved' ? null : reasonText(end.reason);
+  const { t } = ui;
+  const isGood = end.outcome === 'approved' || end.outcome === 'read';
+  const reason = isGood ? null : reasonText(end.reason);
   const view = viewOf(ui);
-  const closing = ui.hasOpener && closesItself(end, cardCount(view)) && !ui.keepsOpen;
   return [
-    ui.seen?.session === end.session ? orderStrip(ui.seen) : null,
+    ui.seen?.session === end.session ? orderStrip(ui.seen, t) : null,
     signIcon(SIGNS[end.outcome]),
     prompt(ui),
     reason ? h('p', { class: 'reason', 'data-test': 'reason' }, t(reason)) : null,
     h('p', { class: 'hint' }, t(END_TEXTS[end.outcome].hint)),
-    end.reason && end.outcome !== 'approved' ? h('p', { class: 'mono quiet' }, end.reason) : null,
+    end.reason && !isGood ? h('p', { class: 'mono quiet' }, end.reason) : null,
     view?.reader.card && ui.page === 'window' ? takeAwayButton(ui) : null,
-    closing ? h('p', { class: 'quiet', id: 'closing' }) : null,
-    ui.hasOpener
-      ? h(
-          'div',
-          { class: 'actions' },
-          button({
-            test: 'close',
-            label: t('close'),
-            kind: 'primary wide',
-            press: act.close,
-            isFocused: true,
-          }),
-          closing
-            ? button({ test: 'keep-open', label: t('stayOpen'), kind: 'wide', press: act.keepOpen })
-            : null,
-        )
-      : ui.page === 'window'
-        ? h('p', { class: 'quiet' }, t('mayClose'))
-        : null,
+    ...closingParts(ui),
   ];
+}
+
+/** A popup closes itself, after some seconds or by its button; another page may be closed. */
+export function closingParts(ui: Ui): readonly Part[] {
+  const { t, act } = ui;
+  if (!ui.isPopup) {
+    return [ui.page === 'window' ? h('p', { class: 'quiet' }, t('mayClose')) : null];
+  }
+  const isClosing = closesNow(ui);
+  const close = { test: 'close', label: t('close'), kind: 'primary wide', isFocused: true };
+  const stay = { test: 'keep-open', label: t('stayOpen'), kind: 'wide' };
+  return [
+    isClosing ? h('p', { class: 'quiet', id: 'closing' }) : null,
+    h(
+      'div',
+      { class: 'actions' },
+      button({ ...close, press: act.close }),
+      isClosing ? button({ ...stay, press: act.keepOpen }) : null,
+    ),
+  ];
+}
+
+/** Whether the window goes by itself, if nobody stops it. */
+export function closesNow(ui: Ui): boolean {
+  const { screen } = ui;
+  if (!ui.isPopup || ui.page !== 'window' || ui.keepsOpen) return false;
+  if (screen.name === 'gone') return true;
+  return screen.name === 'end' && closesItself(screen.end, cardCount(viewOf(ui)));
 }

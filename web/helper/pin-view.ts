@@ -18,7 +18,7 @@ export function pinPad(ui: Ui, payment: WindowPayment): readonly (HTMLElement | 
       ? h(
           'p',
           { class: 'pin-for', id: 'pin-for' },
-          t('pinFor', {
+          t(order.kind === 'ecashLoad' ? 'pinForLoad' : 'pinFor', {
             amount: amountText(order.amountMinor, order.currency),
             merchant: order.merchantName,
           }),

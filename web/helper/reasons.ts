@@ -1,4 +1,5 @@
 /** The reason of an end in plain words; codes without words of their own fall to their family's. */
+import { NATIVE_FAULT_CODES } from '@tapnpay/protocol/wire';
 import type { HelperKey } from './texts.ts';
 
 /** Response codes of field 39. */
@@ -36,6 +37,7 @@ const REASON_TEXTS: ReadonlyMap<string, HelperKey> = new Map(
     'cardholder:pin': 'reasonPinMissing',
     'cardholder:application': 'reasonYouCancelled',
     'card:blocked': 'reasonCardBlocked',
+    'card:noPurse': 'reasonNoPurse',
     'card:useContact': 'reasonUseContact',
     'terminal:noApplication': 'reasonNotAccepted',
     'gateway:unable': 'reasonBankAway',
@@ -93,7 +95,10 @@ export function serviceText(code: string | null): HelperKey {
   return code === 'ERR_READER_SERVICE' ? 'serviceDown' : 'serviceOther';
 }
 
-/** A refused command in words; the code is shown beside it. */
+const NATIVE_FAULTS: ReadonlySet<string> = new Set(NATIVE_FAULT_CODES);
+
+/** A refused command, or a lost way to the agent, in words; the code is shown beside it. */
 export function errorText(code: string): HelperKey {
+  if (NATIVE_FAULTS.has(code)) return 'errorHelperGone';
   return ERROR_TEXTS.get(code) ?? 'errorOther';
 }

@@ -8,6 +8,7 @@ import {
   chosenCard,
   closesItself,
   deadlineOf,
+  type End,
   gesturesOf,
   liftNumber,
   type Model,
@@ -33,6 +34,7 @@ const wait = (facts: Partial<WaitCard> = {}): WaitCard => ({
 });
 const payment = (state: State): WindowPayment => ({
   session: SESSION,
+  intent: 'pay',
   order: null,
   gatewayOrigin: 'http://127.0.0.1:1',
   state,
@@ -73,6 +75,24 @@ test('the link decides before the view does', () => {
   assert.equal(screenOf(model({ status: 'connecting' })).name, 'loading');
   assert.equal(screenOf(model({ view: null })).name, 'loading');
   assert.equal(screenOf(model()).name, 'idle');
+});
+
+test('after the last word of a link a window shows the end it knows of, and asks nothing', () => {
+  const paying = view({ payment: payment({ name: 'consent' }) });
+  assert.equal(screenOf(model({ status: 'ended', view: paying })).name, 'gone');
+  assert.equal(screenOf(model({ status: 'broken', view: paying })).name, 'broken');
+  assert.equal(screenOf(model({ status: 'ended', view: null })).name, 'gone');
+  const last = { session: SESSION, outcome: 'approved', reason: null } as const;
+  for (const status of ['ended', 'broken'] as const) {
+    const ended = model({ status, view: view({ last }), seenSession: SESSION });
+    assert.equal(screenOf(ended).name, 'end');
+    assert.equal(
+      screenOf({ ...ended, seenSession: 's0' }).name,
+      status === 'ended' ? 'gone' : 'broken',
+    );
+  }
+  assert.equal(cancelMessage({ name: 'gone' }), null);
+  assert.equal(deadlineOf({ name: 'broken' }), null);
 });
 
 test('a payment shows its state by its name', () => {
@@ -126,24 +146,46 @@ test('the sentence names the gesture that is asked for', () => {
   assert.equal(said({ name: 'authorising', interface: 'contactless' }), 'authorisingContactless');
 });
 
+test('what a person is asked for names itself: a payment, a load, a look', () => {
+  const order = {
+    amountMinor: '1',
+    currency: '156',
+    merchantName: 'Tea',
+    origin: 'http://127.0.0.1:2',
+  };
+  const asked = (name: 'connecting' | 'consent', facts: Partial<WindowPayment>) =>
+    promptOf(screenOf(model({ view: view({ payment: { ...payment({ name }), ...facts } }) })));
+  assert.equal(asked('consent', {}), 'consentTitle');
+  assert.equal(asked('consent', { order: { kind: 'purchase', ...order } }), 'consentTitle');
+  assert.equal(asked('consent', { order: { kind: 'ecashLoad', ...order } }), 'consentLoadTitle');
+  assert.equal(asked('consent', { intent: 'balance' }), 'consentBalanceTitle');
+  assert.equal(asked('connecting', {}), 'connecting');
+  assert.equal(asked('connecting', { intent: 'balance' }), 'preparing');
+});
+
 test('a second request says why, and that nothing was charged', () => {
-  assert.equal(againText(wait()), null);
-  assert.equal(againText(wait({ attempt: 2, reason: 'ERR_CARD_REMOVED' })), 'againRemoved');
-  assert.equal(againText(wait({ attempt: 2, reason: 'card:useContact' })), 'againContact');
-  assert.equal(againText(wait({ attempt: 3, reason: 'something' })), 'againOther');
-  assert.equal(againText(wait({ interfaces: ['contact'] })), 'contactOnlyAmount');
+  assert.equal(againText(wait(), 'purchase'), null);
+  assert.equal(
+    againText(wait({ attempt: 2, reason: 'ERR_CARD_REMOVED' }), 'purchase'),
+    'againRemoved',
+  );
+  assert.equal(
+    againText(wait({ attempt: 2, reason: 'card:useContact' }), 'purchase'),
+    'againContact',
+  );
+  assert.equal(againText(wait({ attempt: 3, reason: 'something' }), 'purchase'), 'againOther');
+  const contactOnly = wait({ interfaces: ['contact'] });
+  assert.equal(againText(contactOnly, 'purchase'), 'contactOnlyAmount');
+  assert.equal(againText(contactOnly, 'ecashLoad'), 'loadContactOnly');
 });
 
 test('a window closes itself after good news only, and never over a card', () => {
-  const end = (outcome: 'approved' | 'declined' | 'unknown' | 'cancelled' | 'failed') => ({
-    session: SESSION,
-    outcome,
-    reason: null,
-  });
+  const end = (outcome: End['outcome']) => ({ session: SESSION, outcome, reason: null });
   assert.equal(closesItself(end('approved'), 0), true);
   assert.equal(closesItself({ ...end('cancelled'), reason: 'ERR_USER_CANCELLED' }, 0), true);
+  assert.equal(closesItself(end('read'), 0), true);
   assert.equal(closesItself(end('approved'), 1), false);
-  for (const outcome of ['declined', 'unknown', 'cancelled', 'failed'] as const) {
+  for (const outcome of ['declined', 'unknown', 'cancelled', 'failed', 'notRead'] as const) {
     assert.equal(closesItself(end(outcome), 0), false, outcome);
   }
 });

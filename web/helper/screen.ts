@@ -2,6 +2,7 @@
 import type {
   AgentState,
   CardInterface,
+  OrderKind,
   WalletCard,
   WindowMessage,
   WindowPayment,
@@ -18,12 +19,44 @@ export type Model = {
   readonly seenSession: string | null;
 };
 
+/** What a person is asked for. */
+export type Purpose = OrderKind | 'balance';
+export function purposeOf({ intent, order }: WindowPayment): Purpose {
+  return intent === 'balance' ? 'balance' : (order?.kind ?? 'purchase');
+}
+
+/** What a yes means, in words: without real readers, and where a real card may answer to it. */
+export const CONSENT_TEXTS: Readonly<
+  Record<Purpose, Readonly<Record<'title' | 'hint' | 'realHint' | 'confirm', HelperKey>>>
+> = {
+  purchase: {
+    title: 'consentTitle',
+    hint: 'consentHint',
+    realHint: 'consentRealHint',
+    confirm: 'confirm',
+  },
+  ecashLoad: {
+    title: 'consentLoadTitle',
+    hint: 'consentLoadHint',
+    realHint: 'consentLoadRealHint',
+    confirm: 'confirmLoad',
+  },
+  balance: {
+    title: 'consentBalanceTitle',
+    hint: 'consentBalanceHint',
+    realHint: 'consentBalanceHint',
+    confirm: 'confirmBalance',
+  },
+};
+
 /** How a payment ended. */
 export type End = NonNullable<WindowView['last']>;
 export type ScreenName = Screen['name'];
 export type Screen =
   /** Nothing is known yet; not paired; the agent is away; no payment. */
   | { readonly name: 'loading' | 'pairing' | 'offline' | 'idle' }
+  /** For good: the page that wanted this window, or the agent behind it. */
+  | { readonly name: 'gone' | 'broken' }
   | { readonly name: AgentState['name']; readonly payment: WindowPayment }
   | { readonly name: 'end'; readonly end: End };
 
@@ -31,10 +64,15 @@ export function screenOf(model: Model): Screen {
   const { status, view, seenSession } = model;
   if (status === 'notPaired') return { name: 'pairing' };
   if (status === 'lost') return { name: 'offline' };
+  const last = view?.last ?? null;
+  const end = last !== null && last.session === seenSession ? last : null;
+  if (status === 'ended' || status === 'broken') {
+    if (end !== null) return { name: 'end', end };
+    return { name: status === 'ended' ? 'gone' : 'broken' };
+  }
   if (view === null || status === 'connecting') return { name: 'loading' };
   if (view.payment) return { name: view.payment.state.name, payment: view.payment };
-  if (view.last && view.last.session === seenSession) return { name: 'end', end: view.last };
-  return { name: 'idle' };
+  return end === null ? { name: 'idle' } : { name: 'end', end };
 }
 
 /** Changes when a person has to look anew: then focus moves and the line is announced. */
@@ -68,6 +106,9 @@ export function promptOf(screen: Screen): HelperKey {
   if (screen.name === 'end') return END_TEXTS[screen.end.outcome].title;
   if (!('payment' in screen)) return PROMPTS[screen.name];
   const { state } = screen.payment;
+  const purpose = purposeOf(screen.payment);
+  if (state.name === 'consent') return CONSENT_TEXTS[purpose].title;
+  if (state.name === 'connecting') return purpose === 'balance' ? 'preparing' : 'connecting';
   if (state.name === 'waitCard') return waitCardPrompt(state);
   if (state.name === 'reading') {
     return state.interface === 'contact' ? 'readingContact' : 'readingContactless';
@@ -82,9 +123,9 @@ const PROMPTS = {
   loading: 'loading',
   pairing: 'pairingTitle',
   offline: 'offline',
+  gone: 'gone',
+  broken: 'broken',
   idle: 'idle',
-  connecting: 'connecting',
-  consent: 'consentTitle',
   waitPin: 'pinTitle',
   removeCard: 'removeCard',
 } as const satisfies Partial<Record<ScreenName, HelperKey>>;
@@ -99,11 +140,12 @@ function waitCardPrompt(state: WaitCard): HelperKey {
 }
 
 /** Why a card is asked for again, or cannot be tapped at all; null when there is nothing to say. */
-export function againText(state: WaitCard): HelperKey | null {
+export function againText(state: WaitCard, purpose: Purpose): HelperKey | null {
   if (state.reason === 'ERR_CARD_REMOVED') return 'againRemoved';
   if (state.reason === 'card:useContact') return 'againContact';
   if (state.attempt > 1) return 'againOther';
-  return state.interfaces.includes('contactless') ? null : 'contactOnlyAmount';
+  if (state.interfaces.includes('contactless')) return null;
+  return purpose === 'ecashLoad' ? 'loadContactOnly' : 'contactOnlyAmount';
 }
 
 /** Title and hint of each end. */
@@ -115,6 +157,8 @@ export const END_TEXTS: Readonly<
   unknown: { title: 'endUnknown', hint: 'endUnknownHint' },
   cancelled: { title: 'endCancelled', hint: 'endCancelledHint' },
   failed: { title: 'endFailed', hint: 'endFailedHint' },
+  read: { title: 'endRead', hint: 'endReadHint' },
+  notRead: { title: 'endNotRead', hint: 'endCancelledHint' },
 };
 
 /**
@@ -123,7 +167,8 @@ export const END_TEXTS: Readonly<
  */
 export function closesItself(end: End, cardsThere: number): boolean {
   if (cardsThere > 0) return false;
-  return end.outcome === 'approved' || end.reason === 'ERR_USER_CANCELLED';
+  const isGood = end.outcome === 'approved' || end.outcome === 'read';
+  return isGood || end.reason === 'ERR_USER_CANCELLED';
 }
 
 /** What a person can do with the chosen card now; a text says why not, null: they can. */

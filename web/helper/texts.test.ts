@@ -1,6 +1,7 @@
 /** Shows that both languages say the same things, and that every reason and card has words. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { OPTIONS_TEXTS } from '../extension/options/texts.ts';
 import { expiryText, lastFour, panGroups } from './card-facts.ts';
 import { CARD_PURPOSES, CARD_TITLES, cardTextKey, inOrder } from './card-texts.ts';
 import { errorText, reasonText } from './reasons.ts';
@@ -11,6 +12,7 @@ const SETS: Readonly<Record<string, Readonly<Record<string, Two>>>> = {
   HELPER_TEXTS,
   CARD_TITLES,
   CARD_PURPOSES,
+  OPTIONS_TEXTS,
 };
 /** What is wrong with a text in two languages. */
 function faultOf(key: string, { zh, en }: Two): string | null {
@@ -91,6 +93,7 @@ test('reasons are said in plain words, by their code or by their family', () => 
     ['issuer:99', 'reasonCallBank'],
     ['switch:91', 'reasonBankAway'],
     ['card:AAC', 'reasonCardRefused'],
+    ['card:noPurse', 'reasonNoPurse'],
     ['card:useContact', 'reasonUseContact'],
     ['terminal:noApplication', 'reasonNotAccepted'],
     ['terminal:TAC', 'reasonTerminal'],
@@ -109,6 +112,8 @@ test('a refused command is said in words', () => {
   assert.equal(errorText('ERR_CARD_IN_USE'), 'errorCardInUse');
   assert.equal(errorText('ERR_READER_OCCUPIED'), 'gestureTakeOut');
   assert.equal(errorText('ERR_SOMETHING'), 'errorOther');
+  assert.equal(errorText('ERR_HOST_EXITED'), 'errorHelperGone');
+  assert.equal(errorText('ERR_WORKER_STOPPED'), 'errorHelperGone');
 });
 
 test("a card's facts read as they are printed", () => {

@@ -21,6 +21,16 @@ export const HELPER_TEXTS = {
     zh: '如果已经挥卡或插卡，是否扣款以支付页面为准，请勿重复支付。',
     en: 'If you had presented your card, look at the pay page before you pay again.',
   },
+  gone: { zh: '支付页面已关闭', en: 'The pay page is closed' },
+  goneHint: {
+    zh: '此窗口只服务于那个页面，不再需要了。',
+    en: 'This window was there for that page and is no longer needed.',
+  },
+  broken: { zh: '支付助手已停止', en: 'The payment helper stopped' },
+  brokenHint: {
+    zh: '请回到支付页面：那里会说明原因和下一步。',
+    en: 'Go back to the pay page: it says why and what to do next.',
+  },
   idle: { zh: '暂无待付款项', en: 'No payment is waiting' },
   idleHint: {
     zh: '在支付页面点击“银行卡支付”后，这里会显示金额，由您确认。',
@@ -88,6 +98,42 @@ export const HELPER_TEXTS = {
 this amount. Nothing is charged before that.`,
   },
   confirm: { zh: '确认付款', en: 'Confirm' },
+
+  consentLoadTitle: { zh: '确认圈存这笔金额？', en: 'Load this amount onto your card?' },
+  consentLoadHint: {
+    zh: '圈存会把这笔金额从您的银行账户转入卡里的电子现金。确认后再插卡，现在不会扣款。',
+    en: `The amount moves from your bank account into the e-cash on your card. You insert the card \
+next. Nothing is charged before that.`,
+  },
+  consentLoadRealHint: {
+    zh: '圈存会把这笔金额从您的银行账户转入卡里的电子现金。确认后，您插入读卡器的卡会被要求为此生成支付密文。此前不会扣款。',
+    en: `The amount moves from your bank account into the e-cash on your card. After you confirm, \
+the card you insert is asked for a payment cryptogram for it. Nothing is charged before that.`,
+  },
+  confirmLoad: { zh: '确认圈存', en: 'Confirm load' },
+  merchantOfLoad: { zh: '圈存商户', en: 'Load by' },
+  stripLoad: { zh: '圈存 · {merchant}', en: 'Load · {merchant}' },
+  loadContactOnly: { zh: '圈存只能插卡。', en: 'A load takes an inserted card only.' },
+  pinForLoad: { zh: '圈存 {amount} 到卡里的电子现金', en: 'Load {amount} onto your card' },
+
+  preparing: { zh: '正在准备…', en: 'Getting ready…' },
+  consentBalanceTitle: { zh: '向此页面显示电子现金余额？', en: 'Show your e-cash balance?' },
+  consentBalanceWho: {
+    zh: '{origin} 的页面想查看您卡里的电子现金余额。不会扣款。',
+    en: 'The page of {origin} wants to see the e-cash balance of your card. Nothing is charged.',
+  },
+  consentBalanceHint: {
+    zh: '同意后再挥卡或插卡。页面只会得到余额和隐去中间数字的卡号。',
+    en: `You present your card next. The page is told the balance and the masked card number, \
+nothing else.`,
+  },
+  confirmBalance: { zh: '同意查看', en: 'Show balance' },
+  stripBalance: { zh: '查看余额', en: 'Balance' },
+  stripNoCharge: { zh: '不扣款', en: 'No charge' },
+  takeOutFirstBalanceHint: {
+    zh: '每次查看余额都要重新挥卡或插卡。',
+    en: 'Each look at a balance needs a fresh tap or insertion.',
+  },
 
   presentEither: { zh: '请挥卡或插卡', en: 'Tap or insert your card' },
   presentContact: { zh: '请插卡', en: 'Insert your card' },
@@ -251,6 +297,9 @@ this amount. Nothing is charged before that.`,
     zh: '是否扣款以支付页面为准，请先查看再决定是否重新支付。',
     en: 'The pay page shows whether anything was charged. Look there before you pay again.',
   },
+  endRead: { zh: '已显示余额', en: 'Balance shown' },
+  endReadHint: { zh: '请回到原页面查看。未扣款。', en: 'The page has it. Nothing was charged.' },
+  endNotRead: { zh: '没有显示余额', en: 'The balance was not shown' },
   closingIn: { zh: '窗口将在 {seconds} 秒后关闭', en: 'Closes in {seconds} s' },
   stayOpen: { zh: '保持打开', en: 'Keep open' },
   mayClose: { zh: '可以关闭此页面了。', en: 'You can close this page.' },
@@ -268,11 +317,12 @@ this amount. Nothing is charged before that.`,
   reasonPinMissing: { zh: '未输入密码。', en: 'No PIN was entered.' },
   reasonLimit: { zh: '超出卡片的交易限额。', en: 'Above the limit of this card.' },
   reasonBankAway: { zh: '暂时无法连接银行。', en: 'The bank cannot be reached at the moment.' },
-  reasonYouCancelled: { zh: '您取消了付款。', en: 'You cancelled the payment.' },
+  reasonYouCancelled: { zh: '您已取消。', en: 'You cancelled.' },
   reasonCardTimeout: { zh: '未在规定时间内挥卡或插卡。', en: 'No card was presented in time.' },
-  reasonUserTimeout: { zh: '未在规定时间内确认。', en: 'The payment was not confirmed in time.' },
+  reasonUserTimeout: { zh: '未在规定时间内确认。', en: 'It was not confirmed in time.' },
   reasonPinTimeout: { zh: '未在规定时间内输入密码。', en: 'No PIN was entered in time.' },
   reasonCardRemoved: { zh: '卡片移开过早。', en: 'The card was taken away too soon.' },
+  reasonNoPurse: { zh: '这张卡没有电子现金。', en: 'This card has no e-cash.' },
   reasonUseContact: { zh: '这张卡需要插卡。', en: 'This card has to be inserted.' },
   reasonNotAccepted: { zh: '不支持此卡。', en: 'This card is not accepted here.' },
   reasonCardRefused: { zh: '卡片拒绝了交易。', en: 'The card itself refused.' },
@@ -283,8 +333,8 @@ this amount. Nothing is charged before that.`,
   reasonChannel: { zh: '安全通道中断。', en: 'The secure channel was lost.' },
   reasonElement: { zh: '安全单元没有响应。', en: 'The secure element did not answer.' },
   reasonBusy: {
-    zh: '另一笔付款正在进行，请等它结束。',
-    en: 'Another payment is under way: let it end first.',
+    zh: '另一笔付款或余额查询正在进行，请等它结束。',
+    en: 'Another payment or reading is under way: let it end first.',
   },
 
   errorCardInUse: {
@@ -299,10 +349,14 @@ this amount. Nothing is charged before that.`,
     zh: '这张卡不支持这种用卡方式，请换一种。',
     en: 'This card cannot be presented this way. Use the other one.',
   },
-  errorNoPayment: { zh: '这笔付款已经结束。', en: 'This payment has already ended.' },
+  errorNoPayment: { zh: '这次操作已经结束。', en: 'This has already ended.' },
   errorTooLate: {
     zh: '付款已送往银行，现在不能取消。',
     en: 'The payment is on its way to the bank and can no longer be cancelled.',
+  },
+  errorHelperGone: {
+    zh: '与本机支付助手程序的连接已断开。',
+    en: 'The connection to the helper program on this computer is lost.',
   },
   errorOther: { zh: '操作未成功，请重试。', en: 'That did not work. Please try again.' },
 

@@ -28,7 +28,8 @@ export type Ui = {
   readonly pin: PinEntry;
   readonly pairing: PairingForm;
   readonly origin: string | null;
-  readonly hasOpener: boolean;
+  /** This window was opened for a payment and may close itself. */
+  readonly isPopup: boolean;
   /** Something was sent and not answered yet: no second press. */
   readonly isPending: boolean;
   /** The confirm button takes presses; shortly after it appears it does not. */

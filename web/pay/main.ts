@@ -1,6 +1,6 @@
 /** The hosted pay page: `/pay/<orderId>` shows one order and takes its payment. */
 import './pay.css';
-import { createPayment, loopbackTransport } from '@tapnpay/plugin';
+import { ChosenTransport, createPayment } from '@tapnpay/plugin/engine';
 import { onLanguage } from '../shared/i18n.ts';
 import { PayPage } from './page.ts';
 import { loadTexts } from './texts.ts';
@@ -8,15 +8,16 @@ import { loadTexts } from './texts.ts';
 const orderId = decodeURIComponent(location.pathname.split('/').at(-1) ?? '');
 const page = new PayPage();
 let isSpeaking = false;
+const transport = new ChosenTransport(location.origin);
 const payment = createPayment({
   orderId,
   gatewayUrl: location.origin,
-  transport: loopbackTransport(),
+  transport,
   on: (state) => {
     if (isSpeaking) page.show(state);
   },
 });
-page.connect(payment);
+page.connect(payment, transport);
 const speak = async (): Promise<void> => {
   if (!(await loadTexts())) return;
   isSpeaking = true;

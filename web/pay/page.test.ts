@@ -1,20 +1,28 @@
 /** Shows the built pay page in a real Chromium, before a gateway and an agent that play their parts. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import type { AgentState } from '@tapnpay/protocol/wire';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
-import { build } from 'vite';
-import { FakeSystem, PAIR_SCRIPT, payment, RECEIPT } from './pay.test-kit.ts';
+import type { Page } from 'playwright-core';
+import { PAIR_SCRIPT, payment, RECEIPT } from './pay.test-kit.ts';
+import {
+  accessibilityFaults,
+  heard,
+  open,
+  pagesFolder,
+  paying,
+  skip,
+  text,
+  theSystem,
+  troubles,
+  until,
+} from './suite.test-kit.ts';
 
-const CHROMIUM = '/usr/bin/chromium';
-/** The script of the page, minified, in bytes. */
+/** The script that the page loads before anything is asked of it, minified, in bytes. */
 const SCRIPT_BYTES_MAX = 30_000;
-const skip =
-  existsSync(CHROMIUM) || process.env['CI'] ? false : 'chromium is not installed (apt-get install)';
+/** With what a receipt, a doctor or a browser without the extension loads besides. */
+const ALL_SCRIPT_BYTES_MAX = 56_000;
 const WAIT_CARD: AgentState = {
   name: 'waitCard',
   interfaces: ['contact', 'contactless'],
@@ -24,90 +32,23 @@ const WAIT_CARD: AgentState = {
   takeOutFirst: false,
 };
 
-let folder = '';
-let system: FakeSystem;
-let browser: Browser;
-let context: BrowserContext;
-const troubles: string[] = [];
-
-before(async () => {
-  if (skip) return;
-  folder = mkdtempSync(join(tmpdir(), 'tapnpay-pay-'));
-  const outDir = join(folder, 'pay');
-  await build({
-    root: import.meta.dirname,
-    configFile: false,
-    logLevel: 'error',
-    publicDir: false,
-    build: { outDir, assetsInlineLimit: 0, modulePreload: false, target: 'es2023' },
-  });
-  system = await FakeSystem.start(outDir);
-  const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-  browser = await chromium.launch({ executablePath: CHROMIUM, args });
-});
-after(async () => {
-  if (skip) return;
-  await browser.close();
-  await system.close();
-  rmSync(folder, { recursive: true, force: true });
-});
-beforeEach(async () => {
-  if (skip) return;
-  await context?.close();
-  context = await browser.newContext({ locale: 'en-GB', reducedMotion: 'reduce' });
-  context.setDefaultTimeout(10_000);
-  system.order = {};
-  system.isPaired = true;
-  system.heard.length = 0;
-  troubles.length = 0;
-});
-
-async function open(): Promise<Page> {
-  const page = await context.newPage();
-  page.on('console', (message) => {
-    if (message.type() === 'error') troubles.push(message.text());
-  });
-  page.on('pageerror', (fault) => troubles.push(String(fault)));
-  await page.goto(system.payUrl);
-  return page;
-}
-
-async function until(page: Page, state: string): Promise<void> {
-  await page.locator(`[data-state="${state}"][data-charged]`).waitFor();
-}
-
-async function paying(state: AgentState): Promise<{ page: Page; window: Page }> {
-  const page = await open();
-  await until(page, 'READY');
-  const opened = page.waitForEvent('popup');
-  await page.click('[data-test=pay]');
-  const window = await opened;
-  await heard('pay');
-  system.state(state);
-  return { page, window };
-}
-
-async function heard(type: string): Promise<void> {
-  const deadline = performance.now() + 5_000;
-  while (!system.heard.some((message) => message.type === type)) {
-    if (performance.now() > deadline) assert.fail(`no ${type} in ${JSON.stringify(system.heard)}`);
-    await new Promise((done) => setTimeout(done, 10));
-  }
-}
-
 const panel = (page: Page): ReturnType<Page['locator']> => page.locator('#panel');
-/** Text of the one element, also of one that only readers hear. */
-const text = async (page: Page, selector: string): Promise<string> =>
-  (await page.locator(selector).textContent()) ?? '';
 const title = (page: Page): Promise<string> => text(page, 'h1');
 
 describe('the pay page', { skip }, () => {
   test('is small, and its policy is never broken', async () => {
-    const assets = join(folder, 'pay', 'assets');
+    const assets = join(pagesFolder(), 'assets');
+    const html = readFileSync(join(pagesFolder(), 'index.html'), 'utf8');
     const scripts = readdirSync(assets).filter((file) => file.endsWith('.js'));
-    const bytes = scripts.reduce((sum, file) => sum + statSync(join(assets, file)).size, 0);
+    const sizeOf = (file: string): number => statSync(join(assets, file)).size;
+    const first = scripts.filter((file) => html.includes(file));
+    assert.equal(first.length, 1, 'one script is loaded first');
+    const script = readFileSync(join(assets, first[0] ?? ''), 'utf8');
+    assert.doesNotMatch(script, /^import[ {"'*]|;import[ {"'*]/, 'and nothing with it');
+    const bytes = sizeOf(first[0] ?? '');
     assert.ok(bytes > 1_000 && bytes < SCRIPT_BYTES_MAX, `${bytes} bytes of script`);
-    const html = readFileSync(join(folder, 'pay', 'index.html'), 'utf8');
+    const all = scripts.reduce((sum, file) => sum + sizeOf(file), 0);
+    assert.ok(all < ALL_SCRIPT_BYTES_MAX, `${all} bytes of script in all`);
     assert.doesNotMatch(html, /\sstyle=|<style|\son\w+=|<script>/);
     const page = await open();
     await until(page, 'READY');
@@ -124,7 +65,10 @@ describe('the pay page', { skip }, () => {
   });
 
   test('shows amount, merchant and order first, as text', async () => {
-    system.order = { merchantName: '<img src=x onerror=alert(1)>', merchantOrderNumber: 'A&B' };
+    theSystem().order = {
+      merchantName: '<img src=x onerror=alert(1)>',
+      merchantOrderNumber: 'A&B',
+    };
     const page = await open();
     await until(page, 'READY');
     assert.equal(await text(page, '[data-field=merchant]'), '<img src=x onerror=alert(1)>');
@@ -132,7 +76,7 @@ describe('the pay page', { skip }, () => {
     assert.equal(await text(page, '[data-field=orderNumber]'), 'A&B');
     assert.equal(await page.isVisible('#sandbox'), true);
     assert.match(await page.title(), /¥128\.50/);
-    system.order = { sandbox: false };
+    theSystem().order = { sandbox: false };
     await page.reload();
     await until(page, 'READY');
     assert.equal(await page.isVisible('#sandbox'), false);
@@ -156,14 +100,14 @@ describe('the pay page', { skip }, () => {
       ],
       [{ name: 'removeCard' }, 'REMOVE_CARD', 'You can take your card back'],
     ] as const) {
-      system.state(state);
+      theSystem().state(state);
       await until(page, name);
       assert.equal(await title(page), said);
       assert.match(await text(page, '[role=status]'), new RegExp(said));
     }
     assert.equal(await page.locator('[data-test=cancel]').count(), 0);
-    system.order = { status: 'paid', payment: payment() };
-    system.result({});
+    theSystem().order = { status: 'paid', payment: payment() };
+    theSystem().result({});
     await until(page, 'APPROVED');
     assert.equal(await panel(page).getAttribute('data-charged'), 'yes');
     const receipt = await text(page, '[data-test=receipt]');
@@ -191,7 +135,7 @@ describe('the pay page', { skip }, () => {
   });
 
   test('a way back that is no web address leads to the shop’s front page', async () => {
-    system.order = { status: 'paid', payment: payment(), returnUrl: 'javascript:alert(1)' };
+    theSystem().order = { status: 'paid', payment: payment(), returnUrl: 'javascript:alert(1)' };
     const page = await open();
     await until(page, 'APPROVED');
     const back = await page.getAttribute('[data-test=back]', 'href');
@@ -199,7 +143,7 @@ describe('the pay page', { skip }, () => {
   });
 
   test('pairs in the window and goes on by itself; forged tokens are nothing', async () => {
-    system.isPaired = false;
+    theSystem().isPaired = false;
     const page = await open();
     await until(page, 'READY');
     const opened = page.waitForEvent('popup');
@@ -217,7 +161,7 @@ describe('the pay page', { skip }, () => {
     // The token is kept: the next payment asks for no pairing.
     await page.reload();
     await until(page, 'READY');
-    system.heard.length = 0;
+    theSystem().heard.length = 0;
     await page.click('[data-test=pay]');
     await heard('pay');
   });
@@ -228,7 +172,7 @@ describe('the pay page', { skip }, () => {
     await page.dblclick('[data-test=pay]');
     await heard('pay');
     await page.waitForTimeout(300);
-    assert.equal(system.heard.filter(({ type }) => type === 'pay').length, 1);
+    assert.equal(theSystem().heard.filter(({ type }) => type === 'pay').length, 1);
   });
 
   test('changes its language without a reload, in the middle of a payment', async () => {
@@ -240,7 +184,7 @@ describe('the pay page', { skip }, () => {
     await until(page, 'WAIT_CARD');
     await page.click('[data-test=language]');
     await page.getByText('Tap or insert your card').first().waitFor();
-    assert.equal(system.heard.filter(({ type }) => type === 'pay').length, 1);
+    assert.equal(theSystem().heard.filter(({ type }) => type === 'pay').length, 1);
   });
 
   test('Escape cancels a running payment, and never an order', async () => {
@@ -249,7 +193,7 @@ describe('the pay page', { skip }, () => {
     await page.bringToFront();
     await page.keyboard.press('Escape');
     await heard('cancel');
-    system.result({ outcome: 'cancelled', charged: 'no', reason: 'ERR_USER_CANCELLED' });
+    theSystem().result({ outcome: 'cancelled', charged: 'no', reason: 'ERR_USER_CANCELLED' });
     await until(page, 'CANCELLED');
     await page.keyboard.press('Escape');
     await page.waitForTimeout(200);
@@ -267,7 +211,7 @@ describe('the pay page', { skip }, () => {
     await until(page, 'UNKNOWN');
     assert.match(await title(page), /Do not pay again/);
     assert.equal(await page.locator('[data-test=pay], [data-test=retry]').count(), 0);
-    system.order = { status: 'paid', payment: payment() };
+    theSystem().order = { status: 'paid', payment: payment() };
     await until(page, 'APPROVED');
   });
 
@@ -275,8 +219,8 @@ describe('the pay page', { skip }, () => {
     const { page } = await paying({ name: 'authorising', interface: 'contactless' });
     await until(page, 'AUTHORISING');
     const declined = { outcome: 'declined', responseCode: '51', reason: 'issuer:51' } as const;
-    system.order = { payment: payment(declined) };
-    system.result({ outcome: 'declined', charged: 'no', reason: 'issuer:51' });
+    theSystem().order = { payment: payment(declined) };
+    theSystem().result({ outcome: 'declined', charged: 'no', reason: 'issuer:51' });
     await until(page, 'DECLINED');
     assert.equal(await title(page), 'Insufficient funds');
     assert.match(await text(page, '#panel'), /Nothing was charged/);
@@ -292,7 +236,7 @@ describe('the pay page', { skip }, () => {
   test('the agent dies before the seal: nothing charged', async () => {
     const { page } = await paying(WAIT_CARD);
     await until(page, 'WAIT_CARD');
-    system.dropPage();
+    theSystem().dropPage();
     await until(page, 'INTERRUPTED');
     assert.equal(await panel(page).getAttribute('data-code'), 'TP_HOST_EXITED');
     assert.equal(await panel(page).getAttribute('data-charged'), 'no');
@@ -307,19 +251,10 @@ describe('the pay page', { skip }, () => {
   });
 
   test('has no accessibility fault in any state, in light and dark, on phone and desktop', async () => {
-    const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
     const { page } = await paying({ name: 'consent' });
     const look = async (name: string): Promise<void> => {
       await until(page, name);
-      await page.waitForTimeout(250);
-      await page.evaluate(axe);
-      const faults = await page.evaluate(async () => {
-        const { axe: run } = globalThis as unknown as {
-          axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
-        };
-        const { violations } = await run.run();
-        return violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
-      });
+      const faults = await accessibilityFaults(page);
       assert.deepEqual(faults, [], name);
     };
     await look('CONSENT');
@@ -329,12 +264,12 @@ describe('the pay page', { skip }, () => {
     ] as const) {
       await page.emulateMedia({ colorScheme });
       await page.setViewportSize({ width, height: 844 });
-      system.state({ ...WAIT_CARD, deadlineMs: Date.now() + 14_000 });
+      theSystem().state({ ...WAIT_CARD, deadlineMs: Date.now() + 14_000 });
       await look('WAIT_CARD');
-      system.state({ name: 'reading', interface: 'contact' });
+      theSystem().state({ name: 'reading', interface: 'contact' });
       await look('READING');
     }
-    system.state({ name: 'authorising', interface: 'contact' });
+    theSystem().state({ name: 'authorising', interface: 'contact' });
     await look('AUTHORISING');
     for (const [order, state] of [
       [{ status: 'paid', payment: payment() }, 'APPROVED'],
@@ -343,7 +278,7 @@ describe('the pay page', { skip }, () => {
       [{ status: 'expired' }, 'CANCELLED'],
       [{ payment: payment({ outcome: 'reversed', reason: 'timeout' }) }, 'INTERRUPTED'],
     ] as const) {
-      system.order = order;
+      theSystem().order = order;
       await page.reload();
       await look(state);
       const width = await page.evaluate(() => document.documentElement.scrollWidth);

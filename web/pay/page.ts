@@ -1,41 +1,37 @@
 /** Shows a payment's state, and turns clicks and keys into its acts. */
-import { COUNTDOWN_MS, type Payment, type PaymentState } from '@tapnpay/plugin';
+import {
+  type ChosenTransport,
+  COUNTDOWN_MS,
+  type Payment,
+  type PaymentState,
+} from '@tapnpay/plugin/engine';
 import type { PayOrderView } from '@tapnpay/protocol/wire';
+import { amountText } from '../shared/amounts.ts';
 import { byId, h } from '../shared/dom.ts';
-import { amountText } from '../shared/format.ts';
 import { language, setLanguage } from '../shared/i18n.ts';
-import { receiptOf } from './receipt.ts';
+import { type Acts, buttonsOf, elementOf, hasEnded } from './buttons.ts';
 import { type TextKey, t } from './texts.ts';
 import { type Words, wordsOf } from './words.ts';
 
 const TICK_MS = 250;
-/** Commands a helper is started with. */
-const START_COMMAND = 'npx tapnpay up';
 const CHECKING_SILENT_MS = 300;
-
-/** One button or link: what tests and styles call it, its text, what it does. */
-type Button = {
-  readonly test: string;
-  readonly text: string;
-  readonly isPrimary?: boolean;
-  readonly isDisabled?: boolean;
-  readonly act?: () => void;
-  readonly href?: string;
-  readonly opensTab?: boolean;
-};
 
 export class PayPage {
   readonly #panel = byId('panel');
   readonly #title = byId('title');
   readonly #actions = byId('actions');
-  #payment: Payment | null = null;
+  #acts: Acts | null = null;
   #state: PaymentState | null = null;
   #said = '';
   #saidDeadlineMs = 0;
 
   /** Clicks and keys reach this payment from now on. */
-  connect(payment: Payment): void {
-    this.#payment = payment;
+  connect(payment: Payment, transport: ChosenTransport): void {
+    const showDoctor = (): void => {
+      // Loaded when it is wanted: most payers never see it.
+      void import('./doctor.ts').then((doctor) => doctor.examine(payment));
+    };
+    this.#acts = { payment, transport, showDoctor };
     byId('language').addEventListener('click', () =>
       setLanguage(language() === 'zh' ? 'en' : 'zh'),
     );
@@ -86,7 +82,8 @@ export class PayPage {
     byId('more').replaceChildren(...textsOf(state, words));
     const focused = document.activeElement?.getAttribute('data-test');
     const had = this.#actions.contains(document.activeElement);
-    this.#actions.replaceChildren(...this.#buttonsOf(state).map(buttonOf));
+    const buttons = this.#acts ? buttonsOf(state, words.command, this.#acts) : [];
+    this.#actions.replaceChildren(...buttons.map(elementOf));
     if (had) this.#actions.querySelector<HTMLElement>(`[data-test="${focused}"]`)?.focus();
     document.title = titleText(state, words);
     this.#say(words);
@@ -101,34 +98,14 @@ export class PayPage {
     byId('status').textContent = isAlert ? '' : said;
   }
 
-  #buttonsOf(state: PaymentState): readonly Button[] {
-    const payment = this.#payment;
-    const { order } = state;
-    if (payment === null) return [];
-    const main = primaryOf(state, payment);
-    const others: Button[] = [];
-    if (order && hasEnded(state)) others.push(...linksOf(order));
-    if (state.canCancel || state.isCancelling) {
-      others.push({
-        test: 'cancel',
-        text: t(
-          state.isCancelling ? 'cancelling' : state.isRunning ? 'cancelPayment' : 'cancelOrder',
-        ),
-        isDisabled: state.isCancelling,
-        act: () => payment.cancel(),
-      });
-    }
-    if (main) return [main, ...others];
-    // Without an act of its own the way back is the next step.
-    return others.map((button, at) => ({
-      ...button,
-      isPrimary: at === 0 && button.test === 'back' && state.name !== 'UNKNOWN',
-    }));
-  }
-
+  /** Its part of the script is loaded by the payment that has one. */
   #showReceipt({ order, name }: PaymentState): void {
-    const receipt = order && name === 'APPROVED' ? receiptOf(order) : null;
-    byId('receipt').replaceChildren(...(receipt ? [receipt] : []));
+    byId('receipt').replaceChildren();
+    if (order === null || name !== 'APPROVED') return;
+    void import('./receipt.ts').then((part) => {
+      const receipt = this.#state?.order === order ? part.receiptOf(order) : null;
+      if (receipt) byId('receipt').replaceChildren(receipt);
+    });
   }
 
   /** Counts the last seconds down; they are said once, when they begin. */
@@ -167,20 +144,24 @@ function summaryOf(order: PayOrderView): readonly HTMLElement[] {
 }
 
 function textsOf(state: PaymentState, words: Words): readonly HTMLElement[] {
-  const { explanation, isUncharged, code, responseCode } = words;
-  const texts: HTMLElement[] = [];
-  const paid = state.name === 'APPROVED' ? paidText(state.order) : '';
-  if (explanation || paid) texts.push(h('p', { class: 'explanation' }, explanation || paid));
-  if (state.isBlocked && state.isRunning) texts.push(h('p', { class: 'note' }, t('blocked')));
-  if (code === 'TP_BUSY' && /^https?:/.test(state.error?.detail ?? '')) {
-    texts.push(h('p', { class: 'note' }, t('holder', { holder: state.error?.detail ?? '' })));
-  }
-  if (state.name === 'NEED_HOST') texts.push(h('code', { class: 'command' }, START_COMMAND));
-  if (isUncharged) texts.push(h('p', { class: 'unchanged' }, t('unchanged')));
+  const { explanation, isUncharged, code, responseCode, command } = words;
+  const { name, error, plugin } = state;
+  const paid = name === 'APPROVED' ? paidText(state.order) : '';
+  const holder = code === 'TP_BUSY' && /^https?:/.test(error?.detail ?? '') ? error?.detail : '';
   const small = [code, responseCode].filter(Boolean).join(' · ');
-  if (small && words.isAlert && hasEnded(state))
-    texts.push(h('p', { class: 'code' }, t('code', { code: small })));
-  return texts;
+  const isCoded = small && words.isAlert && hasEnded(state);
+  const texts: readonly (readonly [form: string, text: string | false])[] = [
+    ['explanation', explanation || paid],
+    ['note', state.isBlocked && state.isRunning && t('blocked')],
+    ['note', name === 'READY' && plugin?.update === 'optional' && t('updateOffered')],
+    ['note', holder ? t('holder', { holder }) : ''],
+    ['command', command],
+    ['unchanged', isUncharged && t('unchanged')],
+    ['code', isCoded ? t('code', { code: small }) : ''],
+  ];
+  return texts.flatMap(([form, text]) =>
+    text ? [h(form === 'command' ? 'code' : 'p', { class: form }, text)] : [],
+  );
 }
 
 function paidText(order: PayOrderView | null): string {
@@ -192,67 +173,4 @@ function paidText(order: PayOrderView | null): string {
 function titleText({ order }: PaymentState, { title }: Words): string {
   if (order === null) return title;
   return `${title} · ${amountText(order.amountMinor, order.currency)} · ${order.merchantName}`;
-}
-
-/** Nothing runs, and the page says how it ended or that nobody knows yet. */
-function hasEnded({ name, error, isRunning }: PaymentState): boolean {
-  if (name === 'UNKNOWN' || name === 'APPROVED') return true;
-  return !isRunning && error !== null && name !== 'NEED_HOST';
-}
-
-const NEEDS_WINDOW: readonly PaymentState['name'][] = [
-  'NEED_PAIRING',
-  'CONSENT',
-  'WAIT_CARD',
-  'WAIT_PIN',
-];
-
-/** The one act that a state offers. */
-function primaryOf(state: PaymentState, payment: Payment): Button | null {
-  const { name, order, error, canStart } = state;
-  const isPrimary = true;
-  const start = (): void => payment.start();
-  if (name === 'READY' && order) {
-    const amount = amountText(order.amountMinor, order.currency);
-    return { test: 'pay', text: t('pay', { amount }), isPrimary, act: start };
-  }
-  if (canStart && error?.retriable !== false) {
-    const text = t(error?.action === 'otherCard' ? 'otherCard' : 'retry');
-    return { test: 'retry', text, isPrimary, act: start };
-  }
-  if (!NEEDS_WINDOW.includes(name)) return null;
-  return { test: 'window', text: t('window'), isPrimary, act: () => payment.show() };
-}
-
-/** Ways on from an end. */
-function linksOf(order: PayOrderView): readonly Button[] {
-  const back: Button = { test: 'back', text: t('back'), href: backUrl(order) };
-  const isPaid = order.status === 'paid';
-  const print: Button = { test: 'print', text: t('print'), act: () => globalThis.print() };
-  const { insideUrl, sandbox, payment } = order;
-  const inside: readonly Button[] =
-    sandbox && insideUrl !== null && payment !== null
-      ? [{ test: 'inside', text: t('inside'), href: insideUrl, opensTab: true }]
-      : [];
-  return [back, ...(isPaid ? [print] : []), ...inside];
-}
-
-/** Where the shop wants the payer back, told which order; its front page when it said nothing. */
-function backUrl({ returnUrl, origin, orderId }: PayOrderView): string {
-  if (returnUrl === null || !URL.canParse(returnUrl)) return origin;
-  const url = new URL(returnUrl);
-  if (!/^https?:$/.test(url.protocol)) return origin;
-  url.searchParams.set('orderId', orderId);
-  return url.href;
-}
-
-function buttonOf(button: Button): HTMLElement {
-  const { test, text, act, href, isPrimary = false, isDisabled = false, opensTab = false } = button;
-  const name = `button ${isPrimary ? 'primary' : ''} ${test}`;
-  if (href !== undefined) {
-    const target = opensTab ? { target: '_blank', rel: 'noopener' } : {};
-    return h('a', { class: name, href, 'data-test': test, ...target }, text);
-  }
-  const attributes = { type: 'button', class: name, 'data-test': test, disabled: isDisabled };
-  return h('button', { ...attributes, onclick: () => act?.() }, text);
 }

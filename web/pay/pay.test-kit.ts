@@ -10,6 +10,8 @@ import {
   type PageMessage,
   type PayOrderView,
   type PayPaymentView,
+  PLUGIN_VERSIONS_PATH,
+  type PluginVersions,
   pageHeaders,
 } from '@tapnpay/protocol/wire';
 import { type WebSocket, WebSocketServer } from 'ws';
@@ -44,6 +46,24 @@ export const RECEIPT: PayPaymentView['receipt'] = {
   createdAtMs: Date.UTC(2026, 10, 25, 8, 30, 12),
 };
 
+/** What the gateway offers: nothing newer than the parts of the tests. */
+export const VERSIONS: PluginVersions = {
+  extension: {
+    id: 'abcdefghijklmnopabcdefghijklmnop',
+    geckoId: 'plugin@tapnpay.org',
+    latest: '0.1.0',
+    required: '0.1.0',
+  },
+  host: { latest: '0.1.0', required: '0.1.0' },
+  protocol: { min: 1, max: 1 },
+  install: {
+    crx: 'https://pay.example/plugin/tapnpay.crx',
+    updateManifest: 'https://pay.example/plugin/update.xml',
+    xpi: 'https://pay.example/plugin/tapnpay.xpi',
+    xpiUpdates: 'https://pay.example/plugin/updates.json',
+  },
+};
+
 /** A payment of the order. */
 export function payment(change: Partial<PayPaymentView> = {}): PayPaymentView {
   const base = { paymentId: 'P1', outcome: 'approved', responseCode: '00', reason: null } as const;
@@ -60,6 +80,10 @@ export class FakeSystem {
   /** What a page said to the agent. */
   readonly heard: PageMessage[] = [];
   isPaired = true;
+  /** Nobody answers on loopback. */
+  isAgentAway = false;
+  /** The gateway's document of versions; null: it has no update channel. */
+  versions: PluginVersions | null = VERSIONS;
   session = '';
   #change: Partial<PayOrderView> = {};
 
@@ -91,6 +115,15 @@ export class FakeSystem {
     return originOf(this.#agent);
   }
 
+  /** As before the first test. */
+  reset(): void {
+    this.#change = {};
+    this.isPaired = true;
+    this.isAgentAway = false;
+    this.versions = VERSIONS;
+    this.heard.length = 0;
+  }
+
   /** How the order stands from now on. */
   set order(change: Partial<PayOrderView>) {
     this.#change = change;
@@ -98,7 +131,11 @@ export class FakeSystem {
 
   async startAgent(): Promise<void> {
     await listen(this.#agent);
-    const sockets = new WebSocketServer({ server: this.#agent, path: '/v1/session' });
+    const sockets = new WebSocketServer({
+      server: this.#agent,
+      path: '/v1/session',
+      verifyClient: () => !this.isAgentAway,
+    });
     sockets.on('connection', (socket) => this.#onPage(socket));
     this.#sockets.push(sockets);
   }
@@ -176,6 +213,7 @@ export class FakeSystem {
       this.#change = { status: 'cancelled' };
       json(response, 200, this.#view());
     } else if (url === `/v1/pay/${ORDER_ID}`) json(response, 200, this.#view());
+    else if (url === PLUGIN_VERSIONS_PATH && this.versions) json(response, 200, this.versions);
     else if (url.startsWith('/v1/')) json(response, 404, { code: 'ERR_ORDER_NOT_FOUND' });
     else this.#servePage(url, response);
   }
@@ -220,8 +258,11 @@ export class FakeSystem {
 export const PAIR_SCRIPT = (targetOrigin: string): string =>
   `opener.postMessage({type: 'tapnpay-paired', token: '${TOKEN}'}, '${targetOrigin}')`;
 
-function json(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+function json(response: ServerResponse, status: number, body: object): void {
+  // An order's own shop may read it, on its own page.
+  const shop = 'origin' in body ? { 'access-control-allow-origin': String(body.origin) } : {};
+  response.writeHead(status, { 'content-type': 'application/json', ...shop });
+  response.end(JSON.stringify(body));
 }
 
 function listen(server: Server): Promise<void> {

@@ -1,7 +1,8 @@
 /** The receipt of an approved payment: what a chip receipt must show, and no card number. */
 import type { PayOrderView, Receipt } from '@tapnpay/protocol/wire';
+import { amountText } from '../shared/amounts.ts';
 import { h } from '../shared/dom.ts';
-import { amountText, panText, timeText } from '../shared/format.ts';
+import { panText, timeText } from '../shared/format.ts';
 import { type TextKey, t } from './texts.ts';
 
 type Row = readonly [label: TextKey, value: string | null, isBytes?: boolean];

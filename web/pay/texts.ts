@@ -2,7 +2,8 @@
  * What the pay page says. The texts of a language are a file of their own, fetched when the
  * language is chosen: script stays small, and nobody loads what they do not read.
  */
-import type { PaymentCode, StateName } from '@tapnpay/plugin';
+import type { PaymentCode, StateName } from '@tapnpay/plugin/engine';
+import type { CheckState } from '@tapnpay/protocol/wire';
 import { type Language, language } from '../shared/i18n.ts';
 
 /** A title, and where there is more to say an explanation. */
@@ -14,8 +15,10 @@ export type PageTexts = {
   readonly labels: Readonly<Record<string, string>>;
   /** By state; variants after a dot. */
   readonly states: Readonly<Record<string, TitleTexts>>;
-  /** Where an error says more than its state. */
+  /** Where an error says more than its state; variants after a dot. */
   readonly errors: Readonly<Record<string, TitleTexts>>;
+  /** What to type in a terminal against an error; variants after a dot. */
+  readonly commands: Readonly<Record<string, string>>;
   /** By the response codes of field 39 that mean it, most at one key. @see Q/CUP 006 */
   readonly declines: Readonly<Record<string, TitleTexts>>;
 };
@@ -29,6 +32,16 @@ export type TextKey =
   | 'orderNumber'
   | 'shop'
   | 'unchanged'
+  | 'install'
+  | 'copyCommand'
+  | 'copied'
+  | 'update'
+  | 'updateOffered'
+  | 'reload'
+  | 'doctor'
+  | 'doctorTitle'
+  | 'doctorLooks'
+  | 'copyReport'
   | 'secondsLeft'
   | 'code'
   | 'holder'
@@ -70,6 +83,8 @@ export type TextKey =
   | 'tvr'
   | 'tsi'
   | 'arc'
+  /** By the state of a doctor's check. */
+  | `check_${CheckState}`
   /** By the method's byte of 9F34. */
   | `cvm${string}`;
 
@@ -79,7 +94,7 @@ const URLS: Readonly<Record<Language, URL>> = {
 };
 const HTML_LANGUAGE: Readonly<Record<Language, string>> = { zh: 'zh-CN', en: 'en' };
 const AGAIN_MS = 2_000;
-let current: PageTexts = { labels: {}, states: {}, errors: {}, declines: {} };
+let current: PageTexts = { labels: {}, states: {}, errors: {}, commands: {}, declines: {} };
 
 /** Fetches the texts of the page's language, again and again if need be; false: another's turn. */
 export async function loadTexts(): Promise<boolean> {
@@ -114,12 +129,25 @@ export function t(key: TextKey, values: Readonly<Record<string, string | number>
 
 /** Title and explanation of a state. */
 export function stateTexts(name: StateName, variant: string | null): TitleTexts {
-  return current.states[`${name}.${variant}`] ?? current.states[name] ?? [];
+  return variantOf(current.states, name, variant) ?? [];
 }
 
 /** Title and explanation of an error that says more than its state. */
-export function errorTexts(code: PaymentCode): TitleTexts | null {
-  return current.errors[code] ?? null;
+export function errorTexts(code: PaymentCode, variant: string | null): TitleTexts | null {
+  return variantOf(current.errors, code, variant) ?? null;
+}
+
+/** What to type against an error; empty where typing does not help. */
+export function commandText(code: string, variant: string | null): string {
+  return variantOf(current.commands, code, variant) ?? '';
+}
+
+function variantOf<Text>(
+  texts: Readonly<Record<string, Text>>,
+  key: string,
+  variant: string | null,
+): Text | undefined {
+  return texts[`${key}.${variant}`] ?? texts[key];
 }
 
 /** Reason and next step of a bank's no; a code that is not listed is the bank's own affair. */

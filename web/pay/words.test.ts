@@ -3,12 +3,18 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type PaymentCode, type PaymentState, paymentCodes } from '@tapnpay/plugin';
+import {
+  type PaymentCode,
+  type PaymentState,
+  type PluginFacts,
+  paymentCodes,
+  paymentError,
+} from '@tapnpay/plugin/engine';
 import type { PageTexts } from './texts.ts';
 
 // The shared language module looks at the page's address when it is loaded.
 Object.assign(globalThis, { location: { search: '' } });
-const { declineTexts, errorTexts, setTexts, stateTexts } = await import('./texts.ts');
+const { commandText, declineTexts, errorTexts, setTexts, stateTexts } = await import('./texts.ts');
 const { wordsOf } = await import('./words.ts');
 
 const read = (name: string): string => readFileSync(join(import.meta.dirname, name), 'utf8');
@@ -30,20 +36,22 @@ const STATE: PaymentState = {
   isRunning: false,
   canStart: false,
   canCancel: false,
+  plugin: null,
 };
 function errorOf(code: PaymentCode, detail = ''): PaymentState['error'] {
-  return { code, stage: 'card', retriable: true, action: 'retry', charged: 'no', detail };
+  return paymentError(code, 'no', detail);
 }
 
 test('both languages say the same things, and no text is empty', () => {
-  for (const part of ['labels', 'states', 'errors', 'declines'] as const) {
+  for (const part of ['labels', 'states', 'errors', 'commands', 'declines'] as const) {
     assert.deepEqual(Object.keys(zh[part]), Object.keys(en[part]), part);
   }
   for (const texts of Object.values(LANGUAGES)) {
     const all = Object.values(texts).flatMap((part) => Object.values(part).flat());
     assert.ok(all.every((text) => typeof text === 'string' && text.trim() !== ''));
   }
-  const chinese = JSON.stringify({ ...zh, labels: {} });
+  assert.deepEqual(zh.commands, en.commands, 'a command has no language');
+  const chinese = JSON.stringify({ ...zh, labels: {}, commands: {} });
   assert.doesNotMatch(chinese, /[\u4e00-\u9fff][,.;!?]/, 'full-width punctuation in Chinese');
 });
 
@@ -58,20 +66,99 @@ test('every key that the page asks for is there, and none besides', () => {
   const source = read('texts.ts');
   const union = source.slice(source.indexOf('export type TextKey'), source.indexOf('const URLS'));
   const keys = [...union.matchAll(/\| '(\w+)'/g)].map(([, key]) => key ?? '');
-  const labels = Object.keys(en.labels).filter((key) => !/^cvm[0-9A-F]{2}$/.test(key));
+  const labels = Object.keys(en.labels).filter(
+    (key) => !/^(cvm[0-9A-F]{2}|check_(ok|warn|broken|unknown))$/.test(key),
+  );
   assert.deepEqual(labels.sort(), keys.sort());
 });
 
-test('every code has a title of its own or of its state', () => {
+/** Codes whose state says all. */
+const BY_STATE: readonly PaymentCode[] = [
+  'TP_EXTENSION_MISSING',
+  'TP_HOST_MISSING',
+  'TP_HOST_OUTDATED',
+  'TP_BROWSER_UNSUPPORTED',
+  'TP_NO_READER',
+  'TP_RESULT_UNKNOWN',
+  'TP_DUPLICATE',
+  'TP_USER_CANCELLED',
+  'TP_DECLINED_ONLINE',
+];
+
+test('every code has a title of its own or of its state, and says what to do', () => {
+  for (const texts of Object.values(LANGUAGES)) {
+    setTexts(texts);
+    for (const code of paymentCodes()) {
+      const isOwn = errorTexts(code, 'ended') !== null;
+      assert.equal(isOwn, !BY_STATE.includes(code), code);
+      const error = errorOf(code);
+      const words = wordsOf({ ...STATE, name: error?.state ?? 'READY', error });
+      assert.ok(words.title.length > 0, code);
+      assert.ok(words.explanation.length > 0, `${code}: one sentence on what comes next`);
+    }
+    for (const name of Object.keys(en.states)) {
+      assert.ok((stateTexts(name as 'READY', null)[0] ?? '').length > 0);
+    }
+  }
+});
+
+const WAY: PluginFacts = {
+  way: 'extension',
+  extension: '0.1.0',
+  host: null,
+  element: null,
+  readers: [],
+  versions: null,
+  update: 'ok',
+};
+
+test('what is missing is told apart, each with its command', () => {
+  setTexts(en);
+  const said = new Set<string>();
+  for (const [code, way, title, command] of [
+    ['TP_EXTENSION_MISSING', null, /Install the payment plug-in/, /agent install --system --ext/],
+    ['TP_HOST_MISSING', 'extension', /Install the payment helper/, /^npx tapnpay agent install$/],
+    ['TP_HOST_MISSING', 'loopback', /helper is not running/, /^npx tapnpay up$/],
+    ['TP_HOST_MISSING', null, /helper is not running/, /^npx tapnpay up$/],
+    ['TP_HOST_FORBIDDEN', 'extension', /does not know this plug-in/, /agent install$/],
+    ['TP_EXTENSION_OUTDATED', 'extension', /plug-in needs an update/, /^$/],
+    ['TP_HOST_OUTDATED', 'extension', /helper needs an update/, /agent install$/],
+    ['TP_EXTENSION_RELOADED', 'extension', /plug-in was updated/, /^$/],
+    ['TP_BROWSER_UNSUPPORTED', null, /cannot run the payment plug-in/, /^$/],
+    ['TP_BROWSER_SANDBOXED', 'extension', /shut off/, /agent install$/],
+    ['TP_APP_LOCKED', 'extension', /locked/, /^$/],
+    ['TP_NO_READER', 'extension', /No card reader/, /^$/],
+  ] as const) {
+    const error = errorOf(code);
+    const plugin = { ...WAY, way };
+    const words = wordsOf({ ...STATE, name: error?.state ?? 'READY', error, plugin });
+    assert.match(words.title, title);
+    assert.match(words.command, command, code);
+    said.add(words.title);
+  }
+  assert.equal(said.size, 11);
+});
+
+test('an application that is being set up is no failure until it has failed', () => {
+  setTexts(en);
+  const error = errorOf('TP_APP_NOT_INSTALLED');
+  const running = wordsOf({ ...STATE, name: 'APP_NOT_READY', error, isRunning: true });
+  assert.match(running.title, /being set up/);
+  assert.equal(running.isUncharged, false);
+  const ended = wordsOf({ ...STATE, name: 'APP_NOT_READY', error });
+  assert.match(ended.title, /could not be set up/);
+  assert.equal(ended.isUncharged, true);
+});
+
+test('a command is only there where typing it helps', () => {
   setTexts(en);
   for (const code of paymentCodes()) {
-    const isState = ['TP_HOST_MISSING', 'TP_HOST_OUTDATED', 'TP_NO_READER'].includes(code);
-    const isEnd = ['TP_RESULT_UNKNOWN', 'TP_DUPLICATE', 'TP_USER_CANCELLED'].includes(code);
-    const isOther = ['TP_DECLINED_ONLINE', 'TP_APP_NOT_INSTALLED'].includes(code);
-    assert.equal(errorTexts(code) === null, isState || isEnd || isOther, code);
-  }
-  for (const name of Object.keys(en.states)) {
-    assert.ok((stateTexts(name as 'READY', null)[0] ?? '').length > 0);
+    const command = commandText(code, 'extension');
+    assert.match(
+      command,
+      /^(|npx tapnpay (up|agent install)|sudo npx tapnpay agent install --system --extension)$/,
+      code,
+    );
   }
 });
 
@@ -105,10 +192,12 @@ test('an unknown response code is the bank’s refusal', () => {
 
 test('a decline shows its reason as the title and keeps the code for support', () => {
   setTexts(en);
-  const error = errorOf('TP_DECLINED_ONLINE', '51');
+  const error = errorOf('TP_BALANCE_LOW', '51');
   const words = wordsOf({ ...STATE, name: 'DECLINED', error });
   assert.equal(words.title, 'Insufficient funds');
-  assert.deepEqual([words.code, words.responseCode], ['TP_DECLINED_ONLINE', '51']);
+  assert.deepEqual([words.code, words.responseCode], ['TP_BALANCE_LOW', '51']);
+  const offline = errorOf('TP_BALANCE_LOW', 'terminal:electronicCash:balance');
+  assert.equal(wordsOf({ ...STATE, name: 'DECLINED', error: offline }).responseCode, '');
   assert.equal(words.isUncharged, true);
   assert.equal(words.isAlert, true);
 });

@@ -1,7 +1,7 @@
 /** The agent's end of the process that calls the PC/SC library: one request at a time, bounded. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { ownProgram } from '../own-programs.ts';
 import { ReaderError } from '../readers/errors.ts';
 import { SerialQueue } from '../readers/serial-queue.ts';
 import { pcscFault } from './faults.ts';
@@ -14,7 +14,7 @@ import {
 } from './messages.ts';
 
 const ANSWER_CHARACTERS_MAX = 4 * PCSC_BUFFER_BYTES_MAX;
-const ENTRY = join(import.meta.dirname, 'native.ts');
+const ENTRY = ownProgram('reader', 'agent/src/pcsc/native.ts');
 
 /** How the process is started; tests give another entry. */
 export type NativeProcessOptions = { readonly nodePath?: string; readonly entry?: string };

@@ -2,6 +2,7 @@
 import { ReaderError } from '../readers/errors.ts';
 import { READER_NAME_BYTES_MAX, READERS_MAX } from './messages.ts';
 import { NativeProcess, type NativeProcessOptions } from './native-process.ts';
+import { askServiceSocket, serviceSocket } from './service-socket.ts';
 
 const LIST_TIMEOUT_MS = 3_000;
 
@@ -10,6 +11,8 @@ export type ReaderList =
   | { readonly status: 'ok'; readonly readers: readonly string[] }
   | { readonly status: 'noLibrary' }
   | { readonly status: 'noService' }
+  /** It runs and refuses this user: `EACCES`, or `closed` where polkit says no. */
+  | { readonly status: 'denied'; readonly code: string }
   /** The process ended without an answer, or not in time: `ERR_PCSC_TIMEOUT`, `ERR_PCSC_CRASH`. */
   | { readonly status: 'failed'; readonly code: string };
 
@@ -25,18 +28,18 @@ export async function listReaders(
     return { status: 'ok', readers: names.slice(0, READERS_MAX).map(cleanName) };
   } catch (fault) {
     if (!(fault instanceof ReaderError)) throw fault;
-    return listFault(fault);
+    return await listFault(fault);
   } finally {
     native.kill();
   }
 }
 
-function listFault(fault: ReaderError): ReaderList {
+async function listFault(fault: ReaderError): Promise<ReaderList> {
   switch (fault.code) {
     case 'ERR_READER_LIBRARY':
       return { status: 'noLibrary' };
     case 'ERR_READER_SERVICE':
-      return { status: 'noService' };
+      return await serviceFault();
     case 'ERR_READER_TIMEOUT':
       return { status: 'failed', code: 'ERR_PCSC_TIMEOUT' };
     case 'ERR_READER_CRASH':
@@ -44,6 +47,13 @@ function listFault(fault: ReaderError): ReaderList {
     default:
       return { status: 'failed', code: String(fault.data['pcscCode'] ?? fault.code) };
   }
+}
+
+/** A service that is there and lets nobody in is not one that does not run. */
+async function serviceFault(): Promise<ReaderList> {
+  const verdict = await askServiceSocket(serviceSocket());
+  if (verdict.state !== 'denied') return { status: 'noService' };
+  return { status: 'denied', code: verdict.how };
 }
 
 /** Foreign text for a person: no control characters, not too long. */

@@ -1,13 +1,15 @@
 /**
- * The desk where pages, windows, the reader and the element meet: one payment at a time, and what
- * every window is shown.
+ * The desk where pages, windows, the reader and the element meet: one session at a time, a payment
+ * or a look at a balance, and what every window is shown.
  */
 import { type Clock, errorBody } from '@tapnpay/protocol/bytes';
+import type { CipherProvider } from '@tapnpay/protocol/crypto';
 import type {
   AgentHealth,
   AgentMessage,
   AgentReport,
   CardInterface,
+  PageMessage,
   ReaderCommand,
   ReaderView,
   WalletCard,
@@ -17,16 +19,19 @@ import type {
 } from '@tapnpay/protocol/wire';
 import { AGENT_VERSION } from '@tapnpay/protocol/wire';
 import type { PresentedChannel, VirtualCards } from '../virtual-cards.ts';
+import { BalanceWork } from './balance-work.ts';
+import {
+  DeskSession,
+  type OfferedCard,
+  type PageLink,
+  type SessionFrame,
+  type SessionWork,
+} from './desk-session.ts';
 import type { PayingElement } from './element-keeper.ts';
 import { ServiceError } from './errors.ts';
 import type { AgentLog } from './events.ts';
 import type { ReaderAnswer } from './local-agent.ts';
-import {
-  type OfferedToPayment,
-  type PageLink,
-  PaymentSession,
-  type SessionFrame,
-} from './payment-session.ts';
+import { PaymentWork } from './payment-work.ts';
 import type { InsertedCard, RealReaders } from './real-readers.ts';
 import { interfacesTaken } from './session-machine.ts';
 
@@ -38,25 +43,34 @@ const ANY_REAL_READER: ReaderView = { name: 'Card reader', kind: 'pcsc' };
 /** A reader service may see a card this late: one that was seen sooner was in before the yes. */
 export const READER_LAG_MS = 500;
 
-/** A connected window of the agent. */
-export type WindowLink = { readonly send: (message: WindowView | WindowError) => void };
+/** A connected window. */
+export type WindowLink = {
+  readonly send: (message: WindowView | WindowError) => void;
+  /** The page whose sessions it shows, and no others; null: a window of ours, which shows all. */
+  readonly page: PageLink | null;
+};
 
 export type DeskPorts = {
   readonly element: PayingElement;
   readonly cards: VirtualCards;
   readonly realReaders: RealReaders;
   readonly serverName: string;
+  /** For what is read of cards here; payments have the element's own. */
+  readonly ciphers: CipherProvider;
   readonly clock: Clock;
   readonly log: AgentLog;
 };
+
+/** What of a page begins a session. */
+export type SessionIntent = Extract<PageMessage, { type: 'pay' | 'balance' }>;
 
 export class PaymentDesk {
   readonly #ports: DeskPorts;
   readonly #windows: Set<WindowLink> = new Set();
   readonly #usedSessions: Set<string> = new Set();
-  #current: PaymentSession | null = null;
+  #current: DeskSession | null = null;
   #running: Promise<void> = Promise.resolve();
-  #last: WindowView['last'] = null;
+  #last: { readonly page: PageLink; readonly end: NonNullable<WindowView['last']> } | null = null;
   #isPushing = false;
   #isClosing = false;
 
@@ -83,8 +97,8 @@ export class PaymentDesk {
     return { ...this.health(), readers, readerService: realReaders.service };
   }
 
-  /** A page's intent to pay. */
-  pay(page: PageLink, intent: { readonly session: string; readonly orderId: string }): void {
+  /** A page's intent to pay, or to see a balance. */
+  begin(page: PageLink, intent: SessionIntent): void {
     const { session } = intent;
     const refused = this.#refusal(page, session);
     if (refused !== null) {
@@ -94,26 +108,25 @@ export class PaymentDesk {
       return;
     }
     this.#remember(session);
-    const { element, serverName, clock, log } = this.#ports;
-    const payment = new PaymentSession({
-      ...intent,
+    const { clock, log } = this.#ports;
+    const current = new DeskSession({
+      session,
       page,
+      work: this.#workOf(intent),
       ports: {
-        element,
-        serverName,
         clock,
         log,
         isReaderOccupied: () => this.#cardCount() > 0,
         onChange: () => this.push(),
       },
     });
-    this.#current = payment;
+    this.#current = current;
     this.#last = null;
     this.push();
-    this.#running = this.#run(payment);
+    this.#running = this.#run(current);
   }
 
-  /** A frame that names a session; one of no payment of this page is dropped. */
+  /** A frame that names a session; one of no session of this page is dropped. */
   onFrame(page: PageLink, frame: SessionFrame): void {
     const current = this.#current;
     if (current?.session === frame.session && current.page === page) current.onFrame(frame);
@@ -125,26 +138,32 @@ export class PaymentDesk {
 
   addWindow(window: WindowLink): void {
     this.#windows.add(window);
-    this.#current?.apply({ type: 'windowBack' });
-    window.send(this.view());
+    const current = this.#current;
+    if (current !== null && isWindowOf(window, current.page)) current.apply({ type: 'windowBack' });
+    window.send(this.view(window.page));
   }
 
   removeWindow(window: WindowLink): void {
-    this.#windows.delete(window);
-    if (this.#windows.size === 0) this.#current?.apply({ type: 'windowsGone' });
+    const current = this.#current;
+    if (!this.#windows.delete(window) || current === null) return;
+    const isThere = [...this.#windows].some((other) => isWindowOf(other, current.page));
+    if (isWindowOf(window, current.page) && !isThere) current.apply({ type: 'windowsGone' });
   }
 
-  /** @throws TapError what the command was refused for. */
-  async command(message: WindowMessage): Promise<void> {
+  /**
+   * What a person does in a window; `page` as the window's.
+   * @throws TapError what the command was refused for.
+   */
+  async command(message: WindowMessage, page: PageLink | null = null): Promise<void> {
     switch (message.type) {
       case 'consent':
-        this.#stateOf(message.session, 'consent').apply(message);
+        this.#stateOf(this.#session(message.session, page), 'consent').apply(message);
         break;
       case 'pin':
-        this.#stateOf(message.session, 'waitPin').apply(message);
+        this.#stateOf(this.#session(message.session, page), 'waitPin').apply(message);
         break;
       case 'cancel':
-        this.#cancel(message.session);
+        this.#cancel(this.#session(message.session, page));
         break;
       case 'present':
       case 'takeAway':
@@ -166,13 +185,15 @@ export class PaymentDesk {
     return { reader, cards: this.#cards() };
   }
 
-  view(): WindowView {
-    const payment = this.#current?.view() ?? null;
+  /** What a window of this page is shown; null: one of ours. */
+  view(page: PageLink | null = null): WindowView {
+    const current = this.#current;
+    const last = this.#last;
     const { realReaders } = this.#ports;
     return {
       type: 'view',
-      payment,
-      last: this.#last,
+      payment: current !== null && isShown(current.page, page) ? current.view() : null,
+      last: last !== null && isShown(last.page, page) ? last.end : null,
       readerService: realReaders.service,
       realReaders: realReaders.views(),
       ...this.readerAnswer(),
@@ -193,18 +214,27 @@ export class PaymentDesk {
     setImmediate(() => {
       this.#isPushing = false;
       if (this.#windows.size === 0) return;
-      const view = this.view();
-      for (const window of this.#windows) window.send(view);
+      const views: Map<PageLink | null, WindowView> = new Map();
+      for (const { page, send } of this.#windows) {
+        const view = views.get(page) ?? this.view(page);
+        views.set(page, view);
+        send(view);
+      }
     });
   }
 
-  /** Ends the payment under way, if nothing was sent, and takes no other. */
+  /** Ends the session under way, if nothing was sent, and takes no other. */
   stop(): void {
     this.#isClosing = true;
     this.#current?.apply({ type: 'cancel' });
   }
 
-  /** Resolves when no payment is under way. */
+  /** Whether a session is under way. */
+  get isBusy(): boolean {
+    return this.#current !== null;
+  }
+
+  /** Resolves when no session is under way. */
   idle(): Promise<void> {
     return this.#running;
   }
@@ -216,8 +246,9 @@ export class PaymentDesk {
       const gatewayOrigin = current.page.origin;
       // An order id is a right of its gateway's pages.
       const orderId = gatewayOrigin === page.origin ? current.orderId : null;
-      const message = 'another payment is under way';
-      return new ServiceError('ERR_BUSY', message, { orderId, gatewayOrigin });
+      const message = 'another payment or reading is under way';
+      const { sinceMs } = current;
+      return new ServiceError('ERR_BUSY', message, { orderId, gatewayOrigin, sinceMs });
     }
     if (!this.#usedSessions.has(session)) return null;
     return new ServiceError('ERR_SEQUENCE', 'this session was used before');
@@ -231,32 +262,37 @@ export class PaymentDesk {
     }
   }
 
-  async #run(payment: PaymentSession): Promise<void> {
-    const end = await payment.run();
+  #workOf(intent: SessionIntent): SessionWork {
+    const { element, serverName, ciphers, clock, log } = this.#ports;
+    if (intent.type === 'balance') return new BalanceWork({ element, ciphers });
+    return new PaymentWork(intent.orderId, { element, serverName, clock, log });
+  }
+
+  async #run(current: DeskSession): Promise<void> {
+    const end = await current.run();
     this.#current = null;
     this.#ports.realReaders.forgetFaults();
-    this.#last = { session: payment.session, ...end };
+    this.#last = { page: current.page, end: { session: current.session, ...end } };
     this.push();
   }
 
-  #session(session: string): PaymentSession {
-    if (this.#current?.session === session) return this.#current;
-    throw new ServiceError('ERR_SESSION', 'this payment is not under way');
+  #session(session: string, page: PageLink | null): DeskSession {
+    const current = this.#current;
+    if (current?.session === session && isShown(current.page, page)) return current;
+    throw new ServiceError('ERR_SESSION', 'this session is not under way');
   }
 
-  #stateOf(session: string, name: 'consent' | 'waitPin'): PaymentSession {
-    const payment = this.#session(session);
-    const { shown, abortedBy } = payment.state;
-    if (shown.name === name && abortedBy === null) return payment;
-    throw new ServiceError('ERR_SEQUENCE', `the payment is not at ${name}`);
+  #stateOf(current: DeskSession, name: 'consent' | 'waitPin'): DeskSession {
+    const { shown, abortedBy } = current.state;
+    if (shown.name === name && abortedBy === null) return current;
+    throw new ServiceError('ERR_SEQUENCE', `the session is not at ${name}`);
   }
 
-  #cancel(session: string): void {
-    const payment = this.#session(session);
-    if (payment.state.sealed) {
+  #cancel(current: DeskSession): void {
+    if (current.state.sealed) {
       throw new ServiceError('ERR_TOO_LATE', 'the payment is with the bank already');
     }
-    payment.apply({ type: 'cancel' });
+    current.apply({ type: 'cancel' });
   }
 
   async #present(command: Extract<ReaderCommand, { type: 'present' }>): Promise<void> {
@@ -272,44 +308,46 @@ export class PaymentDesk {
       throw new ServiceError('ERR_READER_OCCUPIED', message);
     }
     if (shown?.name === 'waitCard' && !shown.interfaces.includes(command.interface)) {
-      const message = `this payment takes a card by ${shown.interfaces.join(' or ')} only`;
+      const message = `this session takes a card by ${shown.interfaces.join(' or ')} only`;
       throw new ServiceError('ERR_CARD_INTERFACE', message);
     }
     const channel = cards.present(command.card, command.interface, {
       liftAfter: command.liftAfter,
     });
     await channel.ready;
-    if (channel.isThere()) this.#current?.onPresented(this.#virtual(channel));
+    if (channel.isThere()) this.#current?.onPresented(this.#virtual(command.card, channel));
   }
 
   /** A tap is a gesture: the card leaves the field by itself. An inserted one stays. */
-  #virtual(channel: PresentedChannel): OfferedToPayment {
+  #virtual(name: string, channel: PresentedChannel): OfferedCard {
     const release = (): void => {
       if (channel.interface === 'contactless' && channel.isThere()) this.#ports.cards.takeAway();
     };
-    return { interface: channel.interface, channel, reader: null, release };
+    const card = this.#cards().find((one) => one.name === name);
+    const panMasked = card?.panMasked ?? null;
+    return { interface: channel.interface, channel, reader: null, panMasked, release };
   }
 
   /**
-   * A card has come to a real reader. It is the payment's when the person said yes before it came,
+   * A card has come to a real reader. It is the session's when the person said yes before it came,
    * and it is the only one; any other one must go first.
    */
   async #onInserted(card: InsertedCard): Promise<void> {
-    const payment = this.#current;
-    payment?.apply({ type: 'arrived' });
-    if (payment === null || interfacesTaken(payment.state).length === 0) return;
-    if (!this.#isAfterConsent(card, payment) || this.#cardCount() > 1) {
-      payment.apply({ type: 'unusable' });
+    const current = this.#current;
+    current?.apply({ type: 'arrived' });
+    if (current === null || interfacesTaken(current.state).length === 0) return;
+    if (!this.#isAfterConsent(card, current) || this.#cardCount() > 1) {
+      current.apply({ type: 'unusable' });
       return;
     }
     const { realReaders } = this.#ports;
     const taken = (): readonly CardInterface[] =>
-      this.#current === payment && realReaders.isThere(card) ? interfacesTaken(payment.state) : [];
+      this.#current === current && realReaders.isThere(card) ? interfacesTaken(current.state) : [];
     let refusal: string;
     try {
       const offered = await realReaders.connect(card);
       if (taken().includes(offered.interface)) {
-        payment.onPresented(offered);
+        current.onPresented(offered);
         return;
       }
       offered.release();
@@ -320,10 +358,10 @@ export class PaymentDesk {
     // Whoever has gone meanwhile is refused nothing.
     if (taken().length === 0) return;
     realReaders.refuse(card, refusal);
-    payment.apply({ type: 'unusable' });
+    current.apply({ type: 'unusable' });
   }
 
-  #isAfterConsent(card: InsertedCard, { state }: PaymentSession): boolean {
+  #isAfterConsent(card: InsertedCard, { state }: DeskSession): boolean {
     const { consentedAtMs } = state;
     if (!card.isFresh || consentedAtMs === null) return false;
     return this.#ports.clock.nowMs() >= consentedAtMs + READER_LAG_MS;
@@ -341,7 +379,7 @@ export class PaymentDesk {
     return realReaders.cardCount + (cards.presented() === null ? 0 : 1);
   }
 
-  /** A spoilt image hides the cards, not the payment. */
+  /** A spoilt image hides the cards, not the session. */
   #cards(): readonly WalletCard[] {
     try {
       return this.#ports.cards.list();
@@ -350,4 +388,14 @@ export class PaymentDesk {
       return [];
     }
   }
+}
+
+/** Whether a window of `page` shows a session of `paying`. */
+function isShown(paying: PageLink, page: PageLink | null): boolean {
+  return page === null || page === paying;
+}
+
+/** Whether a person would look for a session of this page in that window. */
+function isWindowOf(window: WindowLink, paying: PageLink): boolean {
+  return paying.hasOwnWindow ? window.page === paying : window.page === null;
 }

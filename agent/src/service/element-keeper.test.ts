@@ -101,6 +101,7 @@ const startKeeper = (name: string, requestPairingCode = async () => '0123456789'
 function payment(onRelay: (listener: RelayListener) => void): ElementPayment {
   return {
     orderId: 'order-1',
+    gatewayOrigin: 'http://127.0.0.1:4999',
     serverName: 'gateway.tapnpay.test',
     openRelay: (listener) => {
       queueMicrotask(() => onRelay(listener));

@@ -4,6 +4,7 @@
  */
 import { type Clock, errorBody } from '@tapnpay/protocol/bytes';
 import type { AgentHealth, ElementPayResult } from '@tapnpay/protocol/wire';
+import { type HeldLock, lockDirectory } from '../directory-lock.ts';
 import { type ElementConfig, type ElementProcess, startElement } from '../element-process.ts';
 import { enrolElement } from '../enrolment.ts';
 import { type PaymentRequest, payWithElement } from '../payment.ts';
@@ -16,13 +17,24 @@ const ENROL_PAUSES_MS = [500, 1000, 2000, 5000] as const;
 const ALIVE_TIMEOUT_MS = 2_000;
 
 /** A payment without the element that makes it. */
-export type ElementPayment = Omit<PaymentRequest, 'element'>;
+export type ElementPayment = Omit<PaymentRequest, 'element'> & {
+  /** Of the page that asks, from its browser. */
+  readonly gatewayOrigin: string;
+};
+
+/** For whom the element is kept from others. */
+export type ElementUse = { readonly gatewayOrigin: string; readonly orderId: string | null };
 
 /** What makes payments: the secure element, or a test's. */
 export interface PayingElement {
   status(): AgentHealth['element'];
   /** @throws TapError when no payment was tried, or when the element was lost on the way. */
   pay(payment: ElementPayment): Promise<ElementPayResult>;
+  /**
+   * Does other work with a card while no program of this system can pay, so that no card that was
+   * meant for the one is taken by the other. @throws what `work` throws; `ERR_BUSY`.
+   */
+  keepFor<T>(use: ElementUse, work: () => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -32,40 +44,57 @@ export type ElementKeeperPorts = {
   readonly requestPairingCode: () => Promise<string>;
   readonly clock: Clock;
   readonly log: AgentLog;
+  /** Takes the store's lock at each start of the process; without it, when it is free. */
+  readonly takeLock?: () => Promise<HeldLock>;
+  /** How the element was last seen; not enrolled, when nobody has seen it. */
+  readonly lastSeen?: AgentHealth['element'];
+  /** Hears of the element's state whenever it is another one. */
+  readonly onStatus?: (status: AgentHealth['element']) => void;
 };
 
 /** The service's element. */
 export class ElementKeeper implements PayingElement {
   readonly #ports: ElementKeeperPorts;
   #element: ElementProcess | null = null;
-  #status: AgentHealth['element'] = { id: null, state: 'notEnrolled' };
+  /** The process while it is not ready yet. */
+  #spawned: ElementProcess | null = null;
+  /** The process while it is closed. */
+  #ending: ElementProcess | null = null;
+  #status: AgentHealth['element'];
   /** Start and enrolment, one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
   #starting: Promise<ElementProcess> | null = null;
   #cancelRetry: () => void = () => {};
   #isClosed = false;
 
-  private constructor(ports: ElementKeeperPorts) {
+  /** Nothing is started yet. */
+  constructor(ports: ElementKeeperPorts) {
     this.#ports = ports;
+    this.#status = ports.lastSeen ?? { id: null, state: 'notEnrolled' };
   }
 
   /** Resolves when the process runs; it is enrolled in its own time. @throws TapError. */
   static async start(ports: ElementKeeperPorts): Promise<ElementKeeper> {
     const keeper = new ElementKeeper(ports);
-    await keeper.#running();
-    keeper.#enrolInTime(0);
+    await keeper.open();
     return keeper;
+  }
+
+  /** As `start`, once. @throws TapError. */
+  async open(): Promise<void> {
+    await this.#running();
+    this.#enrolInTime(0);
   }
 
   status(): AgentHealth['element'] {
     const element = this.#element;
-    if (element !== null) this.#status = { id: element.elementId, state: element.state };
+    if (element !== null) this.#keep({ id: element.elementId, state: element.state });
     return this.#status;
   }
 
   /** Process number, for tests that kill it. */
   get pid(): number | undefined {
-    return this.#element?.pid;
+    return (this.#element ?? this.#spawned ?? this.#ending)?.pid;
   }
 
   async pay(payment: ElementPayment): Promise<ElementPayResult> {
@@ -73,11 +102,24 @@ export class ElementKeeper implements PayingElement {
     return await payWithElement({ ...payment, element });
   }
 
+  /** The process's lock is ours already. */
+  keepFor<T>(_use: ElementUse, work: () => Promise<T>): Promise<T> {
+    return work();
+  }
+
+  /** The state after the try to enrol that is under way. */
+  async settled(): Promise<AgentHealth['element']> {
+    await this.#turn;
+    return this.status();
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#cancelRetry();
+    this.#spawned?.kill();
     await this.#starting?.catch(() => {});
     const element = this.#element;
+    this.#ending = element;
     this.#element = null;
     await element?.close();
   }
@@ -95,6 +137,7 @@ export class ElementKeeper implements PayingElement {
     const pairingCode = await requestPairingCode();
     const { elementId } = await enrolElement({ element, gatewayUrl, pairingCode });
     log({ event: 'elementEnrolled', elementId });
+    this.status();
     return element;
   }
 
@@ -117,16 +160,43 @@ export class ElementKeeper implements PayingElement {
       await running.close();
     }
     if (this.#isClosed) throw new ServiceError('ERR_CLOSING', 'the agent is being stopped');
-    this.#starting = startElement(this.#ports.config);
-    const element = await this.#starting;
+    const element = await this.#start();
     this.#element = element;
-    this.#starting = null;
+    this.status();
     this.#ports.log({
       event: 'elementStarted',
       elementId: element.elementId,
       state: element.state,
     });
     return element;
+  }
+
+  async #start(): Promise<ElementProcess> {
+    const { config, takeLock = () => lockDirectory(config.storeDir) } = this.#ports;
+    this.#starting = startElement(config, {
+      takeLock: async () => {
+        const lock = await takeLock();
+        if (!this.#isClosed) return lock;
+        await lock.release();
+        throw new ServiceError('ERR_CLOSING', 'the agent is being stopped');
+      },
+      onSpawned: (element) => {
+        this.#spawned = element;
+      },
+    });
+    try {
+      return await this.#starting;
+    } finally {
+      this.#starting = null;
+      this.#spawned = null;
+    }
+  }
+
+  #keep(status: AgentHealth['element']): void {
+    const { id, state } = this.#status;
+    if (status.id === id && status.state === state) return;
+    this.#status = status;
+    this.#ports.onStatus?.(status);
   }
 
   async #isAlive(element: ElementProcess): Promise<boolean> {

@@ -9,6 +9,7 @@ import { type Clock, errorBody, TapError } from '@tapnpay/protocol/bytes';
 import {
   AGENT_HEALTH_PATH,
   AGENT_MESSAGE_BYTES_MAX,
+  AGENT_NATIVE_PATH,
   AGENT_PAIRING_PATH,
   AGENT_SESSION_PATH,
   AGENT_WALLET_PAGE,
@@ -25,6 +26,7 @@ import type { PaymentDesk } from './desk.ts';
 import { httpStatusOf, ServiceError } from './errors.ts';
 import type { AgentLog } from './events.ts';
 import { holdsLocalKey, LOCAL_READER_PATH } from './local-agent.ts';
+import { serveNative } from './native-socket.ts';
 import type { Pairing } from './pairing.ts';
 import { WindowedCount } from './rate.ts';
 import { servePage, serveWindow } from './sockets.ts';
@@ -41,9 +43,9 @@ const COOKIE_SECONDS = 31_536_000;
 /** Cookies know no ports: these paths keep ours from the other servers of this machine. */
 const COOKIE_PATHS = [AGENT_WINDOW_PATH, AGENT_PAIRING_PATH] as const;
 const PAGE_ROUTES = [AGENT_WINDOW_PAGE, AGENT_WALLET_PAGE] as const;
-const SOCKET_PATHS: readonly string[] = [AGENT_SESSION_PATH, AGENT_WINDOW_PATH];
+const SOCKET_PATHS: readonly string[] = [AGENT_SESSION_PATH, AGENT_WINDOW_PATH, AGENT_NATIVE_PATH];
 /** Where a browser is asked, and so must say for whom. */
-const ORIGIN_PATHS: readonly string[] = [...SOCKET_PATHS, AGENT_PAIRING_PATH];
+const ORIGIN_PATHS: readonly string[] = [AGENT_SESSION_PATH, AGENT_WINDOW_PATH, AGENT_PAIRING_PATH];
 
 export type HttpPorts = {
   readonly desk: PaymentDesk;
@@ -118,9 +120,19 @@ function assertOrigin(request: FastifyRequest, { gatewayOrigins }: HttpPorts): v
   const path = pathOf(request);
   const { origin } = request.headers;
   if (origin === undefined && !ORIGIN_PATHS.includes(path)) return;
-  const allowed = path === AGENT_SESSION_PATH ? gatewayOrigins : [ownOrigin(request)];
+  const allowed = originsOf(path, request, gatewayOrigins);
   if (origin !== undefined && allowed.includes(origin)) return;
   throw new ServiceError('ERR_ORIGIN', 'this agent does not serve that page');
+}
+
+function originsOf(
+  path: string,
+  request: FastifyRequest,
+  gatewayOrigins: readonly string[],
+): readonly string[] {
+  if (path === AGENT_SESSION_PATH) return gatewayOrigins;
+  // A host is no page: whoever has an origin is none.
+  return path === AGENT_NATIVE_PATH ? [] : [ownOrigin(request)];
 }
 
 function assertUpgrade(request: FastifyRequest, app: FastifyInstance): void {
@@ -161,7 +173,7 @@ async function addPages(app: FastifyInstance, { pagesDir }: HttpPorts): Promise<
 }
 
 function addRoutes(app: FastifyInstance, ports: HttpPorts): void {
-  const { desk, pairing, localKey, log } = ports;
+  const { desk, pairing, log } = ports;
   app.get(AGENT_HEALTH_PATH, async () => desk.report());
   app.post(AGENT_PAIRING_PATH, async (request, reply) => {
     const ask = checkShape(pairingRequestShape, request.body, 'pairing');
@@ -170,18 +182,19 @@ function addRoutes(app: FastifyInstance, ports: HttpPorts): void {
     log({ event: 'paired', origin: ask.origin, browser: cookie !== null });
     return { token };
   });
-  const assertLocal = (request: FastifyRequest): void => {
-    if (holdsLocalKey(request.headers.authorization, localKey)) return;
-    throw new ServiceError('ERR_LOCAL_KEY', 'the local key is missing or wrong');
-  };
   app.get(LOCAL_READER_PATH, async (request) => {
-    assertLocal(request);
+    assertLocal(request, ports);
     return desk.readerAnswer();
   });
   app.post(LOCAL_READER_PATH, async (request) => {
-    assertLocal(request);
+    assertLocal(request, ports);
     return await desk.reader(checkShape(readerCommandShape, request.body, 'command'));
   });
+}
+
+function assertLocal({ headers }: FastifyRequest, { localKey }: HttpPorts): void {
+  if (holdsLocalKey(headers.authorization, localKey)) return;
+  throw new ServiceError('ERR_LOCAL_KEY', 'the local key is missing or wrong');
 }
 
 function addSockets(app: FastifyInstance, ports: HttpPorts): void {
@@ -203,6 +216,13 @@ function addSockets(app: FastifyInstance, ports: HttpPorts): void {
     },
     handler: nothing,
     wsHandler: (socket) => serveWindow(socket, ports),
+  });
+  app.route({
+    method: 'GET',
+    url: AGENT_NATIVE_PATH,
+    onRequest: async (request) => assertLocal(request, ports),
+    handler: nothing,
+    wsHandler: (socket) => serveNative(socket, ports),
   });
 }
 

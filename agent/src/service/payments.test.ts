@@ -248,11 +248,12 @@ test('one payment at a time: another is told who holds it, but not a foreign ord
   second.send(ask);
   const busy = await second.next(ofType('failed'));
   assert.deepEqual([busy.session, busy.sent, busy.error.code], [SESSION_2, false, 'ERR_BUSY']);
-  assert.deepEqual(busy.error.data, { orderId: 'order-1', gatewayOrigin: GATEWAY });
+  const holder = { gatewayOrigin: GATEWAY, sinceMs: rig.clock.nowMs() };
+  assert.deepEqual(busy.error.data, { ...holder, orderId: 'order-1' });
   const foreign = await rig.page(OTHER_GATEWAY);
   foreign.send(ask);
   const { error } = await foreign.next(ofType('failed'));
-  assert.deepEqual(error.data, { orderId: null, gatewayOrigin: GATEWAY });
+  assert.deepEqual(error.data, { ...holder, orderId: null });
   page.send(ask);
   assert.equal((await page.next(ofType('failed'))).error.code, 'ERR_BUSY');
   assert.equal(rig.element.payments.length, 1);
@@ -584,6 +585,7 @@ test('a port that is taken is a coded fault, and nothing stays behind', async ()
       element: {
         status: () => ({ id: null, state: 'notEnrolled' }),
         pay: () => Promise.reject(new Error('never')),
+        keepFor: () => Promise.reject(new Error('never')),
         close: async () => {
           element.isClosed = true;
         },

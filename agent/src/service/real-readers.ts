@@ -6,8 +6,8 @@ import type { CardSession } from '../readers/card-reader.ts';
 import { paymentChannel } from '../readers/decorators.ts';
 import { removedFault } from '../readers/errors.ts';
 import { SerialQueue } from '../readers/serial-queue.ts';
+import type { OfferedCard } from './desk-session.ts';
 import type { AgentLog } from './events.ts';
-import type { OfferedToPayment } from './payment-session.ts';
 
 /** Where readers and their cards come from; tests give their own. */
 export type ReaderSource = Pick<PcscReaders, 'watch' | 'reader' | 'close'>;
@@ -92,7 +92,7 @@ export class RealReaders {
    * @throws ReaderError `ERR_CARD_REMOVED`, `ERR_CARD_MUTE`, `ERR_READER_IN_USE` and others of
    * `CardReader.connect`.
    */
-  async connect(card: InsertedCard): Promise<OfferedToPayment> {
+  async connect(card: InsertedCard): Promise<OfferedCard> {
     const { reader } = card;
     const queue = this.#queueOf(reader);
     const session = await queue.run(() => this.#open(card));
@@ -103,7 +103,8 @@ export class RealReaders {
           this.#log({ event: 'realCardHeld', code: errorBody(fault).code });
         });
     };
-    return { interface: session.interface, channel: paymentChannel(session), reader, release };
+    const channel = paymentChannel(session);
+    return { interface: session.interface, channel, reader, panMasked: null, release };
   }
 
   async #open(card: InsertedCard): Promise<CardSession> {

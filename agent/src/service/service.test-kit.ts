@@ -21,7 +21,7 @@ import {
 } from '@tapnpay/protocol/wire';
 import type { PresentedCard } from '../payment.ts';
 import type { Relay } from '../record-relay.ts';
-import type { ElementPayment, PayingElement } from './element-keeper.ts';
+import type { ElementPayment, ElementUse, PayingElement } from './element-keeper.ts';
 import type { AgentLogRecord } from './events.ts';
 import type { ReaderSource } from './real-readers.ts';
 import { type AgentService, startAgentService } from './start.ts';
@@ -33,6 +33,7 @@ export const OTHER_GATEWAY = 'http://127.0.0.1:4998';
 export const SESSION = '11111111-2222-4333-8444-555555555555';
 export const SESSION_2 = '11111111-2222-4333-8444-666666666666';
 export const CARD_ASK: CardRequest = {
+  kind: 'purchase',
   amountMinor: '1234',
   currency: '156',
   merchantName: '春风茶馆',
@@ -111,6 +112,10 @@ export const codeOf = (fault: unknown): string =>
 
 export class ScriptedElement implements PayingElement {
   readonly payments: ScriptedPayment[] = [];
+  /** Whoever kept it from others for something else than a payment. */
+  readonly uses: ElementUse[] = [];
+  /** Why nobody can keep it now. */
+  refusal: TapError | null = null;
   isClosed = false;
 
   status() {
@@ -121,6 +126,12 @@ export class ScriptedElement implements PayingElement {
     const payment = new ScriptedPayment(ask);
     this.payments.push(payment);
     return payment.ended;
+  }
+
+  async keepFor<T>(use: ElementUse, work: () => Promise<T>): Promise<T> {
+    this.uses.push(use);
+    if (this.refusal !== null) throw this.refusal;
+    return await work();
   }
 
   async close(): Promise<void> {

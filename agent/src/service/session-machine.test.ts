@@ -17,6 +17,7 @@ import {
 
 const NOW_MS = 1_000_000;
 const request: CardRequest = {
+  kind: 'purchase',
   amountMinor: '1234',
   currency: '156',
   merchantName: 'Tea House',
@@ -157,6 +158,7 @@ test('a second presentation needs no second consent, but another order does', ()
   assert.equal(torn.state.shown.name, 'waitCard');
   assert.deepEqual(typesOf(torn.last)[0], 'releaseCard', 'the tap before is over');
   for (const change of [
+    { kind: 'ecashLoad' as const },
     { amountMinor: '99999' },
     { currency: '840' },
     { merchantName: 'Other' },
@@ -165,6 +167,24 @@ test('a second presentation needs no second consent, but another order does', ()
     const other: SessionEvent = { type: 'cardAsked', request: { ...again, ...change } };
     assert.equal(run([asked, consent, tapped, other]).state.shown.name, 'consent');
   }
+});
+
+test('a look at a balance passes consent, card and end; no yes to one thing is one to another', () => {
+  const look: SessionEvent = {
+    type: 'cardAsked',
+    request: { kind: 'balance', interfaces: ['contact', 'contactless'], attempt: 1, reason: null },
+  };
+  const lookAgain: SessionEvent = {
+    type: 'cardAsked',
+    request: { ...look.request, attempt: 2, reason: 'ERR_CARD_REMOVED' },
+  };
+  const names = [look, consent, tapped, cardDone].map(
+    (_event, at, events) => run(events.slice(0, at + 1)).state.shown.name,
+  );
+  assert.deepEqual(names, ['consent', 'waitCard', 'reading', 'removeCard']);
+  assert.equal(run([look, consent, tapped, lookAgain]).state.shown.name, 'waitCard');
+  assert.equal(run([look, consent, tapped, asked]).state.shown.name, 'consent');
+  assert.equal(run([asked, consent, tapped, look]).state.shown.name, 'consent');
 });
 
 test('a contact card pulled out at the PIN ends the PIN entry, and the card is asked for again', () => {

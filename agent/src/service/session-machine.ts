@@ -1,7 +1,7 @@
 /**
- * One payment as the agent sees it, as a pure machine: a state and an event make a state and
- * effects. Up to hop 7 (seal) every state can be cancelled and nothing was sent; after it nothing
- * can. The driver in `payment-session.ts` carries out the effects.
+ * One session as the agent sees it, a payment or a look at a balance, as a pure machine: a state and
+ * an event make a state and effects. Up to hop 7 (seal) every state can be cancelled and nothing was
+ * sent; after it nothing can. The driver in `desk-session.ts` carries out the effects.
  */
 import type {
   AgentState,
@@ -24,12 +24,16 @@ export const WINDOW_GRACE_MS = 5_000;
 /** What runs out. */
 export type SessionTimer = 'consent' | 'card' | 'pin' | 'window';
 
+/** What a person and a card are asked for: to pay an order, or to show the card's balance. */
+export type SessionRequest = CardRequest | BalanceRequest;
+export type BalanceRequest = Omit<CardRequest, keyof ShownOrder> & { readonly kind: 'balance' };
+
 export type SessionState = {
   /** What pages and windows are shown. */
   readonly shown: AgentState;
-  readonly request: CardRequest | null;
+  readonly request: SessionRequest | null;
   /** What the person said yes to. */
-  readonly consentedTo: ShownOrder | null;
+  readonly consentedTo: SessionRequest | null;
   /** When the person said it, Unix time in milliseconds. */
   readonly consentedAtMs: number | null;
   readonly pinKeySpki: string | null;
@@ -44,7 +48,7 @@ export type SessionState = {
 };
 
 export type SessionEvent =
-  | { readonly type: 'cardAsked'; readonly request: CardRequest }
+  | { readonly type: 'cardAsked'; readonly request: SessionRequest }
   | { readonly type: 'consent'; readonly given: boolean }
   /** A card has come; whether it works is not known yet. */
   | { readonly type: 'arrived' }
@@ -85,7 +89,7 @@ export type SessionStep = {
   readonly effects: readonly SessionEffect[];
 };
 
-/** A payment that was just asked for. */
+/** A session that was just asked for. */
 export function newSession(facts: { readonly isReaderOccupied: boolean }): SessionState {
   return {
     shown: { name: 'connecting' },
@@ -146,7 +150,7 @@ function needsWindow({ shown, abortedBy }: SessionState): boolean {
   return abortedBy === null && (shown.name === 'consent' || shown.name === 'waitPin');
 }
 
-function onCardAsked(state: SessionState, request: CardRequest, nowMs: number): SessionStep {
+function onCardAsked(state: SessionState, request: SessionRequest, nowMs: number): SessionStep {
   // The presentation before is over, whatever came of it.
   const released = release(state);
   const asked: SessionState = { ...state, request, interface: null };
@@ -154,7 +158,7 @@ function onCardAsked(state: SessionState, request: CardRequest, nowMs: number): 
   if (abortedBy !== null) {
     return { state: asked, effects: [...released, { type: 'refuseCard', code: abortedBy }] };
   }
-  if (consentedTo !== null && isSameOrder(consentedTo, request)) {
+  if (consentedTo !== null && isSameWish(consentedTo, request)) {
     return before(released, waitCard(asked, nowMs));
   }
   const shown: AgentState = { name: 'consent' };
@@ -162,8 +166,9 @@ function onCardAsked(state: SessionState, request: CardRequest, nowMs: number): 
   return { state: { ...asked, shown, consentedTo: null }, effects };
 }
 
-function isSameOrder(one: ShownOrder, other: ShownOrder): boolean {
-  const names = ['amountMinor', 'currency', 'merchantName', 'origin'] as const;
+function isSameWish(one: SessionRequest, other: SessionRequest): boolean {
+  if (one.kind === 'balance' || other.kind === 'balance') return one.kind === other.kind;
+  const names = ['kind', 'amountMinor', 'currency', 'merchantName', 'origin'] as const;
   return names.every((name) => one[name] === other[name]);
 }
 

@@ -10,11 +10,11 @@ import {
   windowMessageShape,
 } from '@tapnpay/protocol/wire';
 import type { PaymentDesk, WindowLink } from './desk.ts';
+import type { PageLink } from './desk-session.ts';
 import { ServiceError } from './errors.ts';
 import type { AgentLog } from './events.ts';
 import { GuardedSocket } from './guarded-socket.ts';
 import type { Pairing } from './pairing.ts';
-import type { PageLink } from './payment-session.ts';
 
 /** Time for a page to say hello. */
 export const HELLO_TIMEOUT_MS = 5_000;
@@ -31,7 +31,7 @@ export function servePage(socket: WebSocket, origin: string, handlers: SocketHan
   const { desk, pairing, clock, log } = handlers;
   let isKnown = false;
   const send = (message: AgentMessage): void => guarded.send(message);
-  const page: PageLink = { origin, send };
+  const page: PageLink = { origin, hasOwnWindow: false, send };
   const cancelHello = clock.startTimer(HELLO_TIMEOUT_MS, () => guarded.refuse('ERR_SEQUENCE'));
   const guarded: GuardedSocket<PageMessage> = new GuardedSocket(socket, {
     shape: pageMessageShape,
@@ -52,7 +52,7 @@ export function servePage(socket: WebSocket, origin: string, handlers: SocketHan
         return;
       }
       if (!isKnown) throw new ServiceError('ERR_SEQUENCE', 'hello comes first');
-      if (message.type === 'pay') desk.pay(page, message);
+      if (message.type === 'pay' || message.type === 'balance') desk.begin(page, message);
       else desk.onFrame(page, message);
     },
     onClosed: () => {
@@ -77,7 +77,7 @@ function helloRefusal(
 /** A window of our own; origin and cookie were checked. */
 export function serveWindow(socket: WebSocket, handlers: SocketHandlers): void {
   const { desk, clock, log } = handlers;
-  const window: WindowLink = { send: (message) => guarded.send(message) };
+  const window: WindowLink = { page: null, send: (message) => guarded.send(message) };
   const guarded: GuardedSocket<WindowMessage> = new GuardedSocket(socket, {
     shape: windowMessageShape,
     clock,

@@ -4,12 +4,14 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type Clock, type RandomSource, TapError } from '@tapnpay/protocol/bytes';
 import type { FastifyInstance } from 'fastify';
+import { lockDirectory } from '../directory-lock.ts';
 import type { ElementConfig } from '../element-process.ts';
 import { PcscReaders } from '../pcsc/index.ts';
 import { nodeCiphers, systemClock, systemRandom } from '../system.ts';
 import { VirtualCards } from '../virtual-cards.ts';
 import { PaymentDesk } from './desk.ts';
 import { ElementKeeper, type PayingElement } from './element-keeper.ts';
+import { ELEMENT_WAIT_MS, ElementMemory } from './element-memory.ts';
 import type { AgentLog } from './events.ts';
 import { buildHttp } from './http.ts';
 import { newLocalKey, removeLocalAgent, writeLocalAgent } from './local-agent.ts';
@@ -87,7 +89,8 @@ export async function startAgentService(
   const { serverName, gatewayOrigins, pagesDir } = config;
   const source = config.readers ? (ports.readers ?? new PcscReaders()) : null;
   const realReaders = new RealReaders({ source, log });
-  const desk = new PaymentDesk({ element, cards, realReaders, serverName, clock, log });
+  const ciphers = nodeCiphers;
+  const desk = new PaymentDesk({ element, cards, realReaders, serverName, ciphers, clock, log });
   const localKey = newLocalKey(random);
   let port = config.port;
   const http = { desk, pairing, gatewayOrigins, pagesDir, localKey, clock, log, port: () => port };
@@ -128,7 +131,17 @@ function startKeeper(
   { clock, log }: { readonly clock: Clock; readonly log: AgentLog },
 ): Promise<ElementKeeper> {
   const { element, gatewayUrl, requestPairingCode } = config;
-  return ElementKeeper.start({ config: element, gatewayUrl, requestPairingCode, clock, log });
+  const memory = new ElementMemory(join(config.dataDir, 'agent'));
+  return ElementKeeper.start({
+    config: element,
+    gatewayUrl,
+    requestPairingCode,
+    clock,
+    log,
+    // A native host may hold it for a page that pays nothing yet: it lets go and relays to us.
+    takeLock: () => lockDirectory(element.storeDir, { waitMs: ELEMENT_WAIT_MS }),
+    onStatus: (status) => memory.keepStatus(status),
+  });
 }
 
 async function listen(app: FastifyInstance, port: number): Promise<number> {

@@ -30,6 +30,10 @@ const BENCHMARKS: Readonly<Record<string, Row>> = {
     what: "an issuer's cryptography for a purchase, steps a second of a core, beside OpenSSL",
     load: async () => (await import('../bench/issuer.ts')).benchIssuer,
   },
+  plugin: {
+    what: 'page to host and back, cold and warm channels in a real Chromium, 30 warm ones',
+    load: async () => (await import('../bench/plugin.ts')).benchPlugin,
+  },
   payments: {
     what:
       'full payments a second with durable commits, and their latency; --rows 10000000 measures ' +

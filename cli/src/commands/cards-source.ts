@@ -8,7 +8,7 @@ import {
   type VirtualCards,
 } from '@tapnpay/agent';
 import type { CardInterface } from '@tapnpay/protocol/wire';
-import { type OptionValues, textOption, UsageError } from '../command.ts';
+import { languageOption, type OptionValues, textOption, UsageError } from '../command.ts';
 
 /** A card to talk to; `close` gives back all that it took. */
 export type CardSource = {
@@ -24,22 +24,13 @@ export function interfaceOption(values: OptionValues): CardInterface | undefined
   throw new UsageError(`--interface takes contact or contactless, not ${wanted}`);
 }
 
-/** `--lang`, else what the terminal's locale says. @throws UsageError. */
-function languageOf(values: OptionValues): 'zh' | 'en' {
-  const asked = textOption(values, 'lang');
-  if (asked === 'zh' || asked === 'en') return asked;
-  if (asked !== undefined) throw new UsageError(`--lang takes zh or en, not ${asked}`);
-  const locale = process.env['LC_ALL'] ?? process.env['LANG'] ?? '';
-  return locale.startsWith('zh') ? 'zh' : 'en';
-}
-
 /** Runs `work` with the card of the options, and gives back all that this took. */
 export async function withCard(
   values: OptionValues,
   openCards: () => VirtualCards,
   work: (source: CardSource, language: 'zh' | 'en') => Promise<number>,
 ): Promise<number> {
-  const language = languageOf(values);
+  const language = languageOption(values);
   const source = await openCard(values, openCards);
   try {
     return await work(source, language);

@@ -1,9 +1,12 @@
 /** `tapnpay doctor`: each link from the browser to the reader, with the fix for a broken one. */
 import { resolve } from 'node:path';
-import { type Command, type OptionValues, textOption, UsageError } from '../command.ts';
+import { firstBroken } from '@tapnpay/protocol/wire';
+import { type Command, languageOption, textOption } from '../command.ts';
 import { examine } from '../doctor/checks.ts';
 import { thisMachine } from '../doctor/machine.ts';
-import { firstBroken, type ReportLanguage, reportText } from '../doctor/report.ts';
+import { examinePlugin } from '../doctor/plugin-checks.ts';
+import { machineReport, toldChecks } from '../doctor/report.ts';
+import { thesePlaces } from '../system/host-config.ts';
 import {
   defaultDataDir,
   type Ports,
@@ -21,20 +24,38 @@ export const doctor: Command = {
     en: 'find the broken link between browser and reader, and how to fix it',
     zh: '逐个检查从浏览器到读卡器的各个环节，指出故障和修复方法',
   },
-  usage: `usage: tapnpay doctor [--data DIR] [--lang zh|en] [--json]
+  usage: `usage: tapnpay doctor [--data DIR] [--browser-profile DIR] [--lang zh|en] [--json]
+Starts the native host of every browser as that browser would, and prints every place it looks in.
+--browser-profile looks at a user data directory of Chromium, Chrome or Edge, too.
 exits 0 when a payment can be made, 1 when a link is broken. The report holds no secrets.`,
-  options: { data: { type: 'string' }, lang: { type: 'string' } },
+  options: {
+    data: { type: 'string' },
+    'browser-profile': { type: 'string' },
+    lang: { type: 'string' },
+  },
   run: async (values) => {
     const language = languageOption(values);
     const dataDir = resolve(textOption(values, 'data') ?? defaultDataDir);
     const { platform, arch } = thisMachine;
-    const system = findSystem(dataDir);
-    const findings = await examine({ machine: thisMachine, dataDir, system });
-    const isFit = firstBroken(findings) === null;
-    const report = values['json']
-      ? JSON.stringify({ ok: isFit, platform, arch, links: findings })
-      : reportText({ platform, arch, findings }, language);
-    process.stdout.write(`${report}\n`);
+    const report = await examine({
+      machine: thisMachine,
+      dataDir,
+      system: findSystem(dataDir),
+      examinePlugin: (browsers, versions) =>
+        examinePlugin({
+          dataDir,
+          places: thesePlaces(),
+          browsers,
+          userDataDir: textOption(values, 'browser-profile') ?? null,
+          versions,
+          mode: 'live',
+        }),
+    });
+    const isFit = firstBroken(report) === null;
+    const text = values['json']
+      ? JSON.stringify({ ok: isFit, platform, arch, checks: toldChecks(report) })
+      : machineReport(report, { platform, arch }, language);
+    process.stdout.write(`${text}\n`);
     return isFit ? 0 : 1;
   },
 };
@@ -48,13 +69,4 @@ function findSystem(dataDir: string): SystemConfig | null {
     // The data folder's own check says so.
     return null;
   }
-}
-
-/** `--lang`, else what the terminal's locale says. */
-function languageOption(values: OptionValues): ReportLanguage {
-  const asked = textOption(values, 'lang');
-  if (asked === 'zh' || asked === 'en') return asked;
-  if (asked !== undefined) throw new UsageError(`--lang takes zh or en, not ${asked}`);
-  const locale = process.env['LC_ALL'] ?? process.env['LANG'] ?? '';
-  return locale.startsWith('zh') ? 'zh' : 'en';
 }

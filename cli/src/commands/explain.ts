@@ -4,7 +4,6 @@ import {
   EXPLAIN_CHARACTERS_MAX,
   EXPLAIN_KINDS,
   type ExplainKind,
-  type ExplainLanguage,
   type Explanation,
   explain as explainInput,
   explanationText,
@@ -12,7 +11,13 @@ import {
   readInput,
 } from '@tapnpay/protocol/explain';
 import { nodeCiphers } from '@tapnpay/protocol/node';
-import { type Command, type OptionValues, textOption, UsageError } from '../command.ts';
+import {
+  type Command,
+  languageOption,
+  type OptionValues,
+  textOption,
+  UsageError,
+} from '../command.ts';
 
 const USAGE = `usage: tapnpay explain [--as KIND] [--key NAME=HEX]... [--lang zh|en]
                        [--json] [--unmask] [HEX | FILE | -]
@@ -59,15 +64,6 @@ function isWell({ checks, findings }: Explanation): boolean {
     checks.every(({ result }) => result !== 'failed') &&
     findings.every(({ severity }) => severity !== 'error')
   );
-}
-
-/** `--lang`, else what the terminal's locale says. */
-function languageOption(values: OptionValues): ExplainLanguage {
-  const asked = textOption(values, 'lang');
-  if (asked === 'zh' || asked === 'en') return asked;
-  if (asked !== undefined) throw new UsageError(`--lang takes zh or en, not ${asked}`);
-  const locale = process.env['LC_ALL'] ?? process.env['LANG'] ?? '';
-  return locale.startsWith('zh') ? 'zh' : 'en';
 }
 
 function kindOption(values: OptionValues): ExplainKind | undefined {

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { TapError } from '@tapnpay/protocol/bytes';
+import { padded } from '@tapnpay/protocol/wire';
 import {
   type Api,
   ApiError,
@@ -13,7 +14,6 @@ import {
   NoAnswerError,
 } from '@tapnpay/sdk';
 import { type Command, type OptionValues, textOption, UsageError } from '../command.ts';
-import { padded } from '../doctor/report.ts';
 import { defaultDataDir, readSystemConfig, urlOf } from '../system/layout.ts';
 
 const ROLES: readonly string[] = ['merchant', 'readonly', 'refund', 'operator'];

@@ -2,9 +2,8 @@
 import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { systemClock } from '@tapnpay/protocol/node';
-import { AGENT_WALLET_PAGE } from '@tapnpay/protocol/wire';
+import { AGENT_WALLET_PAGE, padded } from '@tapnpay/protocol/wire';
 import { type Command, portOption, textOption } from '../command.ts';
-import { padded } from '../doctor/report.ts';
 import { launchSystem } from '../system/launch.ts';
 import { DEFAULT_PORT, defaultDataDir, type SystemConfig, urlOf } from '../system/layout.ts';
 

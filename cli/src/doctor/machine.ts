@@ -1,44 +1,33 @@
 /** What the doctor can ask of the machine; tests give it a machine of their own. */
 import { execFile } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'node:fs';
+import { accessSync, constants, existsSync, realpathSync, statfsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { delimiter, join } from 'node:path';
-import { listReaders, type ReaderList } from '@tapnpay/agent';
+import { type HostSight, thisSight } from '@tapnpay/agent';
 
 const RUN_TIMEOUT_MS = 4_000;
-const HTTP_TIMEOUT_MS = 3_000;
 const CONNECT_TIMEOUT_MS = 1_500;
-const TEXT_CHARACTERS_MAX = 65_536;
-
-/** An HTTP answer; `body` is undefined when it is no JSON. */
-export type HttpAnswer = { readonly status: number; readonly body: unknown };
 
 /** The machine that is looked at. */
-export interface Machine {
+export interface Machine extends HostSight {
   readonly nodeVersion: string;
-  readonly platform: NodeJS.Platform;
   readonly arch: string;
-  exists(path: string): boolean;
   isWritable(path: string): boolean;
   freeBytes(path: string): number | null;
-  /** Null when there is no such file. */
-  readText(path: string): string | null;
+  /** Behind all links; the path itself when there is nothing. */
+  realPath(path: string): string;
   /** Full path of a program on the search path. */
   findProgram(name: string): string | null;
   /** What a program prints; null when it fails or takes too long. */
   run(path: string, args: readonly string[]): Promise<string | null>;
-  /** Null when nobody answers. */
-  get(url: string): Promise<HttpAnswer | null>;
   isPortOpen(host: string, port: number): Promise<boolean>;
-  listReaders(): Promise<ReaderList>;
 }
 
 /** The machine that this program runs on. */
 export const thisMachine: Machine = {
+  ...thisSight,
   nodeVersion: process.versions.node,
-  platform: process.platform,
   arch: process.arch,
-  exists: existsSync,
   isWritable(path) {
     try {
       accessSync(path, constants.W_OK);
@@ -55,11 +44,11 @@ export const thisMachine: Machine = {
       return null;
     }
   },
-  readText(path) {
+  realPath(path) {
     try {
-      return readFileSync(path, 'utf8').slice(0, TEXT_CHARACTERS_MAX);
+      return realpathSync(path);
     } catch {
-      return null;
+      return path;
     }
   },
   findProgram(name) {
@@ -72,7 +61,6 @@ export const thisMachine: Machine = {
         resolve(fault ? null : stdout),
       );
     }),
-  get: getJson,
   isPortOpen: (host, port) =>
     new Promise((resolve) => {
       const socket = connect({ host, port, timeout: CONNECT_TIMEOUT_MS });
@@ -84,24 +72,4 @@ export const thisMachine: Machine = {
       socket.once('timeout', () => end(false));
       socket.once('error', () => end(false));
     }),
-  listReaders: () => listReaders(),
 };
-
-async function getJson(url: string): Promise<HttpAnswer | null> {
-  let response: Response;
-  let text: string;
-  try {
-    response = await fetch(url, {
-      redirect: 'error',
-      signal: AbortSignal.timeout(HTTP_TIMEOUT_MS),
-    });
-    text = (await response.text()).slice(0, TEXT_CHARACTERS_MAX);
-  } catch {
-    return null;
-  }
-  try {
-    return { status: response.status, body: JSON.parse(text) as unknown };
-  } catch {
-    return { status: response.status, body: undefined };
-  }
-}

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { constants, generateKeyPairSync, privateDecrypt } from 'node:crypto';
 import { test } from 'node:test';
 import { fromHex, toHex } from '@tapnpay/protocol/bytes';
-import type { CardInterface, CardRequest } from '@tapnpay/protocol/wire';
+import type { CardInterface, CardRequest, ShownOrder } from '@tapnpay/protocol/wire';
 import { TapPerson } from './tap-person.ts';
 
-const ORDER = {
-  ...{ amountMinor: '1234', currency: '156', merchantName: 'Shop' },
+const ORDER: ShownOrder = {
+  ...{ kind: 'purchase', amountMinor: '1234', currency: '156', merchantName: 'Shop' },
   origin: 'https://shop.test',
 };
 const ASK: CardRequest = {

@@ -1,18 +1,15 @@
 /** Starts a whole system, step by step, and stops it in the opposite order. */
-
-import { spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { personaliseCards, readHsmTokens, runCeremony } from '@tapnpay/online/hsm';
 import { connectHsm, startEmbeddedPostgres } from '@tapnpay/online/runtime';
 import { TapError } from '@tapnpay/protocol/bytes';
 import { systemClock } from '@tapnpay/protocol/node';
 import type { Hsm, HsmCaller } from '@tapnpay/protocol/wire';
 import { GatewayClient } from '../payment/gateway-client.ts';
+import { buildPages } from './build.ts';
 import {
   assertPortsFree,
   choosePorts,
   type Ports,
-  projectRoot,
   type SystemConfig,
   urlOf,
   writeSystemConfig,
@@ -159,16 +156,6 @@ async function prepareKeys(config: SystemConfig): Promise<void> {
   } finally {
     await Promise.all([...ceremonies, bureau].map((hsm) => hsm.close()));
   }
-}
-
-/** The pages that gateway, shop, agent and observer serve; a moment when nothing has changed. */
-async function buildPages(): Promise<void> {
-  const child = spawn(process.execPath, [join(projectRoot, 'web/build.ts')], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  const code = await new Promise<number | null>((done) => child.once('exit', done));
-  if (code === 0) return;
-  throw new TapError('ERR_PAGES', 'the pages were not built; see the messages above');
 }
 
 /** Waits for the gateway's line to the switch: from then on a payment can be taken. */

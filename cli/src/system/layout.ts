@@ -52,8 +52,16 @@ export function urlOf(system: Pick<SystemConfig, 'ports'>, party: HttpParty): st
 export type HttpParty = 'gatewayHttp' | 'shop' | 'agent' | 'observer';
 
 /** Folder of the built pages of one audience. */
-export function pagesDir(audience: 'pay' | 'helper' | 'shop' | 'inside' | 'explain'): string {
+export function pagesDir(
+  audience: 'pay' | 'helper' | 'shop' | 'inside' | 'explain' | 'extension',
+): string {
   return join(projectRoot, 'web/dist', audience);
+}
+
+/** Version of a part that is installed apart from the servers. */
+export function versionOf(part: 'plugin' | 'agent'): string {
+  const manifest = readFileSync(join(projectRoot, part, 'package.json'), 'utf8');
+  return (JSON.parse(manifest) as { readonly version: string }).version;
 }
 
 /** What every role of one system reads at its start. */

@@ -5,7 +5,14 @@ import { type CommonConfig, createLog, type Running } from '@tapnpay/online/runt
 import { GATEWAY_SERVER_NAME } from '@tapnpay/protocol/wire';
 import { GatewayClient } from '../payment/gateway-client.ts';
 import { elementConfig } from './element.ts';
-import { databaseUrlOf, type Ports, pagesDir, type SystemConfig, urlOf } from './layout.ts';
+import {
+  databaseUrlOf,
+  type Ports,
+  pagesDir,
+  type SystemConfig,
+  urlOf,
+  versionOf,
+} from './layout.ts';
 
 /** Starts a role in this process. */
 export type StartRole = (system: SystemConfig) => Promise<Running>;
@@ -65,6 +72,11 @@ export const ROLES: Readonly<Record<string, StartRole>> = {
       agentUrl: urlOf(system, 'agent'),
       observerUrl: system.lab ? urlOf(system, 'observer') : null,
       pagesDir: pagesDir('pay'),
+      plugin: {
+        bundleDir: pagesDir('extension'),
+        extensionVersion: versionOf('plugin'),
+        hostVersion: versionOf('agent'),
+      },
     });
   },
   shop: async (system) => {

@@ -1,6 +1,7 @@
 /** Coded faults of the gateway: one table of status, texts in two languages and what to do. */
 import { TapError } from '@tapnpay/protocol/bytes';
 import { OPERATION_ERRORS } from './operations/errors.ts';
+import { PLUGIN_ERRORS } from './plugin/errors.ts';
 import { SETTLEMENT_ERRORS } from './settlement/errors.ts';
 
 /** A text in both languages. */
@@ -358,12 +359,14 @@ const BASE_ERRORS = {
 export type GatewayErrorCode =
   | keyof typeof BASE_ERRORS
   | keyof typeof OPERATION_ERRORS
+  | keyof typeof PLUGIN_ERRORS
   | keyof typeof SETTLEMENT_ERRORS;
 
 /** Code -> status and texts. The documentation page and the OpenAPI document are made from it. */
 export const GATEWAY_ERRORS: Readonly<Record<GatewayErrorCode, ErrorText>> = {
   ...BASE_ERRORS,
   ...OPERATION_ERRORS,
+  ...PLUGIN_ERRORS,
   ...SETTLEMENT_ERRORS,
 };
 

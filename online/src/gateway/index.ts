@@ -3,6 +3,7 @@
 export type { AuditHead, AuditRecord } from './audit/chain.ts';
 export * from './audit/log.ts';
 export * from './ledger/projection.ts';
+export { openPublisherKey, type PublisherKey } from './plugin/publisher-key.ts';
 export { DIFFERENCE_CLASSES, type Difference } from './reconciliation/model.ts';
 export * from './reconciliation/run.ts';
 export { ReconciliationStore } from './reconciliation/store.ts';

@@ -23,6 +23,7 @@ for (const [name, wrong] of [
   ['agentUrl', 'ws://127.0.0.1:8427'],
   ['observerUrl', 'javascript:alert(1)'],
   ['pagesDir', ''],
+  ['plugin', 'web/dist/extension'],
 ] as const) {
   test(`${name} ${JSON.stringify(wrong)} is refused before anything is opened`, async () => {
     const started = startGateway({ ...config, [name]: wrong });

@@ -38,6 +38,7 @@ import { PostgresMerchantLists } from './merchants/lists.ts';
 import { PostgresMerchantStore } from './merchants/store-postgres.ts';
 import { openAuthority } from './pki/authority.ts';
 import { signaturesOf } from './pki/signatures.ts';
+import { openPublisher, type PluginPublisher } from './plugin/publisher.ts';
 import { GATEWAY_DEFAULTS, type GatewayPorts, type MerchantProfile } from './ports.ts';
 import { riskGate } from './risk/gate.ts';
 import { BackOffice, OFFICE_TICK_MS } from './settlement/back-office.ts';
@@ -82,6 +83,16 @@ export type GatewayConfig = CommonConfig & {
   readonly observerUrl?: string | null | undefined;
   /** Folder of the built pay page; null or absent: none is served. */
   readonly pagesDir?: string | null | undefined;
+  /** The built extension and the versions of both parts; null or absent: none is served. */
+  readonly plugin?: PluginConfig | null | undefined;
+};
+
+/** What the update channel publishes. */
+export type PluginConfig = {
+  /** Folder of the built extension; it may come later. */
+  readonly bundleDir: string;
+  readonly extensionVersion: string;
+  readonly hostVersion: string;
 };
 
 const originSchema = z
@@ -100,6 +111,13 @@ const configSchema: z.ZodType<GatewayConfig> = z.object({
   agentUrl: originSchema.optional(),
   observerUrl: originSchema.nullish(),
   pagesDir: z.string().min(1).nullish(),
+  plugin: z
+    .object({
+      bundleDir: z.string().min(1),
+      extensionVersion: z.string(),
+      hostVersion: z.string(),
+    })
+    .nullish(),
 });
 
 /** A running gateway. */
@@ -214,10 +232,11 @@ async function startParts(
   closers.push(() => line.close());
   worker.start({ tick: () => core.tickMoney() });
   closers.push(() => worker.stop());
-  notifier.start({ tick: () => core.deliver() });
+  notifier.start({ tick: () => core.startDeliveries() });
   closers.push(() => notifier.stop());
   officeWorker.start(office);
   closers.push(() => officeWorker.stop());
+  const plugin = await publisherOf(config, log);
   const http = buildHttp({
     core,
     merchants,
@@ -230,6 +249,7 @@ async function startParts(
     certifier: authority,
     dataDir: config.dataDir,
     site: siteOf(config, log),
+    ...(plugin ? { plugin } : {}),
   });
   await http.listen({ host: HOST, port: config.httpPort });
   closers.push(() => http.close());
@@ -252,10 +272,30 @@ const GATEWAY_QUEUES: Readonly<Record<string, string>> = {
   workItems: 'work_items WHERE closed_at_ms IS NULL',
 };
 
+/** The update channel of the browser extension, if it has one. */
+async function publisherOf(config: GatewayConfig, log: PartyLog): Promise<PluginPublisher | null> {
+  const { plugin, dataDir } = config;
+  if (!plugin) return null;
+  const { bundleDir, extensionVersion, hostVersion } = plugin;
+  const publisher = await openPublisher({
+    dataDir,
+    publicUrl: publicUrlOf(config),
+    bundleDir,
+    built: { extension: extensionVersion, host: hostVersion },
+    warn: log.warn,
+  });
+  log.info({ event: 'pluginPublisher', extensionId: publisher.extensionId });
+  return publisher;
+}
+
+function publicUrlOf({ publicUrl, httpPort }: GatewayConfig): string {
+  return publicUrl ?? `http://${HOST}:${httpPort}`;
+}
+
 /** What payers see of this gateway, and their bridge to its channel. */
 function siteOf(config: GatewayConfig, log: PartyLog): PayerSite {
   return {
-    publicUrl: config.publicUrl ?? `http://${HOST}:${config.httpPort}`,
+    publicUrl: publicUrlOf(config),
     agentUrl: config.agentUrl ?? DEFAULT_AGENT_URL,
     observerUrl: config.observerUrl ?? null,
     pagesDir: config.pagesDir ?? null,

@@ -2,11 +2,11 @@
 import type { PageMessage, PairingRequest, WindowMessage } from './agent.ts';
 import { cardInterfaceShape } from './element-shapes.ts';
 import {
+  booleanShape,
   countShape,
   hexShape,
   nullableShape,
   objectShape,
-  oneOfShape,
   type Shape,
   textShape,
   unionShape,
@@ -15,16 +15,25 @@ import {
 /** Last APDU number that a torn presentation can be lifted before. */
 export const LIFT_AFTER_MAX = 255;
 
-/** @see RFC 9562 */
-const session = textShape(36, /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i);
+/** A session's number, of its page's own. @see RFC 9562 */
+export const sessionShape: Shape<string> = textShape(
+  36,
+  /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
+);
+const session = sessionShape;
 const token = textShape(128, /^[A-Za-z0-9_-]+$/);
-const orderId = textShape(64, /^[A-Za-z0-9._-]+$/);
-const base64 = textShape(200_000, /^[A-Za-z0-9+/]*={0,2}$/);
+/** A gateway's number of an order. */
+export const orderIdShape: Shape<string> = textShape(64, /^[A-Za-z0-9._-]+$/);
+/** Records of one message. */
+export const base64Shape: Shape<string> = textShape(200_000, /^[A-Za-z0-9+/]*={0,2}$/);
+const orderId = orderIdShape;
+const base64 = base64Shape;
 
 /** From a page of a gateway. */
 export const pageMessageShape: Shape<PageMessage> = unionShape<PageMessage>({
   hello: objectShape({ version: countShape(), token: nullableShape(token) }),
   pay: objectShape({ session, orderId }),
+  balance: objectShape({ session }),
   channelOpened: objectShape({ session }),
   channelData: objectShape({ session, base64 }),
   channelClosed: objectShape({ session }),
@@ -58,8 +67,3 @@ export const pairingRequestShape: Shape<PairingRequest> = objectShape<PairingReq
   code: nullableShape(textShape(32)),
   origin: nullableShape(textShape(256)),
 });
-
-function booleanShape(value: unknown, path: string): boolean {
-  // `oneOfShape` names the fault; a text "true" is no truth value.
-  return oneOfShape('true', 'false')(typeof value === 'boolean' ? `${value}` : '', path) === 'true';
-}

@@ -65,10 +65,15 @@ export type AgentReport = Omit<AgentHealth, 'readers'> & {
   readonly readerService: ReaderService;
 };
 
-/** From a page. `session` is a UUID of the page's own, on every frame of one payment. */
+/**
+ * From a page. `session` is a UUID of the page's own, on every frame of one payment or one look at
+ * a balance; there is one session at a time, whatever it is for.
+ */
 export type PageMessage =
   | { readonly type: 'hello'; readonly version: number; readonly token: string | null }
   | { readonly type: 'pay'; readonly session: string; readonly orderId: string }
+  /** The page wants to see the e-cash balance of a card; answered by `balanceResult` or `failed`. */
+  | { readonly type: 'balance'; readonly session: string }
   | { readonly type: 'channelOpened'; readonly session: string }
   | { readonly type: 'channelData'; readonly session: string; readonly base64: string }
   | { readonly type: 'channelClosed'; readonly session: string }
@@ -84,7 +89,16 @@ export type AgentMessage =
   | { readonly type: 'channelData'; readonly session: string; readonly base64: string }
   | { readonly type: 'channelEnd'; readonly session: string }
   | { readonly type: 'result'; readonly session: string; readonly result: ElementPayResult }
-  /** No payment was tried or the element was lost: `ERR_BUSY`, `ERR_ELEMENT_...`. */
+  /** End of `balance`: nothing was charged, whatever came of it. */
+  | {
+      readonly type: 'balanceResult';
+      readonly session: string;
+      /** Null without the person's yes or a purse; `reason` says why. */
+      readonly balance: CardBalance | null;
+      /** `card:noPurse`, `card:blocked`, `terminal:noApplication`, `ERR_USER_CANCELLED`, ... */
+      readonly reason: string | null;
+    }
+  /** Nothing was tried or the element was lost: `ERR_BUSY`, `ERR_ELEMENT_...`. */
   | {
       readonly type: 'failed';
       readonly session: string;
@@ -93,7 +107,16 @@ export type AgentMessage =
       readonly sent: boolean;
     };
 
-/** Where a payment stands, as the agent sees it. */
+/** What a page learns of a card's purse; of the first one, when there are two. @see PBOC3 P13 */
+export type CardBalance = {
+  /** ISO 4217 number; null for a card that does not tell. */
+  readonly currency: string | null;
+  readonly balanceMinor: string;
+  /** Of a virtual card; a real one tells its number only when it pays: null. */
+  readonly panMasked: string | null;
+};
+
+/** Where a payment stands, as the agent sees it; a look at a balance has no PIN and no bank. */
 export type AgentState =
   | { readonly name: 'connecting' }
   /** The person has not yet said yes in the agent's window. */
@@ -135,7 +158,8 @@ export type WindowView = {
   /** The last payment's end, until the next begins. */
   readonly last: {
     readonly session: string;
-    readonly outcome: ElementPayResult['outcome'] | 'failed';
+    /** `read` and `notRead` are a balance's. */
+    readonly outcome: ElementPayResult['outcome'] | 'failed' | 'read' | 'notRead';
     readonly reason: string | null;
   } | null;
   readonly reader: ReaderView & {
@@ -148,7 +172,9 @@ export type WindowView = {
 };
 export type WindowPayment = {
   readonly session: string;
-  /** Null until the gateway's signed order is known. */
+  /** What the page wants: a payment, or a look at the balance, which charges nothing. */
+  readonly intent: 'pay' | 'balance';
+  /** Null until the gateway's signed order is known; a look has none. */
   readonly order: ShownOrder | null;
   /** The page's origin, from its browser. */
   readonly gatewayOrigin: string;

@@ -7,10 +7,12 @@ import type {
   ElementPayResult,
   EnrolmentGrant,
   EnrolmentRequest,
+  ShownOrder,
   TerminalParametersJson,
 } from './element.ts';
 import { Hop, type HopName, type HopRecord } from './hop.ts';
 import {
+  booleanShape,
   countShape,
   factsShape,
   hexShape,
@@ -98,7 +100,9 @@ export const enrolmentRequestShape: Shape<EnrolmentRequest> = objectShape<Enrolm
 
 /** How card and reader meet. */
 export const cardInterfaceShape: Shape<CardInterface> = oneOfShape('contact', 'contactless');
-const shownOrder = {
+/** Fields of an order that is shown, for the messages that carry it. */
+export const shownOrderFields: { readonly [K in keyof ShownOrder]: Shape<ShownOrder[K]> } = {
+  kind: oneOfShape('purchase', 'ecashLoad'),
   amountMinor: textShape(12, /^[0-9]+$/),
   currency: textShape(3, /^[0-9]{3}$/),
   merchantName: textShape(128),
@@ -155,7 +159,7 @@ export const elementEventShape: Shape<ElementEvent> = unionShape<ElementEvent>({
   channelData: objectShape({ base64 }),
   channelEnd: empty,
   cardRequest: objectShape({
-    ...shownOrder,
+    ...shownOrderFields,
     interfaces: listShape(cardInterfaceShape, 2),
     attempt: countShape(CARD_ATTEMPTS_MAX),
     reason: nullableShape(textShape(128)),
@@ -164,7 +168,7 @@ export const elementEventShape: Shape<ElementEvent> = unionShape<ElementEvent>({
   apdu: objectShape({ command: hexShape({ min: 4, max: APDU_BYTES_MAX }) }),
   pinRequest: objectShape({
     publicKeySpki: hexShape({ min: 256, max: 1024 }),
-    ...shownOrder,
+    ...shownOrderFields,
   }),
   hop: objectShape({ record: hopRecordShape }),
 });
@@ -218,7 +222,3 @@ export const elementPayResultShape: Shape<ElementPayResult> = objectShape<Elemen
     }),
   ),
 });
-
-function booleanShape(value: unknown, path: string): boolean {
-  return oneOfShape('true', 'false')(String(value), path) === 'true';
-}

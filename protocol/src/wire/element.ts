@@ -52,21 +52,18 @@ export type ElementEvent =
   | { readonly type: 'apdu'; readonly command: string }
   /** Nothing more is asked of the card: it may be taken away. */
   | { readonly type: 'cardDone' }
-  | {
-      readonly type: 'pinRequest';
-      readonly publicKeySpki: string;
-      readonly amountMinor: string;
-      readonly currency: string;
-      readonly merchantName: string;
-      readonly origin: string;
-    }
+  | ({ readonly type: 'pinRequest'; readonly publicKeySpki: string } & ShownOrder)
   | { readonly type: 'hop'; readonly record: HopRecord };
 
 /** How card and reader meet. */
 export type CardInterface = 'contact' | 'contactless';
 
+/** What an order is for: goods, or a load (圈存) of the purse in the payer's own card. */
+export type OrderKind = 'purchase' | 'ecashLoad';
+
 /** What the payer is shown of the gateway-signed order. */
 export type ShownOrder = {
+  readonly kind: OrderKind;
   readonly amountMinor: string;
   readonly currency: string;
   readonly merchantName: string;

@@ -7,6 +7,7 @@ import type {
   CardInterface,
   CardRequest,
   ElementPayResult,
+  ShownOrder,
   TerminalParametersJson,
 } from './element.ts';
 import type { HopName, HopRecord } from './hop.ts';
@@ -48,14 +49,7 @@ export type HostCall =
       readonly signature: Uint8Array;
     }
   /** Asks the person for the PIN; null when it is not given. Once in a payment. */
-  | {
-      readonly call: 'sealPin';
-      readonly pan: Secret<string>;
-      readonly amountMinor: string;
-      readonly currency: string;
-      readonly merchantName: string;
-      readonly origin: string;
-    }
+  | ({ readonly call: 'sealPin'; readonly pan: Secret<string> } & ShownOrder)
   | { readonly call: 'random'; readonly lengthBytes: number }
   | { readonly call: 'clock' }
   | { readonly call: 'hop'; readonly name: HopName; readonly facts: HopRecord['facts'] };

@@ -39,6 +39,12 @@ export function countShape(max: number = Number.MAX_SAFE_INTEGER): Shape<number>
   };
 }
 
+/** True or false; a text "true" is no truth value. */
+export const booleanShape: Shape<boolean> = (value, path) => {
+  if (typeof value === 'boolean') return value;
+  throw wrong(path, 'is neither true nor false');
+};
+
 /** One of fixed texts. */
 export function oneOfShape<const T extends string>(...allowed: readonly T[]): Shape<T> {
   return (value, path) => {

@@ -9,7 +9,13 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { PcscReaders, sealPin } from '@tapnpay/agent';
-import { createPayment, gatewayClient, loopbackTransport, type Payment } from '@tapnpay/plugin';
+import {
+  ChosenTransport,
+  createPayment,
+  gatewayClient,
+  Loopback,
+  type Payment,
+} from '@tapnpay/plugin/engine';
 import { Secret } from '@tapnpay/protocol/bytes';
 import {
   AGENT_HEALTH_PATH,
@@ -178,13 +184,28 @@ async function begin(amount: string): Promise<{ payment: Payment; orderId: strin
     const timer = setTimeout(call, ms);
     return () => clearTimeout(timer);
   };
-  const transport = loopbackTransport({
+  const loopback = new Loopback({
     origin: gateway,
     openWindow: () => ({ closed: false, focus: () => {}, close: () => {} }),
     connect: (url) => new WebSocket(url),
     onWindowMessage: () => () => {},
     readToken: () => token,
     keepToken: () => {},
+    after,
+  });
+  const transport = new ChosenTransport(gateway, {
+    loopback: () => Promise.resolve(loopback),
+    // A browser without the extension: nobody answers.
+    bus: {
+      origin: gateway,
+      self: null,
+      post: () => {},
+      onWindowMessage: () => () => {},
+      after,
+      newChannel: randomUUID,
+    },
+    versions: () => Promise.resolve(null),
+    userAgent: '',
     after,
   });
   const payment = createPayment({

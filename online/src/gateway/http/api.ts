@@ -5,6 +5,8 @@ import { PAY_CHANNEL_PATH } from '@tapnpay/protocol/wire';
 import { type FastifyInstance, type FastifyRequest, fastify } from 'fastify';
 import { causeCode } from '../../runtime/index.ts';
 import { GatewayError, httpStatusOf } from '../errors.ts';
+import type { PluginPublisher } from '../plugin/publisher.ts';
+import { addPluginRoutes } from '../plugin/routes.ts';
 import { Authentication } from './authenticate.ts';
 import { addDocs } from './docs/serve.ts';
 import { addPayerRoutes, type PayerSite, WEBSOCKET_OPTIONS } from './payer.ts';
@@ -19,7 +21,11 @@ import { HTTP_BODY_BYTES_MAX, serveRoute } from './serve-route.ts';
 const REQUEST_TIMEOUT_MS = 10_000;
 
 /** What the interface stands on. */
-export type HttpPorts = Omit<RouteContext, 'codes' | 'site'> & { readonly site: PayerSite };
+export type HttpPorts = Omit<RouteContext, 'codes' | 'site'> & {
+  readonly site: PayerSite;
+  /** Serves the browser extension; absent: none is served. */
+  readonly plugin?: PluginPublisher;
+};
 
 /** The server, not yet listening. */
 export function buildHttp(ports: HttpPorts): FastifyInstance {
@@ -43,6 +49,8 @@ export function buildHttp(ports: HttpPorts): FastifyInstance {
   app.register(async (scope) => addApi(scope, ports));
   app.register(async (scope) => addDocs(scope, ports.site.publicUrl));
   app.register(async (scope) => addPayerRoutes(scope, ports.core, ports.site));
+  const { plugin } = ports;
+  if (plugin) app.register(async (scope) => addPluginRoutes(scope, plugin, ports.site.publicUrl));
   return app;
 }
 

@@ -128,6 +128,21 @@ test('a payer who was told "expired" is not charged by a payment that was slow t
   await app.close();
 });
 
+test('the shop that ordered may follow its order on its own page, and no other page may', async () => {
+  const gateway = await testGateway();
+  const order = await newOrder(gateway.core);
+  const app = build(gateway);
+  const allowed = async (url: string, method?: 'POST'): Promise<unknown> => {
+    const headers = { origin: 'https://other.example' };
+    const answer = await ask(app, url, method ? { method, headers } : { headers });
+    return (answer.headers as Record<string, unknown>)['access-control-allow-origin'];
+  };
+  assert.equal(await allowed(`/v1/pay/${order.orderId}`), 'https://shop.example');
+  assert.equal(await allowed(`/v1/pay/${order.orderId}/cancel`, 'POST'), undefined);
+  assert.equal(await allowed('/v1/pay/0193c0de-0000-7000-8000-000000000001'), undefined);
+  await app.close();
+});
+
 test('outside the sandbox there is no look inside', async () => {
   const gateway = await testGateway();
   const order = await newOrder(gateway.core);

@@ -20,6 +20,7 @@ import type { GatewayCore } from '../core.ts';
 import { GatewayError } from '../errors.ts';
 import { merchantOf } from '../merchants/directory.ts';
 import { addExplainPage } from './explain-page.ts';
+import { addLibrary } from './library.ts';
 import { RefusalCount } from './refusals.ts';
 import { payOrderView, type SiteAddresses } from './views.ts';
 
@@ -49,9 +50,11 @@ export function addPayerRoutes(scope: FastifyInstance, core: GatewayCore, site: 
   addOrderRoutes(scope, core, site);
   addBridge(scope, site);
   addPages(scope, site);
-  // The explainer is built beside the pay page.
-  const { pagesDir } = site;
-  addExplainPage(scope, pagesDir === null ? null : join(pagesDir, '..', 'explain'));
+  // Explainer and page library are built beside the pay page.
+  const besides = (name: string) =>
+    site.pagesDir === null ? null : join(site.pagesDir, '..', name);
+  addExplainPage(scope, besides('explain'));
+  addLibrary(scope, besides('library'));
 }
 
 function addOrderRoutes(scope: FastifyInstance, core: GatewayCore, site: PayerSite): void {
@@ -66,7 +69,10 @@ function addOrderRoutes(scope: FastifyInstance, core: GatewayCore, site: PayerSi
   };
   scope.get(`${PAY_ORDER_PATH}/:orderId`, async (request, reply) => {
     reply.header('cache-control', 'no-store');
-    return unknown.count('ERR_ORDER_NOT_FOUND', async () => view(orderIdOf(request)));
+    const found = await unknown.count('ERR_ORDER_NOT_FOUND', async () => view(orderIdOf(request)));
+    // The shop's own page may follow its order, and no other page.
+    reply.headers({ 'access-control-allow-origin': found.origin, vary: 'origin' });
+    return found;
   });
   scope.post(`${PAY_ORDER_PATH}/:orderId/cancel`, async (request) => {
     assertOwnOrigin(request, site);

@@ -1,0 +1,142 @@
+/**
+ * What is missing comes while the payer waits, and the page that was open all the time goes on by
+ * itself, in a real Chromium that its administrator manages: the extension from the gateway's own
+ * update channel, the host by the installer, a forced update, an optional one, and one that comes
+ * in the middle of a payment. The page is never reloaded, and its order stays the same.
+ */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { tapnpay } from '../system.test-kit.ts';
+import { finalState, stateOf, untilSays, untilState } from './browser.test-kit.ts';
+import { ManagedChromium, withoutManaged } from './managed.test-kit.ts';
+import { answer, nextWindow, openPayPage, payByPlugin, pressPay } from './plugin.test-kit.ts';
+import { PluginSystem, until } from './plugin-system.test-kit.ts';
+
+const skip = withoutManaged('chromium');
+const plugin = new PluginSystem();
+let browser: ManagedChromium;
+let extensionId = '';
+const CARD = 'debit';
+const tap = { card: CARD, interface: 'contactless' } as const;
+
+before(async () => {
+  if (skip) return;
+  await plugin.up();
+  await plugin.withoutService();
+  browser = await ManagedChromium.open();
+  extensionId = (await plugin.versions()).extension.id;
+});
+after(async () => {
+  await browser?.close();
+  await plugin.close();
+});
+
+/** A pay page that would forget its mark if it were loaded again. */
+async function markedPage(amount = '2.00'): Promise<{ page: Page; orderId: string }> {
+  const { orderId, payUrl } = await plugin.system.createOrder({ amount });
+  const page = await openPayPage(browser.context, payUrl);
+  await page.evaluate(() => Reflect.set(globalThis, 'isSamePage', true));
+  return { page, orderId };
+}
+
+/** The payment is this page's, this order's, and the gateway's. */
+async function assertPaid(page: Page, orderId: string): Promise<void> {
+  const end = await untilState(page, 'APPROVED', 'DECLINED', 'CANCELLED', 'INTERRUPTED');
+  assert.deepEqual(end, { state: 'APPROVED', code: '', charged: 'yes' });
+  assert.equal(await page.evaluate(() => Reflect.get(globalThis, 'isSamePage')), true, 'no reload');
+  assert.ok(page.url().endsWith(`/pay/${orderId}`));
+  assert.equal(await orderStatus(orderId), 'paid');
+}
+
+async function orderStatus(orderId: string): Promise<string> {
+  const response = await fetch(`${plugin.gateway}/v1/pay/${orderId}`);
+  return ((await response.json()) as { status: string }).status;
+}
+
+const installed = async (): Promise<string | undefined> =>
+  (await browser.states([extensionId]))[extensionId];
+
+test('nothing is there: extension and host are installed, and the open page goes on', {
+  skip,
+}, async () => {
+  const { page, orderId } = await markedPage();
+  assert.deepEqual(await untilState(page, 'NEED_EXTENSION'), {
+    state: 'NEED_EXTENSION',
+    code: 'TP_EXTENSION_MISSING',
+    charged: 'no',
+  });
+  const { updateManifest } = (await plugin.versions()).install;
+  await browser.install([{ id: extensionId, updateUrl: updateManifest }]);
+  assert.equal((await untilState(page, 'NEED_HOST')).code, 'TP_HOST_MISSING');
+  await untilSays(page, /tapnpay agent install/);
+  const command = ['agent', 'install', '--browser-profile', browser.profile];
+  const done = await tapnpay([...command, '--data', plugin.dataDir]);
+  assert.equal(done.code, 0, done.stderr);
+  plugin.keepHostLog();
+  await untilState(page, 'READY');
+  await answer(await pressPay(page), tap);
+  await assertPaid(page, orderId);
+  await page.close();
+});
+
+test('forced update: the page says so and starts nothing, and goes on with the new version', {
+  skip,
+}, async () => {
+  const was = await plugin.standing(CARD);
+  const { page, orderId } = await markedPage();
+  await untilState(page, 'READY');
+  plugin.publish({ extension: { required: '0.2.0' } });
+  const pages = browser.context.pages().length;
+  await page.locator('[data-test=pay]').click();
+  const need = await untilState(page, 'NEED_UPDATE');
+  assert.deepEqual([need.code, need.charged], ['TP_EXTENSION_OUTDATED', 'no']);
+  assert.equal(browser.context.pages().length, pages, 'no window');
+  assert.deepEqual(plugin.elements(), [], 'no element');
+  assert.deepEqual(await plugin.standing(CARD), was);
+  plugin.publish({ extension: { version: '0.2.0', required: '0.2.0' } });
+  const window = nextWindow(browser.context);
+  await page.locator('[data-test=update]').click();
+  await answer(await window, tap);
+  await assertPaid(page, orderId);
+  assert.equal(await installed(), '0.2.0 ENABLED');
+  await page.close();
+});
+
+test('optional update: it is offered, and stops nothing; in a payment it waits for the end', {
+  skip,
+}, async () => {
+  plugin.publish({ extension: { version: '0.3.0' } });
+  const { page, orderId } = await markedPage();
+  await untilState(page, 'READY');
+  const window = await pressPay(page);
+  await window.locator('[data-test=confirm]:enabled').click();
+  await untilState(page, 'WAIT_CARD');
+  await browser.checkForUpdates();
+  assert.equal((await stateOf(page)).state, 'WAIT_CARD');
+  assert.equal(await installed(), '0.2.0 ENABLED');
+  await answer(window, tap);
+  await assertPaid(page, orderId);
+  await until(async () => (await installed()) === '0.3.0 ENABLED', 'the update');
+  await page.close();
+  const next = await markedPage();
+  assert.equal((await payByPlugin(next.page, tap)).state, 'APPROVED');
+  await assertPaid(next.page, next.orderId);
+  await next.page.close();
+});
+
+test('a host that is too old is told apart, and the page goes on when it is not', {
+  skip,
+}, async () => {
+  plugin.publish({ extension: { version: '0.3.0' }, host: { required: '0.2.0' } });
+  const { page, orderId } = await markedPage();
+  const need = await untilState(page, 'NEED_UPDATE');
+  assert.deepEqual([need.code, need.charged], ['TP_HOST_OUTDATED', 'no']);
+  await plugin.untilNothingLeft();
+  plugin.publish({ extension: { version: '0.3.0' } });
+  await untilState(page, 'READY');
+  await answer(await pressPay(page), tap);
+  await finalState(page);
+  await assertPaid(page, orderId);
+  await page.close();
+});
