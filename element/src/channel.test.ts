@@ -139,6 +139,19 @@ test('a gateway that refuses our certificate ends the channel at the first read'
   }, isLostChannel);
 });
 
+test('an own certificate that does not fit its key is said so, and the relay is let go', async () => {
+  const events: string[] = [];
+  const channel = new SecureChannel(
+    { open: () => events.push('open'), send() {}, end: () => events.push('end') },
+    systemClock,
+  );
+  const other = authority.issue({ name: '0011223344556677' });
+  const mixed = { ...identity(), clientKeyPem: other.keyPem };
+  await assert.rejects(channel.open(mixed), { code: 'ERR_CHANNEL_TLS' });
+  await channel.close();
+  assert.deepEqual(events, ['open', 'end']);
+});
+
 test('bytes received before the end are read before the fault', async () => {
   const { channel } = channelTo({}, (socket) => socket.end('last words'));
   await channel.open(identity());

@@ -1,12 +1,15 @@
 /**
  * The TLS engine: the secure channel ends here, over records that the agent relays.
- * TLS 1.3 only, certificates on both sides, the authority of the enrolment pinned.
+ * TLS 1.3 only, certificates on both sides, the authority of the enrolment pinned. A ticket of an
+ * earlier channel may be offered: a gateway that does not take it goes on with a full handshake in
+ * the same connection, and each channel has an exporter of its own. @see RFC 8446 §2.2
  */
 import { Duplex } from 'node:stream';
-import { connect, type TLSSocket } from 'node:tls';
+import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import type { Clock } from '@tapnpay/protocol/bytes';
 import type { ChannelFacts } from '@tapnpay/protocol/wire';
 import { ElementError } from './errors.ts';
+import type { ReceivedTicket } from './tickets.ts';
 
 /** Most received bytes kept for the application; a gateway that sends more loses the channel. */
 export const CHANNEL_HELD_BYTES_MAX = 262_144;
@@ -26,6 +29,10 @@ export type ChannelIdentity = {
   readonly certificatePem: string;
   readonly clientKeyPem: string;
   readonly serverName: string;
+  /** Asked when the handshake begins: the TLS session to resume, or null for a full handshake. */
+  readonly takeTicket?: () => Uint8Array | null;
+  /** Tickets that come, at any time while the channel is open. */
+  readonly onTicket?: (ticket: ReceivedTicket) => void;
 };
 
 type Waiter = { readonly resolve: (data: Uint8Array) => void; readonly reject: (e: Error) => void };
@@ -69,8 +76,10 @@ export class SecureChannel {
     });
     this.#isRelaying = true;
     this.#relay.open();
+    // While the relay connects: the first context of a process takes as long as a handshake.
+    const secureContext = contextOf(identity);
     await this.#unlessLost(connected, CHANNEL_OPEN_TIMEOUT_MS);
-    const socket = this.#connect(identity);
+    const socket = this.#connect(identity, secureContext);
     this.#socket = socket;
     socket.on('data', (data: Buffer) => this.#keep(data));
     socket.on('end', () => this.#fail('ERR_CHANNEL_CLOSED', 'the gateway closed the channel'));
@@ -82,13 +91,18 @@ export class SecureChannel {
         cause,
       );
     });
+    socket.on('session', (session: Buffer) => {
+      identity.onTicket?.({ session: new Uint8Array(session), gatewayEndsAtMs: endOf(socket) });
+    });
     const secure = new Promise<void>((resolve) => socket.once('secureConnect', resolve));
     await this.#unlessLost(secure, CHANNEL_OPEN_TIMEOUT_MS);
+    const resumed = socket.isSessionReused();
     return {
       protocol: socket.getProtocol() ?? 'none',
       // A CertificateRequest brings the server's signature algorithms; without one there are none.
-      mutual: socket.authorized && socket.getSharedSigalgs().length > 0,
-      resumed: socket.isSessionReused(),
+      // A resumed channel is what the channel of its ticket was, and only mutual ones leave any.
+      mutual: socket.authorized && (resumed || socket.getSharedSigalgs().length > 0),
+      resumed,
     };
   }
 
@@ -159,20 +173,14 @@ export class SecureChannel {
     if (this.#socket === null) this.#fail('ERR_CHANNEL_CLOSED', 'the gateway is not reachable');
   }
 
-  #connect(identity: ChannelIdentity): TLSSocket {
-    try {
-      return connect({
-        socket: this.#wire,
-        ca: identity.caPem,
-        cert: identity.certificatePem,
-        key: identity.clientKeyPem,
-        servername: identity.serverName,
-        minVersion: 'TLSv1.3',
-        maxVersion: 'TLSv1.3',
-      });
-    } catch (cause) {
-      throw new ElementError('ERR_CHANNEL_TLS', 'the own certificate is not usable', {}, cause);
-    }
+  #connect(identity: ChannelIdentity, secureContext: SecureContext): TLSSocket {
+    const session = identity.takeTicket?.() ?? null;
+    return connect({
+      ...(session === null ? {} : { session: Buffer.from(session) }),
+      secureContext,
+      socket: this.#wire,
+      servername: identity.serverName,
+    });
   }
 
   #open(): TLSSocket {
@@ -237,6 +245,26 @@ export class SecureChannel {
     this.#ended = true;
     if (this.#isRelaying) this.#relay.end();
   }
+}
+
+/** @throws ElementError `ERR_CHANNEL_TLS`. */
+function contextOf(identity: ChannelIdentity): SecureContext {
+  try {
+    return createSecureContext({
+      ca: identity.caPem,
+      cert: identity.certificatePem,
+      key: identity.clientKeyPem,
+      minVersion: 'TLSv1.3',
+      maxVersion: 'TLSv1.3',
+    });
+  } catch (cause) {
+    throw new ElementError('ERR_CHANNEL_TLS', 'the own certificate is not usable', {}, cause);
+  }
+}
+
+/** End of the gateway's certificate; a resumed channel shows none. */
+function endOf(socket: TLSSocket): number | null {
+  return socket.getPeerX509Certificate()?.validToDate.getTime() ?? null;
 }
 
 /**

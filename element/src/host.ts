@@ -5,6 +5,7 @@ import type { CipherProvider } from '@tapnpay/protocol/crypto';
 import {
   CARD_ATTEMPTS_MAX,
   type CardInterface,
+  type ChannelFacts,
   type ElementEvent,
   Hop,
   type HostAnswers,
@@ -17,6 +18,7 @@ import { ElementError } from './errors.ts';
 import { createPinKey, encipherPin, type PinKey } from './pin.ts';
 import { Question } from './question.ts';
 import type { ElementIdentity, ElementState } from './state.ts';
+import { PaymentTickets } from './tickets.ts';
 
 /** Longest wait for a person's consent and card; the agent's own, 180 s in all, end before it. */
 export const CARD_TIMEOUT_MS = 200_000;
@@ -47,6 +49,7 @@ export class Host {
   readonly #clientKey: KeyObject;
   readonly #orderKey: KeyObject;
   readonly channel: SecureChannel;
+  readonly tickets: PaymentTickets;
   /** What the agent answers: how a card was presented, an APDU, the sealed PIN or null. */
   readonly presentation: Question<CardInterface>;
   readonly apdu: Question<Uint8Array>;
@@ -56,7 +59,7 @@ export class Host {
   #hasCard = false;
 
   constructor(ports: HostPorts) {
-    const { identity, emit, clock } = ports;
+    const { state, identity, emit, clock } = ports;
     this.#ports = ports;
     this.#clientKey = createPrivateKey({
       key: Buffer.from(fromHex(identity.clientKeyPkcs8.expose())),
@@ -77,6 +80,7 @@ export class Host {
       },
       clock,
     );
+    this.tickets = new PaymentTickets({ state, identity, clock });
     this.presentation = new Question('card', clock);
     this.apdu = new Question('card answer', clock);
     this.pin = new Question('PIN', clock);
@@ -108,7 +112,7 @@ export class Host {
   }
 
   async #answer(call: HostCall): Promise<HostAnswers[HostCall['call']]> {
-    const { clock, random, identity, emit } = this.#ports;
+    const { clock, random, emit } = this.#ports;
     switch (call.call) {
       case 'presentCard':
         return await this.#presentCard(call);
@@ -119,12 +123,7 @@ export class Host {
       case 'cardTransmit':
         return await this.#transmit(call.command);
       case 'channelOpen':
-        return await this.channel.open({
-          caPem: identity.caPem,
-          certificatePem: identity.certificatePem,
-          clientKeyPem: this.#clientKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-          serverName: call.serverName,
-        });
+        return await this.#openChannel(call.serverName);
       case 'channelSend':
         await this.channel.send(call.data);
         return null;
@@ -154,6 +153,20 @@ export class Host {
         return null;
       }
     }
+  }
+
+  async #openChannel(serverName: string): Promise<ChannelFacts> {
+    const { identity } = this.#ports;
+    const channel = await this.channel.open({
+      caPem: identity.caPem,
+      certificatePem: identity.certificatePem,
+      clientKeyPem: this.#clientKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      serverName,
+      takeTicket: () => this.tickets.take(serverName),
+      onTicket: (ticket) => this.tickets.add(ticket),
+    });
+    this.tickets.opened(channel);
+    return channel;
   }
 
   async #presentCard(call: Extract<HostCall, { call: 'presentCard' }>): Promise<CardInterface> {
@@ -198,9 +211,10 @@ export class Host {
     }
     this.#pinKey = null;
     const pinKey = await made;
-    const { amountMinor, currency, merchantName, origin, pan } = call;
+    const { kind, amountMinor, currency, merchantName, origin, pan } = call;
     const { publicKeySpki } = pinKey;
-    const shown = { amountMinor, currency, merchantName, origin };
+    // Field by field: an application's other words must not take the place of the key.
+    const shown = { kind, amountMinor, currency, merchantName, origin };
     const sealedPin = await this.pin.ask({
       emit: () => this.#ports.emit({ type: 'pinRequest', publicKeySpki, ...shown }),
       timeoutMs: PIN_TIMEOUT_MS,

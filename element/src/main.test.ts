@@ -3,138 +3,23 @@
  * forbidden thing is done by the same code in the test's own process, which shows that it could.
  */
 import assert from 'node:assert/strict';
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { constants, createPublicKey, generateKeyPairSync, publicEncrypt } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Readable, Writable } from 'node:stream';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { toHex } from '@tapnpay/protocol/bytes';
-import { kcvAes } from '@tapnpay/protocol/crypto';
-import {
-  checkShape,
-  ELEMENT_FRAME_BYTES_MAX,
-  type ElementEvent,
-  elementEventShape,
-  encodeJsonFrame,
-  enrolmentRequestShape,
-  JsonFrameDecoder,
-} from '@tapnpay/protocol/wire';
-import { TestAuthority } from '../../protocol/node/certificates.test-pki.ts';
+import { ELEMENT_FRAME_BYTES_MAX, encodeJsonFrame } from '@tapnpay/protocol/wire';
 import { probe } from './probe.test-application.ts';
-import { elementCiphers } from './system.ts';
+import { enrol, Running } from './running.test-kit.ts';
 
-const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
-const READABLE = ['./', '../package.json', '../../protocol/', '../../node_modules/'].map(here);
 const storeDir = mkdtempSync(join(tmpdir(), 'tapnpay-element-'));
-
-/** A running element with its events as a queue. */
-class Running {
-  readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
-  readonly exitCode: Promise<number | null>;
-  readonly #events: ElementEvent[] = [];
-  #wake: () => void = () => {};
-  #id = 0;
-  stderr = '';
-
-  constructor(directory = storeDir, flags: readonly string[] = ['--permission']) {
-    const reads = [...READABLE, directory].map((path) => `--allow-fs-read=${path}`);
-    const allowed = flags.includes('--permission')
-      ? [...reads, `--allow-fs-write=${directory}`]
-      : [];
-    this.child = spawn(
-      process.execPath,
-      [...flags, ...allowed, here('./main.ts'), directory, here('./probe.test-application.ts')],
-      { env: {}, stdio: ['pipe', 'pipe', 'pipe'] },
-    );
-    const decoder = new JsonFrameDecoder(ELEMENT_FRAME_BYTES_MAX);
-    this.child.stdin.on('error', () => {});
-    this.child.stderr.on('data', (chunk: Buffer) => {
-      this.stderr += chunk;
-    });
-    this.child.stdout.on('data', (chunk: Buffer) => {
-      for (const frame of decoder.push(chunk)) {
-        this.#events.push(checkShape(elementEventShape, frame, 'event'));
-      }
-      this.#wake();
-    });
-    this.exitCode = new Promise((resolve) => {
-      this.child.once('close', (code) => {
-        resolve(code);
-        this.#wake();
-      });
-    });
-  }
-
-  write(message: unknown): void {
-    this.child.stdin.write(encodeJsonFrame(message, ELEMENT_FRAME_BYTES_MAX));
-  }
-
-  async event(): Promise<ElementEvent> {
-    for (;;) {
-      const event = this.#events.shift();
-      if (event) return event;
-      assert.equal(this.child.exitCode, null, `the element ended: ${this.stderr}`);
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
-
-  async ask(request: object): Promise<Extract<ElementEvent, { type: 'answer' }>> {
-    this.#id += 1;
-    this.write({ ...request, id: this.#id });
-    for (;;) {
-      const event = await this.event();
-      if (event.type === 'answer' && event.id === this.#id) return event;
-    }
-  }
-
-  async end(): Promise<number | null> {
-    this.child.stdin.end();
-    return await this.exitCode;
-  }
-}
-
-async function enrol(element: Running): Promise<string> {
-  const authority = new TestAuthority();
-  const begun = await element.ask({ type: 'beginEnrolment', pairingCode: '0123456789' });
-  const request = checkShape(enrolmentRequestShape, begun.result, 'request');
-  const spki = (hex: string) =>
-    createPublicKey({ key: Buffer.from(hex, 'hex'), format: 'der', type: 'spki' });
-  const padding = constants.RSA_PKCS1_OAEP_PADDING;
-  const transport = { key: spki(request.transportKeySpki), padding, oaepHash: 'sha256' };
-  const orderKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey;
-  const grant = {
-    certificatePem: authority.certify({
-      name: request.elementId,
-      publicKey: spki(request.publicKeySpki),
-    }),
-    caPem: authority.certPem,
-    orderPublicKeySpki: toHex(orderKey.export({ type: 'spki', format: 'der' })),
-    initialKeyId: '5441500100000001',
-    encipheredInitialKey: toHex(publicEncrypt(transport, Buffer.alloc(16, 7))),
-    initialKeyKcv: kcvAes(elementCiphers, new Uint8Array(16).fill(7)),
-    parameters: {
-      terminalTransactionQualifiers: '26000080',
-      ...{ countryCode: '0156', terminalType: '22', terminalCapabilities: 'E068C0' },
-      ...{ additionalTerminalCapabilities: 'F000F0A001', aids: [], caPublicKeys: [] },
-    },
-  };
-  const finished = await element.ask({ type: 'finishEnrolment', grant });
-  assert.equal(finished.error, undefined);
-  return request.elementId;
-}
 
 const pay = (orderId: string) => ({ type: 'pay', orderId, serverName: 'gateway.test' }) as const;
 
 let element: Running;
 let elementId: string;
 before(async () => {
-  element = new Running();
+  element = new Running(storeDir);
   assert.deepEqual(await element.event(), { type: 'ready', elementId: null, state: 'notEnrolled' });
   assert.equal((await element.ask(pay('x'))).error?.code, 'ERR_ELEMENT_NOT_ENROLLED');
   elementId = await enrol(element);
@@ -149,7 +34,7 @@ test('an enrolled element says so, also after a kill', async () => {
   assert.deepEqual(status.result, { elementId, state: 'operable' });
   element.child.kill('SIGKILL');
   await element.exitCode;
-  element = new Running();
+  element = new Running(storeDir);
   assert.deepEqual(await element.event(), { type: 'ready', elementId, state: 'operable' });
 });
 
@@ -193,15 +78,16 @@ test('the element has no environment', async () => {
 });
 
 test('the element refuses to run without the permission model', async () => {
-  const naked = new Running(storeDir, []);
+  const naked = new Running(storeDir, { flags: [] });
   const event = await naked.event();
   assert.equal(event.type === 'answer' && event.error?.code, 'ERR_ELEMENT_USAGE');
   assert.equal(await naked.exitCode, 3);
 });
 
 const CARD_REQUEST = {
-  ...{ type: 'cardRequest', amountMinor: '1234', currency: '156', merchantName: 'Test Shop' },
-  ...{ origin: 'https://shop.test', interfaces: ['contact'], attempt: 1, reason: null },
+  ...{ type: 'cardRequest', kind: 'purchase', amountMinor: '1234', currency: '156' },
+  ...{ merchantName: 'Test Shop', origin: 'https://shop.test' },
+  ...{ interfaces: ['contact'], attempt: 1, reason: null },
 };
 const fault = (code: string) => ({ code, message: 'gone', data: {} });
 
@@ -346,7 +232,7 @@ for (const [what, commands] of [
     assert.ok(event.type === 'answer' && event.id === 0);
     assert.equal(event.error?.code, 'ERR_ELEMENT_SEQUENCE');
     assert.equal(await element.exitCode, 3);
-    element = new Running();
+    element = new Running(storeDir);
     assert.deepEqual(await element.event(), { type: 'ready', elementId, state: 'operable' });
   });
 }

@@ -12,6 +12,7 @@ import type {
   HostCall,
   HostConversation,
   PaymentApplication,
+  ShownOrder,
 } from '@tapnpay/protocol/wire';
 
 /** A file beside the code that no `allowRead` names. */
@@ -68,8 +69,8 @@ function startConnection(port: number): void {
   });
 }
 
-const ORDER = {
-  ...{ amountMinor: '1234', currency: '156' },
+const ORDER: ShownOrder = {
+  ...{ kind: 'purchase', amountMinor: '1234', currency: '156' },
   ...{ merchantName: 'Test Shop', origin: 'https://shop.test' },
 };
 const SELECT: HostCall = { call: 'cardTransmit', command: Uint8Array.of(0, 0xa4, 4, 0) };

@@ -110,12 +110,17 @@ export class ElementSession {
     if (locked) throw new ElementError('ERR_ELEMENT_LOCKED', 'this element is locked');
     const host = new Host({ state, identity, ciphers, clock, random, emit });
     this.#host = host;
+    let welcomed = false;
     try {
       const { elementId, parameters } = identity;
       const payments = application.createPaymentApplication({ elementId, parameters, ciphers });
       const { orderId, serverName } = intent;
-      return await host.run(payments.pay({ orderId, serverName }));
+      const result = await host.run(payments.pay({ orderId, serverName }));
+      // The application tells of a channel only after the gateway's welcome.
+      welcomed = result.channel !== null;
+      return result;
     } finally {
+      host.tickets.settle({ welcomed });
       await host.close();
       this.#host = null;
       this.#lastHost = host;
@@ -137,6 +142,8 @@ export class ElementSession {
       .then((answer) => {
         this.#busy = false;
         this.#reply(id, answer);
+        // In the same turn: nobody waits for this write, and no end of the input comes before it.
+        this.#ports.state.flushTickets();
       });
   }
 

@@ -1,5 +1,6 @@
-/** What the element remembers: its identity, a pending enrolment, and the PIN key counters. */
-import { Secret } from '@tapnpay/protocol/bytes';
+/** What the element remembers: identity, a pending enrolment, PIN key counters, session tickets. */
+import { createHash } from 'node:crypto';
+import { Secret, toHex } from '@tapnpay/protocol/bytes';
 import type { TerminalParametersJson } from '@tapnpay/protocol/wire';
 import { ElementError } from './errors.ts';
 import type { ElementStore } from './store.ts';
@@ -24,6 +25,17 @@ export type PendingEnrolment = {
   readonly transportKeyPkcs8: Secret<string>;
 };
 
+/** A ticket of the secure channel: a secret of this element, its certificate and one gateway. */
+export type SessionTicket = {
+  readonly serverName: string;
+  /** `channelBinding` of the identity whose full handshake brought it. */
+  readonly boundTo: string;
+  /** Milliseconds of the epoch; after it a full handshake is due. */
+  readonly endsAtMs: number;
+  /** The TLS session as OpenSSL writes it, hex. */
+  readonly session: Secret<string>;
+};
+
 /** The whole state; each change replaces it durably. */
 export type ElementRecord = {
   readonly locked: boolean;
@@ -31,25 +43,42 @@ export type ElementRecord = {
   readonly pending: PendingEnrolment | null;
   /** Initial key id -> last counter used. Never shrinks: a key granted again goes on counting. */
   readonly pinCounters: Readonly<Record<string, number>>;
+  /** Newest first. None outlives a lock or its certificate. */
+  readonly tickets: readonly SessionTicket[];
 };
 
 const RECORD_VERSION = 1;
-const EMPTY: ElementRecord = { locked: false, identity: null, pending: null, pinCounters: {} };
+const EMPTY: ElementRecord = {
+  locked: false,
+  identity: null,
+  pending: null,
+  pinCounters: {},
+  tickets: [],
+};
 /** Fields that are `Secret` in memory and clear inside the sealed slot. */
 const SECRET_FIELDS: ReadonlySet<string> = new Set([
   'clientKeyPkcs8',
   'transportKeyPkcs8',
   'initialKey',
+  'session',
 ]);
 
-/** The state in memory, always equal to the last durable one. */
+/** What a ticket is bound to on this side: the own certificate and the gateway's authority. */
+export function channelBinding(identity: ElementIdentity): string {
+  const { certificatePem, caPem } = identity;
+  return toHex(createHash('sha256').update(certificatePem).update(caPem).digest());
+}
+
+/** The state in memory, always equal to the last durable one but for staged tickets. */
 export class ElementState {
   readonly #store: ElementStore;
   #record: ElementRecord;
+  #durableTickets: readonly SessionTicket[];
 
   constructor(store: ElementStore) {
     this.#store = store;
     this.#record = decodeRecord(store.read());
+    this.#durableTickets = this.#record.tickets;
   }
 
   get record(): ElementRecord {
@@ -58,10 +87,35 @@ export class ElementState {
 
   /** Makes the change durable, then visible. @throws ElementError of the store. */
   update(change: Partial<ElementRecord>): void {
-    const next = { ...this.#record, ...change };
+    const next = withLivingTickets({ ...this.#record, ...change });
     this.#store.write(encodeRecord(next));
     this.#record = next;
+    this.#durableTickets = next.tickets;
   }
+
+  /**
+   * Changes the tickets in memory: losing them costs a full handshake and nothing else, so that no
+   * payment waits for the disk. Any `update` takes them along.
+   */
+  stageTickets(tickets: readonly SessionTicket[]): void {
+    this.#record = withLivingTickets({ ...this.#record, tickets });
+  }
+
+  /** Makes staged tickets durable, if they differ. @throws ElementError of the store. */
+  flushTickets(): void {
+    const { tickets } = this.#record;
+    const durable = this.#durableTickets;
+    const isSame = tickets.length === durable.length;
+    if (!isSame || tickets.some((ticket, index) => ticket !== durable[index])) this.update({});
+  }
+}
+
+/** A lock, another certificate or another authority ends the tickets in the same write. */
+function withLivingTickets(record: ElementRecord): ElementRecord {
+  const { identity, locked, tickets } = record;
+  if (tickets.length === 0) return record;
+  const boundTo = identity === null || locked ? null : channelBinding(identity);
+  return { ...record, tickets: tickets.filter((ticket) => ticket.boundTo === boundTo) };
 }
 
 function encodeRecord(record: ElementRecord): string {
@@ -81,5 +135,22 @@ function decodeRecord(text: string): ElementRecord {
     throw new ElementError('ERR_STORE_CORRUPT', `state of version ${parsed.version}`);
   }
   const { locked, identity, pending, pinCounters } = parsed;
-  return { locked, identity, pending, pinCounters };
+  const tickets = decodeTickets(parsed.tickets);
+  return withLivingTickets({ locked, identity, pending, pinCounters, tickets });
+}
+
+/** A store of before has none, and one that another program wrote may have others: no fault. */
+function decodeTickets(value: unknown): readonly SessionTicket[] {
+  return Array.isArray(value) ? value.filter(isTicket) : [];
+}
+
+function isTicket(value: unknown): value is SessionTicket {
+  const { serverName, boundTo, endsAtMs, session } = Object(value) as Partial<SessionTicket>;
+  return (
+    typeof serverName === 'string' &&
+    typeof boundTo === 'string' &&
+    Number.isSafeInteger(endsAtMs) &&
+    session instanceof Secret &&
+    /^(?:[0-9A-F]{2})+$/.test(String(session.expose()))
+  );
 }
