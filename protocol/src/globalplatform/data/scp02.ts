@@ -84,7 +84,7 @@ export function scp02WrapMac(
   const header = command.header.slice();
   header[0] = byteAt(header, 0) | 0x04;
   const input = concatBytes(header, Uint8Array.of(data.length + DES_BLOCK_BYTES), data);
-  const mac = chainedMac(sessionMac, input, previousMac);
+  const mac = scp02ChainedMac(sessionMac, input, previousMac);
   return { command: concatBytes(input, mac), mac };
 }
 
@@ -99,8 +99,16 @@ export function scp02ExternalAuthenticate(
   return scp02WrapMac(sessionMac, { header, data: hostCryptogram }, null);
 }
 
-/** The retail MAC whose start value is the previous MAC, enciphered. */
-function chainedMac(
+/** The 6-byte card challenge of i=55: a MAC of the application's name. @see GPCS 2.3.1 §E.4.1 */
+export function scp02CardChallenge(sessionMac: Uint8Array, invokerAid: Uint8Array): Uint8Array {
+  return retailMac(sessionMac, invokerAid, { padding: 2 }).slice(0, 6);
+}
+
+/**
+ * The retail MAC whose start value is the previous MAC, enciphered; null starts a chain.
+ * @see GPCS 2.3.1 §E.3.4, §E.4.4
+ */
+export function scp02ChainedMac(
   sessionMac: Uint8Array,
   input: Uint8Array,
   previousMac: Uint8Array | null,

@@ -104,6 +104,28 @@ export function scp03WrapMac(
   };
 }
 
+/**
+ * The card challenge that a host can predict: parameter i has bit 10.
+ * @see GP-D §6.2.2.1
+ * @param invokerAid of the selected application or domain.
+ */
+export function scp03CardChallenge(
+  ciphers: CipherProvider,
+  staticEncryptionKey: Uint8Array,
+  request: {
+    readonly sequenceCounter: Uint8Array;
+    readonly invokerAid: Uint8Array;
+    readonly lengthBytes: 8 | 16;
+  },
+): Uint8Array {
+  const { sequenceCounter, invokerAid, lengthBytes } = request;
+  assertBytes('sequence counter', sequenceCounter, [3]);
+  return scp03Derive(ciphers, staticEncryptionKey, {
+    ...{ constant: CONSTANT.cardChallenge, lengthBytes },
+    context: concatBytes(sequenceCounter, invokerAid),
+  });
+}
+
 function contextOf({ hostChallenge, cardChallenge }: Scp03Challenges): Uint8Array {
   assertBytes('host challenge', hostChallenge, [8, 16]);
   assertBytes('card challenge', cardChallenge, [hostChallenge.length]);
