@@ -100,10 +100,11 @@ export class TestSystem {
     readonly amount: string;
     readonly fault?: string;
     readonly returnUrl?: string;
+    readonly kind?: 'purchase' | 'ecashLoad';
   }): Promise<{ orderId: string; payUrl: string }> {
     const keys = readFileSync(join(this.dataDir, 'gateway', 'merchant-key.json'), 'utf8');
     const { apiKey } = JSON.parse(keys) as { apiKey: string };
-    const { amount, fault, returnUrl } = order;
+    const { amount, fault, returnUrl, kind } = order;
     const response = await fetch(`${this.ready.gateway}/v1/orders`, {
       method: 'POST',
       headers: {
@@ -117,6 +118,7 @@ export class TestSystem {
         currency: '156',
         origin: this.ready.shop,
         ...(returnUrl ? { returnUrl } : {}),
+        ...(kind ? { kind } : {}),
         ...(fault ? { lab: { fault } } : {}),
       }),
     });

@@ -7,7 +7,13 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { checkHandles } from './tidy/handles.ts';
 import { checkExactVersions, checkManifests } from './tidy/manifests.ts';
-import { checkDeadFiles, checkLinks, checkPointers, checkTestPointers } from './tidy/pointers.ts';
+import {
+  checkDeadFiles,
+  checkLinks,
+  checkNumberedRows,
+  checkPointers,
+  checkTestPointers,
+} from './tidy/pointers.ts';
 import { checkRooms } from './tidy/rooms.ts';
 import { checkSizes } from './tidy/sizes.ts';
 import { type Finding, readTree, type Tree } from './tidy/tree.ts';
@@ -62,6 +68,10 @@ const RULES: Readonly<Record<string, Rule>> = {
       ['docs/a.md', '| rule | `agent/src/a.test.ts`: "the rule" |\n'],
       ['agent/src/a.test.ts', "test('another rule', () => {});\n"],
     ],
+  },
+  'a numbered table has every row, and each a test': {
+    check: checkNumberedRows,
+    bad: [['docs/a.md', '| 1. x | `a.test.ts`: "x" |\n| 3. y | `a.test.ts`: "y" |\n']],
   },
   'document pointers lead to symbols': {
     check: checkPointers,

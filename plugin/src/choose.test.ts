@@ -411,6 +411,19 @@ describe('versions', () => {
     });
   }
 
+  test('a look has found a host already: it is let go, or the update would wait for it', async () => {
+    const way = await new TestWay().look();
+    assert.equal(way.extension.hosts, 1);
+    way.versions = offering({ extension: { required: '0.2.0' } });
+    await way.open();
+    assert.equal(way.last, 'ERR_EXTENSION_OUTDATED');
+    assert.equal(way.extension.hosts, 0);
+    way.extension.arrive('0.2.0');
+    await way.pass(1_000);
+    assert.equal(way.last, 'ready');
+    assert.equal(way.extension.hosts, 1);
+  });
+
   test('the gateway takes its requirement back: on by itself', async () => {
     const way = new TestWay();
     way.versions = offering({ host: { required: '0.2.0' } });

@@ -167,7 +167,12 @@ export class ChosenTransport implements Transport {
       this.#isUpdateAsked = true;
       this.update();
     }
-    if (outdated || isOver()) return outdated;
+    if (isOver()) return null;
+    if (outdated) {
+      // Nothing of it is to be used, and what is not used does not keep it from being replaced.
+      this.#closeHost();
+      return outdated;
+    }
     if (!this.#isHostOpen) {
       const hello = await this.#extension.ask({ kind: 'open' }, 'hello', AGENT_HELLO_MS);
       if (isOver()) return null;

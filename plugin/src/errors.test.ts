@@ -127,6 +127,16 @@ describe('codes of the peers', () => {
     });
   }
 
+  test('no fault of a reader, its PIN pad or a card is called cancelled, or a wrong PIN', () => {
+    const never = ['TP_PIN_CANCELLED', 'TP_USER_CANCELLED', 'TP_PIN_WRONG', 'TP_PIN_BLOCKED'];
+    const faults = [
+      ...codesOf('agent/src/readers/errors.ts'),
+      ...codesOf('agent/src/pcsc/faults.ts'),
+      ...['ERR_PIN_TIMEOUT', 'ERR_PIN_FORMAT', 'ERR_PIN_PAD_FAILED'],
+    ];
+    for (const raw of faults) assert.ok(!never.includes(paymentCodeOf(raw)), raw);
+  });
+
   test('each fault of the native port is one of its own', () => {
     const ours = NATIVE_FAULT_CODES.map((code) => [code, paymentCodeOf(code)] as const);
     for (const [raw, code] of ours) {

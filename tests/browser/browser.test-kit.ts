@@ -1,7 +1,13 @@
 /** A person at a real Chromium: shops, pays, answers the helper's window, and what they then see. */
 import { existsSync } from 'node:fs';
 import { after, before } from 'node:test';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type Page,
+} from 'playwright-core';
 import { TestSystem, temporaryDataDir } from '../system.test-kit.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
@@ -75,6 +81,22 @@ export type Choices = {
 /** How a pay page stands. */
 export type PageEnd = { readonly state: string; readonly code: string; readonly charged: string };
 
+/** Sizes of what people look at, in pixels. */
+export const PHONE = { width: 390, height: 844 } as const;
+export const DESKTOP = { width: 1280, height: 900 } as const;
+
+/** What a browser is told of a person. */
+export function settingsOf(person: {
+  readonly language?: 'zh' | 'en';
+  readonly phone?: boolean;
+}): Pick<BrowserContextOptions, 'locale' | 'viewport' | 'reducedMotion'> {
+  return {
+    locale: person.language === 'zh' ? 'zh-CN' : 'en-GB',
+    viewport: person.phone ? PHONE : DESKTOP,
+    reducedMotion: 'reduce',
+  };
+}
+
 /** One browser of one person. */
 export class Payer {
   readonly context: BrowserContext;
@@ -88,13 +110,9 @@ export class Payer {
   static async open(
     browser: Browser,
     system: TestSystem,
-    person: { readonly language?: 'zh' | 'en'; readonly phone?: boolean } = {},
+    person: Parameters<typeof settingsOf>[0] = {},
   ): Promise<Payer> {
-    const context = await browser.newContext({
-      locale: person.language === 'zh' ? 'zh-CN' : 'en-GB',
-      viewport: person.phone ? { width: 390, height: 844 } : { width: 1280, height: 900 },
-      reducedMotion: 'reduce',
-    });
+    const context = await browser.newContext(settingsOf(person));
     context.setDefaultTimeout(PAGE_TIMEOUT_MS);
     return new Payer(system, context);
   }
@@ -102,6 +120,11 @@ export class Payer {
   /** An order of a merchant, as its back end makes it. */
   async order(amount: string, fault?: string): Promise<{ orderId: string; payUrl: string }> {
     return this.system.createOrder({ amount, ...(fault ? { fault } : {}) });
+  }
+
+  /** An order that fills the purse of the payer's card. */
+  loadOrder(amount: string): Promise<{ orderId: string; payUrl: string }> {
+    return this.system.createOrder({ amount, kind: 'ecashLoad' });
   }
 
   /** Opens the pay page of an order. */
@@ -129,6 +152,33 @@ export class Payer {
   close(): Promise<void> {
     return this.context.close();
   }
+}
+
+/**
+ * Gives a page of the gateway a button that asks the page library for the balance of a card, and
+ * presses it; how that ends is kept as the page's `look`.
+ */
+export async function pressBalance(page: Page, { ready }: TestSystem): Promise<void> {
+  const agentUrl = new URL(ready.wallet).origin;
+  await page.evaluate(async (url) => {
+    const library = '/library/tapnpay.js';
+    const { createTapAndPay } = await import(library);
+    const tapAndPay = createTapAndPay();
+    const button = document.createElement('button');
+    button.id = 'balance';
+    button.textContent = 'balance';
+    const names: string[] = [];
+    button.addEventListener('click', async () => {
+      const on = ({ name }: { name: string }) => {
+        if (names.at(-1) !== name) names.push(name);
+      };
+      const { name, charged, error, balance } = await tapAndPay.balance({ agentUrl: url, on });
+      const end = { name, charged, code: error?.code ?? null, balance };
+      Object.assign(globalThis, { look: { names, end } });
+    });
+    document.body.prepend(button);
+  }, agentUrl);
+  await page.click('#balance');
 }
 
 /** The pay page's main panel. */

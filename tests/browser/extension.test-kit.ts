@@ -44,6 +44,36 @@ const SCRIPT = `
     window.postMessage({ tapnpay: 'toPlugin', channel, ...body }, location.origin);
 `;
 
+/**
+ * A page that works by itself, where no debugger may look: `?idle=A,B` opens the way to a host as
+ * soon as the extension is there, and says something after A and after B milliseconds of silence;
+ * `?wake=A` opens it after A milliseconds only.
+ */
+const IDLE_SCRIPT = `
+  const asked = new URL(location.href).searchParams;
+  const channel = crypto.randomUUID();
+  const session = crypto.randomUUID();
+  const pause = (ms) => new Promise((done) => setTimeout(done, Number(ms)));
+  const tell = (base64) =>
+    say(channel, { kind: 'message', message: { type: 'channelData', session, base64 } });
+  const begin = async () => {
+    if (asked.has('wake')) await pause(asked.get('wake'));
+    say(channel, { kind: 'open' });
+    for (const ms of asked.get('idle')?.split(',') ?? []) {
+      await pause(ms);
+      tell(btoa(ms));
+    }
+  };
+  if (asked.has('idle') || asked.has('wake')) {
+    let begun = false;
+    addEventListener('message', ({ data }) => {
+      if (data?.kind !== 'here' || begun) return;
+      begun = true;
+      begin();
+    });
+  }
+`;
+
 /** Where a browser looks for host manifests, and by which field they name who may use them. */
 export type HostPlace = { readonly folder: string; readonly kind: 'chromium' | 'firefox' };
 
@@ -149,7 +179,8 @@ export class ExtensionSystem {
       server.closeAllConnections();
       server.close();
     }
-    rmSync(this.folder, { recursive: true, force: true });
+    // Processes of a browser that is gone may still write into its profile.
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 20 });
   }
 }
 
@@ -345,7 +376,7 @@ async function serve(): Promise<Server> {
     const sandbox = url.searchParams.has('sandbox') ? ' sandbox="allow-scripts"' : '';
     const inner = frame === null ? '' : `<iframe${sandbox} src="${encodeURI(frame)}"></iframe>`;
     response.setHeader('content-type', 'text/html; charset=utf-8');
-    response.end(`<!doctype html><title>x</title><script>${SCRIPT}</script>${inner}`);
+    response.end(`<!doctype html><title>x</title><script>${SCRIPT}${IDLE_SCRIPT}</script>${inner}`);
   });
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   return server;

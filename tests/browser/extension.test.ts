@@ -315,6 +315,8 @@ test('the window: consent, card and a PIN that only the element can read', { ski
   await toPin(window);
   assert.deepEqual(await faults(window), [], 'PIN');
   const field = window.getByRole('textbox', { name: /PIN/ });
+  const seen = await window.evaluate(() => [document.visibilityState, document.hasFocus()]);
+  assert.deepEqual(seen, ['visible', true], 'the window is there, and has the keyboard');
   assert.ok(await field.evaluate((element) => element === document.activeElement));
   for (const digit of PIN) await window.keyboard.press(digit);
   const text = await window.locator('#pin-field').evaluate((element) => element.outerHTML);

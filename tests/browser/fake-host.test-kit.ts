@@ -164,7 +164,12 @@ class FakeHost {
   }
 
   #state(session: string, state: object, pinKeySpki: string | null = null): void {
-    const facts = { intent: 'pay', order: ORDER, gatewayOrigin: this.#gatewayOrigin, request: null };
+    const facts = {
+      intent: 'pay',
+      order: ORDER,
+      gatewayOrigin: this.#gatewayOrigin,
+      request: null,
+    };
     this.#payment = { session, ...facts, state, pinKeySpki };
     this.#page({ type: 'state', session, state });
     this.#view();

@@ -198,7 +198,9 @@ function writePolicy(folder: string, extensions: readonly ForcedExtension[]): vo
     utimesSync(newest, new Date(), new Date(Date.now() + DAY_MS));
   }
   const ExtensionInstallForcelist = extensions.map(({ id, updateUrl }) => `${id};${updateUrl}`);
-  writeFileSync(join(folder, 'tapnpay.json'), JSON.stringify({ ExtensionInstallForcelist }));
+  // Else nobody but the person may look into an extension that their administrator installed.
+  const policies = { ExtensionInstallForcelist, DeveloperToolsAvailability: 1 };
+  writeFileSync(join(folder, 'tapnpay.json'), JSON.stringify(policies));
 }
 
 type FirefoxScope = {

@@ -11,8 +11,12 @@ const LENGTH_BYTES = 4;
 
 /** Which way a record goes. */
 export type Towards = 'gateway' | 'element';
-/** The record of a payment, counted from 0 in its direction, of which the last bit is flipped. */
-export type Flip = { readonly towards: Towards; readonly skip: number };
+/** The record of which the last bit is flipped. */
+export type Flip = {
+  readonly towards: Towards;
+  /** Records of the payment before it in this direction; null: the next one, whichever it is. */
+  readonly skip: number | null;
+};
 /** A line of the tap's file. */
 export type TappedFrame = { readonly towards: Towards; readonly text: string };
 
@@ -72,7 +76,7 @@ class Tap {
     const path = join(this.#folder, FLIP_FILE);
     if (!existsSync(path)) return text;
     const flip = JSON.parse(readFileSync(path, 'utf8')) as Flip;
-    if (flip.towards !== towards || flip.skip !== index) return text;
+    if (flip.towards !== towards || (flip.skip ?? index) !== index) return text;
     rmSync(path);
     return JSON.stringify({ ...frame, message: { ...message, base64: flipped(message.base64) } });
   }

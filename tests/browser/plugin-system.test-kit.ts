@@ -58,10 +58,12 @@ export async function until<T>(
   }
 }
 
-/** How the money stands: the acquirers' clearing account, and the card's own counter. */
-export type Standing = { readonly ledgerMinor: bigint; readonly counter: number };
-/** An order and its last payment, as the gateway has them. */
-export type OrderEnd = { readonly order: string; readonly payment: string };
+/** An order and its last payment as the gateway has them, and what the issuer has booked. */
+export type OrderEnd = {
+  readonly order: string;
+  readonly payment: string;
+  readonly ledgerMinor: bigint;
+};
 
 /** One system and the plug-in of its payers. */
 export class PluginSystem {
@@ -84,8 +86,9 @@ export class PluginSystem {
     return this.system.ready.gateway;
   }
 
-  async up(): Promise<void> {
-    await this.system.up();
+  /** `more` are options of `up`. */
+  async up(...more: readonly string[]): Promise<void> {
+    await this.system.up(...more);
     this.#books = new pg.Client({ connectionString: this.system.databaseUrl });
     await this.#books.connect();
   }
@@ -201,13 +204,17 @@ export class PluginSystem {
     return performance.now() - startedMs;
   }
 
-  /** Takes element and card as the next payment would, and gives them back. @throws in use. */
+  /** A hand at the reader of the service. */
+  async pullCard(): Promise<void> {
+    await askLocalReader(this.dataDir, { type: 'takeAway' });
+  }
+
+  /**
+   * Takes element and card as the next payment would, and gives them back. A card that was inserted
+   * at the service's reader stays there until a person takes it out. @throws in use.
+   */
   async takeElementAndCard(card: string): Promise<void> {
-    if (this.#heldSupervisor === null) {
-      const { reader } = await askLocalReader(this.dataDir, null);
-      if (reader.card !== null) throw new Error(`${reader.card} is at the reader`);
-      return;
-    }
+    if (this.#heldSupervisor === null) return await this.pullCard();
     const element = await lockDirectory(join(this.dataDir, 'element'));
     await element.release();
     const held = await lockCard(this.#cardPath(card), card);
@@ -229,39 +236,44 @@ export class PluginSystem {
     return iccSummary(parseIccImage(readFileSync(this.#cardPath(card), 'utf8'))).pan;
   }
 
-  async standing(card: string): Promise<Standing> {
-    const rows = await this.#ask<{ readonly sum: string }>(
+  /** What the issuer has booked to acquirers, of payments of this amount; each has one of its own. */
+  async ledgerMinor(amountMinor: bigint): Promise<bigint> {
+    const [row] = await this.#ask<{ readonly sum: string }>(
       `SELECT coalesce(sum(amount_minor), 0)::text AS sum FROM issuer.ledger_entries
-         WHERE account_id LIKE 'clearing-%'`,
+         WHERE account_id LIKE 'clearing-%' AND abs(amount_minor) = $1`,
+      [String(amountMinor)],
     );
-    return { ledgerMinor: BigInt(rows[0]?.sum ?? '0'), counter: this.counterOf(card) };
+    return BigInt(row?.sum ?? '0');
   }
 
   /** The gateway's word on an order, once it is final and the issuer's ledger agrees. */
-  async settled(
-    orderId: string,
-    facts: { readonly amountMinor: bigint; readonly before: Standing; readonly card: string },
-  ): Promise<OrderEnd> {
+  async settled(orderId: string, amountMinor: bigint): Promise<OrderEnd> {
     let last = '';
     const look = async (): Promise<OrderEnd | false> => {
-      const [now] = await this.#ask<OrderEnd>(
+      const [now] = await this.#ask<Omit<OrderEnd, 'ledgerMinor'>>(
         `SELECT o.status AS order, coalesce(p.state, 'none') AS payment
            FROM gateway.orders o LEFT JOIN gateway.payments p ON p.payment_id = o.payment_id
           WHERE o.order_id = $1`,
         [orderId],
       );
       if (now === undefined) return false;
-      last = JSON.stringify(now);
-      const { ledgerMinor } = await this.standing(facts.card);
-      const owedMinor = now.payment === 'captured' ? facts.amountMinor : 0n;
+      const ledgerMinor = await this.ledgerMinor(amountMinor);
+      last = `${now.order}, its payment ${now.payment}, booked ${ledgerMinor}`;
+      const owedMinor = now.payment === 'captured' ? amountMinor : 0n;
       const isFinal = SETTLED.some((state) => state === now.payment) && now.order !== 'processing';
-      return isFinal && ledgerMinor - facts.before.ledgerMinor === owedMinor && now;
+      return isFinal && ledgerMinor === owedMinor && { ...now, ledgerMinor };
     };
     try {
       return await until(look, 'the end of an order');
     } catch {
       throw new Error(`order ${orderId} is ${last}\n${this.hostLog()}`);
     }
+  }
+
+  /** Waits until the gateway has a payment of this order. */
+  async untilPayment(orderId: string): Promise<void> {
+    const query = 'SELECT 1 FROM gateway.payments WHERE order_id = $1';
+    await until(async () => (await this.#ask(query, [orderId])).length > 0, 'the payment');
   }
 
   async #ask<Row>(query: string, values: readonly string[] = []): Promise<readonly Row[]> {

@@ -12,6 +12,7 @@ import {
   PAGE_TIMEOUT_MS,
   type PageEnd,
   panel,
+  settingsOf,
 } from './browser.test-kit.ts';
 import { type PluginSystem, until } from './plugin-system.test-kit.ts';
 
@@ -19,20 +20,24 @@ const CHROMIUM = '/usr/bin/chromium';
 /** The extension's window pairs nobody. */
 const NO_PAIRING = '';
 
+type Person = Parameters<typeof settingsOf>[0];
+
 /** A Chromium with the extension of a system, whose host is registered with its profile. */
 export class PluginBrowser {
   readonly profile: string;
   readonly #extension: string;
+  readonly #person: Person;
   #context: BrowserContext | null = null;
 
-  private constructor(profile: string, extension: string) {
+  private constructor(profile: string, extension: string, person: Person) {
     this.profile = profile;
     this.#extension = extension;
+    this.#person = person;
   }
 
-  static async open(system: PluginSystem): Promise<PluginBrowser> {
+  static async open(system: PluginSystem, person: Person = {}): Promise<PluginBrowser> {
     const profile = join(system.folder, 'profile');
-    const browser = new PluginBrowser(profile, await system.unpackExtension('chromium'));
+    const browser = new PluginBrowser(profile, await system.unpackExtension('chromium'), person);
     await system.installHost({ scope: 'profile', userDataDir: profile });
     await browser.launch();
     return browser;
@@ -46,13 +51,15 @@ export class PluginBrowser {
   /** Opens it, again after `kill`. */
   async launch(): Promise<void> {
     const isRoot = process.getuid?.() === 0;
+    const settings = settingsOf(this.#person);
     this.#context = await chromium.launchPersistentContext(this.profile, {
       executablePath: CHROMIUM,
       headless: true,
-      locale: 'en-GB',
-      reducedMotion: 'reduce',
+      ...settings,
       args: [
         ...(isRoot ? ['--no-sandbox'] : []),
+        // A window of the extension may read its language before the driver has it.
+        `--accept-lang=${settings.locale}`,
         `--disable-extensions-except=${this.#extension}`,
         `--load-extension=${this.#extension}`,
       ],
@@ -80,8 +87,8 @@ export class PluginBrowser {
   }
 
   /** Opens the pay page of an order. */
-  openPayPage(payUrl: string): Promise<Page> {
-    return openPayPage(this.context, payUrl);
+  openPayPage(payUrl: string, prepare?: (page: Page) => Promise<unknown>): Promise<Page> {
+    return openPayPage(this.context, payUrl, prepare);
   }
 
   async closePages(): Promise<void> {
@@ -111,9 +118,14 @@ function browserProcesses(profile: string): readonly number[] {
     .map(Number);
 }
 
-/** Opens the pay page of an order. */
-export async function openPayPage(context: BrowserContext, payUrl: string): Promise<Page> {
+/** Opens the pay page of an order; `prepare` has the page before it is loaded. */
+export async function openPayPage(
+  context: BrowserContext,
+  payUrl: string,
+  prepare?: (page: Page) => Promise<unknown>,
+): Promise<Page> {
   const page = await context.newPage();
+  await prepare?.(page);
   await page.goto(payUrl);
   await panel(page).waitFor();
   return page;

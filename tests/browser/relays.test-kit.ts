@@ -46,7 +46,7 @@ export async function openAtRelays(
   const native = tapNativePort(plugin, browser.profile);
   const worker = await atWorker(browser);
   const socket = await atWebSocket(page);
-  await page.addInitScript(pageHooks);
+  await hookPage(page);
   const content = await openAtContentScript(page, payUrl);
   const atPage = scriptRelay('page', (expression) => page.evaluate(expression));
   return { page, relays: [native, worker, content, atPage, socket] };
@@ -124,7 +124,7 @@ const portHooks = (connect: 'connect' | 'connectNative'): string => `(() => {
     if (message?.type === 'pay') seen.gateway = seen.element = 0;
     if (message?.type !== 'channelData') return frame;
     const index = seen[towards]++;
-    if (relayFlip?.towards !== towards || relayFlip.skip !== index) return frame;
+    if (relayFlip?.towards !== towards || (relayFlip.skip ?? index) !== index) return frame;
     relayFlip = null;
     const bytes = Uint8Array.from(atob(message.base64), (letter) => letter.charCodeAt(0));
     bytes[bytes.length - 1] ^= 1;
@@ -191,6 +191,11 @@ function evaluatorIn(session: CDPSession, contextId: number) {
   };
 }
 
+/** Ear and hand of a page that is not loaded yet; it flips what `relayFlip` says. */
+export function hookPage(page: Page): Promise<unknown> {
+  return page.addInitScript(pageHooks);
+}
+
 /**
  * The page itself: every message on its window, and its own decoding and encoding of records, where
  * a page that cheats would lay its hand.
@@ -208,7 +213,8 @@ function pageHooks(): void {
   });
   const isDue = (towards: Towards): boolean => {
     const index = seen[towards]++;
-    if (scope.relayFlip?.towards !== towards || scope.relayFlip.skip !== index) return false;
+    const wanted = scope.relayFlip;
+    if (wanted?.towards !== towards || (wanted.skip ?? index) !== index) return false;
     scope.relayFlip = null;
     return true;
   };
@@ -230,7 +236,8 @@ async function atWebSocket(page: Page): Promise<Relay> {
     return (message: string | Buffer): Buffer => {
       const base64 = Buffer.from(message).toString('base64');
       frames.push({ towards, text: JSON.stringify({ message: { type: 'channelData', base64 } }) });
-      const isDue = wanted?.towards === towards && wanted.skip === seen[towards]++;
+      const index = seen[towards]++;
+      const isDue = wanted?.towards === towards && (wanted.skip ?? index) === index;
       if (isDue) wanted = null;
       return Buffer.from(isDue ? flipped(base64) : base64, 'base64');
     };

@@ -1,205 +1,64 @@
 /**
- * `npm run screenshots`: pictures of every page in both languages, desktop and phone, from a system
- * of its own, into `screenshots/`, which git ignores.
+ * `npm run screenshots`: pictures of every page in both languages, desktop and phone, into
+ * `screenshots/`, which git ignores. `shop-`, `pay-`, `window-`, `wallet-`, `admin-` and `inside-`
+ * are of a system of its own without the extension, `plugin-` of the same system with it; `page-`
+ * is the pay page before a gateway and an extension that play their parts, for the states into
+ * which a real system is not driven quickly. A state of the pay page without a picture is an error.
  */
-import { mkdirSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
-import { TestSystem, temporaryDataDir } from '../system.test-kit.ts';
-import {
-  answerWindow,
-  openBrowser,
-  Payer,
-  presentCard,
-  takeAway,
-  untilState,
-} from './browser.test-kit.ts';
+import { createInterface } from 'node:readline';
+import type { Browser } from 'playwright-core';
+import { openBrowser, settingsOf } from './browser.test-kit.ts';
+import { Album, PEOPLE, suffixOf } from './pictures/album.ts';
+import { loopbackPictures } from './pictures/loopback.ts';
+import { pluginPictures } from './pictures/plugin.ts';
+import { PluginSystem } from './plugin-system.test-kit.ts';
 
+const STAGED = join(import.meta.dirname, '../../web/pay/pictures.test-kit.ts');
+
+/** The pay page alone; it lives beside the page. */
+async function stagedPictures(album: Album): Promise<void> {
+  const people = PEOPLE.map((person) => ({ ...settingsOf(person), suffix: suffixOf(person) }));
+  const args = [STAGED, album.folder, JSON.stringify(people)];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = new Promise<number | null>((done) => child.once('close', done));
+  for await (const line of createInterface({ input: child.stdout })) {
+    const { name, state, suffix } = JSON.parse(line) as Record<'name' | 'state' | 'suffix', string>;
+    const person = PEOPLE.find((each) => suffixOf(each) === suffix);
+    if (person) album.note(name, state, person);
+  }
+  const code = await ended;
+  if (code !== 0) throw new Error(`the staged pictures ended with ${code}`);
+}
+
+async function systemPictures(album: Album, plugin: PluginSystem, plain: Browser): Promise<void> {
+  for (const person of PEOPLE) {
+    await loopbackPictures({ album, system: plugin.system, browser: plain, person });
+  }
+  await plugin.withoutService();
+  for (const person of PEOPLE) await pluginPictures({ album, plugin, plain, person });
+}
+
+const startedMs = performance.now();
 const folder = join(import.meta.dirname, '../../screenshots');
-mkdirSync(folder, { recursive: true });
-
-const system = new TestSystem(temporaryDataDir());
-let count = 0;
-
-/** One picture; its name says page, state, language and size. */
-async function picture(page: Page, name: string): Promise<void> {
-  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
-  count += 1;
-  process.stderr.write(`\r${count} pictures 张截图  ${name.padEnd(48)}`);
-}
-
-/** Pictures below the fold load when they are seen. */
-async function untilDrawn(page: Page): Promise<void> {
-  const end = await page.evaluate(() => document.documentElement.scrollHeight);
-  for (let at = 0; at < end; at += 400) await page.mouse.wheel(0, 400);
-  await page.waitForFunction(() => [...document.images].every((image) => image.complete));
-  await page.evaluate(() => scrollTo(0, 0));
-}
-
-type Person = { readonly language: 'zh' | 'en'; readonly phone: boolean };
-
-async function shopPictures(payer: Payer, suffix: string): Promise<Page> {
-  const page = await payer.context.newPage();
-  await page.goto(system.ready.shop);
-  await page.locator('[data-test^=add-]').first().waitFor();
-  await untilDrawn(page);
-  await picture(page, `shop-${suffix}`);
-  await page.locator('[data-test^=add-]').first().click();
-  await page.locator('[data-test=cart]').click();
-  await page.locator('[data-test=checkout]').waitFor();
-  await picture(page, `shop-cart-${suffix}`);
-  await page.locator('[data-test=checkout]').click();
-  await page.waitForURL(/\/pay\//);
-  await untilState(page, 'READY');
-  await picture(page, `pay-ready-${suffix}`);
-  return page;
-}
-
-/** The states of one contact payment, page and window side by side. */
-async function paymentPictures(payer: Payer, page: Page, suffix: string): Promise<void> {
-  const window = await payer.pressPay(page);
-  const pairing = window.locator('[data-state=pairing]');
-  await window.locator('[data-state=pairing], [data-state=consent]').first().waitFor();
-  if (await pairing.count()) {
-    await picture(window, `window-pairing-${suffix}`);
-    await picture(page, `pay-need-pairing-${suffix}`);
-    await window.locator('[data-test=pairing-code]').fill(system.ready.pairingCode);
-    await window.locator('[data-test=pairing-ok]').click();
-  }
-  await window.locator('[data-state=consent]').waitFor();
-  await picture(window, `window-consent-${suffix}`);
-  await picture(page, `pay-consent-${suffix}`);
-  await window.locator('[data-test=confirm]').click();
-  await window.locator('[data-state=waitCard]').waitFor();
-  await window.mouse.move(1, 1);
-  await picture(window, `window-card-${suffix}`);
-  await picture(page, `pay-wait-card-${suffix}`);
-  await presentCard(window, { card: 'debit', interface: 'contact' });
-  await window.locator('[data-state=waitPin]').waitFor();
-  await picture(window, `window-pin-${suffix}`);
-  await picture(page, `pay-wait-pin-${suffix}`);
-  await answerWindow(window, system.ready.pairingCode, { card: 'debit', interface: 'contact' });
-  await untilState(page, 'APPROVED');
-  await picture(page, `pay-approved-${suffix}`);
-  const inside = page.locator('[data-test=inside]');
-  const address = await inside.getAttribute('href');
-  if (address) {
-    const look = await payer.context.newPage();
-    await look.goto(new URL(address, page.url()).href);
-    await look.locator('[data-test=hop-10]').waitFor();
-    await picture(look, `inside-${suffix}`);
-    for (const hop of [4, 8, 10]) await look.locator(`[data-test=hop-${hop}]`).click();
-    await picture(look, `inside-open-${suffix}`);
-    await look.close();
-  }
-}
-
-async function endPictures(payer: Payer, suffix: string): Promise<void> {
-  for (const [name, card, state] of [
-    ['declined', 'low-balance', 'DECLINED'],
-    ['unsupported', 'foreign', 'DECLINED'],
-  ] as const) {
-    const page = await payer.openPayPage((await payer.order('66.00')).payUrl);
-    await payer.pay(page, { card, interface: 'contact' });
-    await untilState(page, state);
-    await picture(page, `pay-${name}-${suffix}`);
-    await page.close();
-  }
-  await againPictures(payer, suffix);
-  await unknownPictures(payer, suffix);
-  const page = await payer.openPayPage((await payer.order('66.00')).payUrl);
-  await payer.pay(page, { card: 'debit', interface: 'contact', consent: false });
-  await picture(page, `pay-cancelled-${suffix}`);
-  await page.close();
-}
-
-/** A torn tap, a card that wants insertion, and a second page that finds the helper busy. */
-async function againPictures(payer: Payer, suffix: string): Promise<void> {
-  for (const [name, card, liftAfter] of [
-    ['torn', 'debit', 3],
-    ['use-contact', 'insert-only', null],
-  ] as const) {
-    const page = await payer.openPayPage((await payer.order('66.00')).payUrl);
-    const window = await payer.pressPay(page);
-    await window.locator('[data-state=consent] [data-test=confirm]').click();
-    await window.locator('[data-state=waitCard]').waitFor();
-    await presentCard(window, {
-      card,
-      interface: 'contactless',
-      ...(liftAfter === null ? {} : { liftAfter }),
-    });
-    await window.locator('[data-test=again]').waitFor();
-    await picture(window, `window-${name}-${suffix}`);
-    await picture(page, `pay-${name}-${suffix}`);
-    if (name === 'torn') {
-      const other = await payer.openPayPage((await payer.order('67.00')).payUrl);
-      await (await payer.pressPay(other)).close();
-      await untilState(other, 'INTERRUPTED');
-      await picture(other, `pay-busy-${suffix}`);
-      await other.close();
-    }
-    await takeAway(window);
-    await window.locator('[data-test=cancel]').click();
-    await untilState(page, 'CANCELLED');
-    await page.close();
-    await window.close();
-  }
-}
-
-async function unknownPictures(payer: Payer, suffix: string): Promise<void> {
-  const page = await payer.openPayPage((await payer.order('66.00')).payUrl);
-  const window = await payer.pressPay(page);
-  const held = system.processOf('switch');
-  process.kill(held, 'SIGSTOP');
-  try {
-    await answerWindow(window, system.ready.pairingCode, {
-      card: 'debit',
-      interface: 'contactless',
-    });
-    await untilState(page, 'AUTHORISING', 'UNKNOWN');
-    await picture(page, `pay-authorising-${suffix}`);
-    await untilState(page, 'UNKNOWN');
-    await picture(page, `pay-unknown-${suffix}`);
-  } finally {
-    process.kill(held, 'SIGCONT');
-  }
-  await untilState(page, 'DECLINED', 'INTERRUPTED', 'CANCELLED');
-  await picture(page, `pay-reversed-${suffix}`);
-  await page.close();
-}
-
-async function walletPictures(payer: Payer, suffix: string): Promise<void> {
-  const page = await payer.context.newPage();
-  await page.goto(system.ready.wallet);
-  await page.locator('[data-test=card-debit]').waitFor();
-  await picture(page, `wallet-${suffix}`);
-  await page.goto(`${system.ready.shop}/admin`);
-  await page.locator('[data-test=admin-password]').fill(system.ready.adminPassword);
-  await page.locator('[data-test=admin-login]').click();
-  await page.waitForLoadState('networkidle');
-  await picture(page, `admin-${suffix}`);
-  await page.close();
-}
-
-async function person(browser: Browser, { language, phone }: Person): Promise<void> {
-  const payer = await Payer.open(browser, system, { language, phone });
-  const suffix = `${language}-${phone ? 'phone' : 'desktop'}`;
-  const page = await shopPictures(payer, suffix);
-  await paymentPictures(payer, page, suffix);
-  await page.close();
-  await endPictures(payer, suffix);
-  await walletPictures(payer, suffix);
-  await payer.close();
-}
-
-await system.up();
-const browser = await openBrowser();
+rmSync(folder, { recursive: true, force: true });
+const album = new Album(folder);
+const plugin = new PluginSystem();
+// The system builds the pages, which the staged ones need too.
+await plugin.up();
+const plain = await openBrowser();
 try {
-  for (const language of ['zh', 'en'] as const) {
-    for (const phone of [false, true]) await person(browser, { language, phone });
-  }
-  process.stderr.write(`\n${count} pictures in ${folder}\n`);
+  await Promise.all([stagedPictures(album), systemPictures(album, plugin, plain)]);
 } finally {
-  await browser.close();
-  await system.close();
+  await plain.close();
+  await plugin.close();
+}
+const missing = album.missing();
+const seconds = Math.round((performance.now() - startedMs) / 1000);
+process.stderr.write(`\n${album.count} pictures in ${folder}, ${seconds} s\n`);
+if (missing.length > 0) {
+  process.stderr.write(`states without a picture: ${missing.join(', ')}\n`);
+  process.exitCode = 1;
 }

@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 
 const PCSCD = '/usr/sbin/pcscd';
 /** The whole of it, hanging drivers included. */
-const RUN_TIMEOUT_MS = 90_000;
+const RUN_TIMEOUT_MS = 120_000;
 const VPCD = '/usr/lib/pcsc/drivers/serial/libifdvpcd.so';
 
 /** Why this machine cannot run it; null when it can. */

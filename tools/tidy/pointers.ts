@@ -25,20 +25,38 @@ export function checkPointers(tree: Tree): readonly Finding[] {
   );
 }
 
+/** A file and words of the test in it, as tables of documents name them. */
+const TEST_POINTER = /`([\w./-]+\.ts)`: "((?:[^"\\]|\\.)+)"/g;
+
 /**
- * Rule: each `path.test.ts`: "words" in a document names a test file whose text has the words, so
- * that a coverage table cannot outlive its tests.
+ * Rule: each `path.ts`: "words" in a document names a test file whose text has the words, so that a
+ * coverage table cannot outlive its tests.
  */
 export function checkTestPointers(tree: Tree): readonly Finding[] {
   const texts = new Map(tree.files.map((file) => [file.path, oneSpace(file.text)]));
   const documents = tree.files.filter((file) => file.path.endsWith('.md'));
   return documents.flatMap((file) =>
-    [...file.text.matchAll(/`([\w./-]+\.test\.ts)`: "([^"]+)"/g)].flatMap((match) => {
-      const [, path = '', words = ''] = match;
+    [...file.text.matchAll(TEST_POINTER)].flatMap((match) => {
+      const [, path = '', quoted = ''] = match;
+      const words = quoted.replaceAll('\\"', '"');
       const text = texts.get(path);
       if (text?.includes(oneSpace(words))) return [];
       const line = lineAt(file.text, match.index);
       const message = text === undefined ? `${path} does not exist` : `${path} has no "${words}"`;
+      return [{ path: file.path, line, message }];
+    }),
+  );
+}
+
+/** Rule: rows that are numbered have no gap, and each names a test. */
+export function checkNumberedRows(tree: Tree): readonly Finding[] {
+  const documents = tree.files.filter((file) => file.path.endsWith('.md'));
+  return documents.flatMap((file) =>
+    [...file.text.matchAll(/^\| (\d+)\. .*$/gm)].flatMap(([row, number], index) => {
+      const isNext = Number(number) === index + 1;
+      if (isNext && row.search(TEST_POINTER) >= 0) return [];
+      const line = lineAt(file.text, file.text.indexOf(row));
+      const message = isNext ? `row ${number} names no test` : `row ${number} is not ${index + 1}`;
       return [{ path: file.path, line, message }];
     }),
   );
@@ -72,7 +90,7 @@ const ENTRIES = [
   /^tools\/(check|format|property-seed)\.ts$/,
   /^tests\/mutants\/hook\.ts$/,
   /^agent\/src\/pcsc\/native\.ts$/,
-  /^tests\/browser\/(screenshots|first-payment)\.ts$/,
+  /^tests\/browser\/(screenshots|first-payment|plugin-idle)\.ts$/,
   /^web\/build\.ts$/,
   /^bench\//,
 ];

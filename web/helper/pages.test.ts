@@ -666,6 +666,7 @@ test('no service, no library, no reader: said in words, and virtual cards are of
   const page = await open();
   for (const [code, words] of [
     ['ERR_READER_SERVICE', /not running/],
+    ['ERR_READER_DENIED', /refuses you/],
     ['ERR_READER_LIBRARY', /no PC\/SC library/],
     ['ERR_READER_CRASH', /does not answer/],
     [null, /No reader found/],

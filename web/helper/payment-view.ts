@@ -189,7 +189,9 @@ const SIGNS = {
 function endParts(ui: Ui, end: End): readonly Part[] {
   const { t } = ui;
   const isGood = end.outcome === 'approved' || end.outcome === 'read';
-  const reason = isGood ? null : reasonText(end.reason);
+  // What the person wanted needs no reason and no code.
+  const isSaid = !isGood && end.reason !== 'ERR_USER_CANCELLED';
+  const reason = isSaid ? reasonText(end.reason) : null;
   const view = viewOf(ui);
   return [
     ui.seen?.session === end.session ? orderStrip(ui.seen, t) : null,
@@ -197,7 +199,7 @@ function endParts(ui: Ui, end: End): readonly Part[] {
     prompt(ui),
     reason ? h('p', { class: 'reason', 'data-test': 'reason' }, t(reason)) : null,
     h('p', { class: 'hint' }, t(END_TEXTS[end.outcome].hint)),
-    end.reason && !isGood ? h('p', { class: 'mono quiet' }, end.reason) : null,
+    end.reason && isSaid ? h('p', { class: 'mono quiet' }, end.reason) : null,
     view?.reader.card && ui.page === 'window' ? takeAwayButton(ui) : null,
     ...closingParts(ui),
   ];

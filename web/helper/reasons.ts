@@ -57,7 +57,8 @@ export function reasonText(reason: string | null): HelperKey | null {
   if (reason === null) return null;
   const [, responseCode] = /^(?:issuer|switch):([0-9A-Z]{2})$/.exec(reason) ?? [];
   const known = responseCode ? RESPONSE_TEXTS.get(responseCode) : REASON_TEXTS.get(reason);
-  return known ?? FAMILIES.find(([family]) => family.test(reason))?.[1] ?? null;
+  const family = FAMILIES.find(([codes]) => codes.test(reason))?.[1];
+  return known ?? READER_FAULT_TEXTS.get(reason) ?? family ?? null;
 }
 
 /** Refusals of a command to the agent. */
@@ -80,7 +81,9 @@ const READER_FAULT_TEXTS: ReadonlyMap<string, HelperKey> = new Map(
     ERR_CARD_INTERFACE: 'errorCardInterface',
     ERR_READER_IN_USE: 'faultReaderInUse',
     ERR_READER_SERVICE: 'serviceDown',
+    ERR_READER_DENIED: 'serviceDenied',
     ERR_READER_LIBRARY: 'serviceNoLibrary',
+    ERR_READER_GONE: 'realReadersNone',
   } as const),
 );
 
@@ -92,6 +95,7 @@ export function readerFaultText(code: string): HelperKey {
 /** Why real readers cannot be used at all. */
 export function serviceText(code: string | null): HelperKey {
   if (code === 'ERR_READER_LIBRARY') return 'serviceNoLibrary';
+  if (code === 'ERR_READER_DENIED') return 'serviceDenied';
   return code === 'ERR_READER_SERVICE' ? 'serviceDown' : 'serviceOther';
 }
 

@@ -213,6 +213,10 @@ nothing else.`,
     zh: '读卡器服务（PC/SC）没有运行。启动后会自动连接。',
     en: 'The card reader service (PC/SC) is not running. It is found once you start it.',
   },
+  serviceDenied: {
+    zh: '读卡器服务（PC/SC）拒绝当前用户访问，请管理员授权（polkit）。',
+    en: 'The card reader service (PC/SC) refuses you. An administrator can allow it (polkit).',
+  },
   serviceOther: {
     zh: '读卡器服务没有响应，正在自动重试。',
     en: 'The card reader service does not answer. Trying again by itself.',

@@ -31,16 +31,16 @@ const NEEDS_WINDOW: readonly PaymentState['name'][] = [
 
 /** The buttons of a state, the primary one first; `command` is what its texts say to type. */
 export function buttonsOf(state: PaymentState, command: string, acts: Acts): readonly Button[] {
-  const { order, error, isCancelling } = state;
+  const { name, order, error, isRunning, isCancelling } = state;
   const main = primaryOf(state, acts) ?? promptOf(state, command, acts);
   const others: Button[] = [];
   // What is wrong with the parts on this machine is looked for on this machine.
-  if (/^(extension|agent|element)$/.test(error?.stage ?? '')) {
+  if (/^(e|ag)/.test(error?.stage ?? '') || name === 'NO_READER') {
     others.push({ test: 'doctor', text: t('doctor'), act: acts.showDoctor });
   }
-  if (order && hasEnded(state)) others.push(...linksOf(order));
+  if (order && (hasEnded(state) || (error && !isRunning))) others.push(...linksOf(order));
   if (state.canCancel || isCancelling) {
-    const wish = state.isRunning ? 'cancelPayment' : 'cancelOrder';
+    const wish = isRunning ? 'cancelPayment' : 'cancelOrder';
     others.push({
       test: 'cancel',
       text: t(isCancelling ? 'cancelling' : wish),
@@ -49,17 +49,18 @@ export function buttonsOf(state: PaymentState, command: string, acts: Acts): rea
     });
   }
   if (main) return [{ ...main, isPrimary: true }, ...others];
-  // Without an act of its own the way back is the next step.
+  // Without an act of its own a look at the machine, or the way back, is the next step.
+  const isStill = !isRunning && name !== 'UNKNOWN';
   return others.map((button, at) => ({
     ...button,
-    isPrimary: at === 0 && button.test === 'back' && state.name !== 'UNKNOWN',
+    isPrimary: at === 0 && isStill && button.test !== 'cancel',
   }));
 }
 
-/** Nothing runs, and the page says how it ended or that nobody knows yet. */
+/** Nothing runs or is waited for: the page says how it ended or that nobody knows yet. */
 export function hasEnded({ name, error, isRunning }: PaymentState): boolean {
   if (name === 'UNKNOWN' || name === 'APPROVED') return true;
-  return !isRunning && error !== null && !/^(NEED_|BROWSER_)/.test(name);
+  return !isRunning && error !== null && !/^[NB]/.test(name);
 }
 
 /** The one act that a state offers. */

@@ -26,8 +26,11 @@ const SIGNS: Readonly<Record<CheckState, string>> = {
   unknown: '–',
 };
 
+/** What the host found, and in which time. */
+type Examination = { readonly report: DoctorReport; readonly tookMs: number };
+
 /** The page's own links, then what the host found behind them. */
-export function wholeReport(state: PaymentState, found: DoctorReport | null): DoctorReport {
+export function wholeReport(state: PaymentState, found: Examination | null): DoctorReport {
   const { plugin, error } = state;
   const code = error?.code.replace('TP_', 'ERR_') ?? '';
   const fault = pluginFaultCheck(code, error?.detail ?? '');
@@ -42,11 +45,20 @@ export function wholeReport(state: PaymentState, found: DoctorReport | null): Do
           code: isExtensionWrong ? code : 'ERR_EXTENSION_MISSING',
           facts: { version: version ?? '', required: plugin?.versions?.extension.required ?? '' },
         };
-  if (found !== null) return { checks: [extension, ...withoutExtension(found)] };
+  if (found !== null) {
+    return { checks: [extension, ...hostCheck(state, found), ...withoutExtension(found.report)] };
+  }
   const host: DoctorCheck =
     extension.state === 'broken' ? { id: 'host', ...foundWaiting('extension') } : fault;
   const waits = BEHIND_HOST.map((id) => ({ id, ...foundWaiting('host') }));
   return { checks: [extension, host, ...waits] };
+}
+
+/** A host that reports does not name itself: that it does so is what there is to say of it. */
+function hostCheck({ plugin }: PaymentState, { report, tookMs }: Examination): DoctorCheck[] {
+  if (report.checks.some(({ id }) => id === 'host')) return [];
+  const facts = { version: plugin?.host?.version ?? '', ms: String(Math.round(tookMs)) };
+  return [{ id: 'host', state: 'ok', code: null, facts }];
 }
 
 function withoutExtension({ checks }: DoctorReport): readonly DoctorCheck[] {
@@ -61,8 +73,10 @@ export async function examine(payment: Payment): Promise<void> {
   stopListening();
   place.hidden = false;
   place.replaceChildren(h('p', { role: 'status' }, t('doctorLooks')));
+  const askedMs = performance.now();
   const found = await askDoctor();
-  const report = wholeReport(payment.state, found);
+  const tookMs = performance.now() - askedMs;
+  const report = wholeReport(payment.state, found && { report: found, tookMs });
   const show = (): void => place.replaceChildren(...elementsOf(report));
   show();
   stopListening = onLanguage(() => void loadTexts().then(show));

@@ -13,7 +13,7 @@ import {
 import type { PageTexts } from './texts.ts';
 
 // The shared language module looks at the page's address when it is loaded.
-Object.assign(globalThis, { location: { search: '' } });
+Object.assign(globalThis, { location: { search: '', host: 'pay.example' } });
 const { commandText, declineTexts, errorTexts, setTexts, stateTexts } = await import('./texts.ts');
 const { wordsOf } = await import('./words.ts');
 
@@ -59,6 +59,18 @@ test('placeholders are the same in both', () => {
   const places = (text: string): string => (text.match(/\{\w+\}/g) ?? []).sort().join();
   for (const [key, text] of Object.entries(en.labels)) {
     assert.equal(places(zh.labels[key] ?? ''), places(text), key);
+  }
+  for (const part of ['states', 'errors', 'declines'] as const) {
+    for (const [key, texts] of Object.entries(en[part])) {
+      assert.equal(places((zh[part][key] ?? []).join(' ')), places(texts.join(' ')), key);
+    }
+  }
+});
+
+test('the channel names the gateway to which it leads', () => {
+  for (const texts of Object.values(LANGUAGES)) {
+    setTexts(texts);
+    assert.match(wordsOf({ ...STATE, name: 'CONNECTING' }).explanation, /pay\.example/);
   }
 });
 

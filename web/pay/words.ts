@@ -32,11 +32,12 @@ export function wordsOf(state: PaymentState): Words {
   const variant = variantOf(state) ?? '';
   const responseCode = responseCodeOf(state);
   const [title = '', explanation = ''] = titleOf(state, responseCode);
+  const isSlow = state.isSlow && name === 'AUTHORISING';
   const isTried = error !== null && error.stage !== 'page' && !isRunning;
   return {
     variant,
     title,
-    explanation: state.isSlow && name === 'AUTHORISING' ? t('slow') : explanation,
+    explanation: isSlow ? t('slow') : explanation.replace('{gateway}', location.host),
     code,
     responseCode,
     command: commandText(code, variant),

@@ -266,6 +266,14 @@ for (const [what, id, state, code, make] of BROKEN) {
   });
 }
 
+test('row 10: a security key is no reader, and is not counted beside one', async () => {
+  const key = 'Yubico YubiKey OTP+FIDO+CCID 00 00';
+  const alone = await look({ sight: readersAre({ status: 'ok', readers: [key] }) });
+  assert.deepEqual(found(alone, 'readers'), ['warn', 'ERR_READER_NONE']);
+  const both = await look({ sight: readersAre({ status: 'ok', readers: [key, 'Antenna 00'] }) });
+  assert.equal(both.checks.find(({ id }) => id === 'readers')?.facts['names'], '1');
+});
+
 test('row 36: a service that refuses us says nothing about readers, and neither do we', async () => {
   for (const status of ['noService', 'noLibrary'] as const) {
     const report = await look({ sight: readersAre({ status }) });

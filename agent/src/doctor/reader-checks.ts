@@ -1,6 +1,6 @@
 /** Real readers: the virtual cards need none, so that nothing here is more than a warning. */
 import { type Found, foundFault, foundOk } from '@tapnpay/protocol/wire';
-import type { ReaderList } from '../pcsc/index.ts';
+import { isTokenReader, type ReaderList } from '../pcsc/index.ts';
 import type { HostSight } from './sight.ts';
 
 /** Kernel drivers that take NFC readers away from the reader service. */
@@ -43,8 +43,10 @@ export function checkReaders(facts: ReaderFacts): Found<'readers'> {
   // A service that does not answer says nothing about readers.
   if (list.status !== 'ok')
     return { state: 'unknown', code: 'ERR_WAITS', facts: WAITS_FOR_SERVICE };
-  if (list.readers.length === 0) return foundFault('warn', 'ERR_READER_NONE');
-  const names = facts.names === 'told' ? list.readers.join('; ') : String(list.readers.length);
+  // A security key beside it makes no reader of none.
+  const readers = list.readers.filter((name) => !isTokenReader(name));
+  if (readers.length === 0) return foundFault('warn', 'ERR_READER_NONE');
+  const names = facts.names === 'told' ? readers.join('; ') : String(readers.length);
   return facts.isOn ? foundOk({ names }) : foundFault('warn', 'ERR_READER_OFF', { names });
 }
 

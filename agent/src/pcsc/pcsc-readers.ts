@@ -9,6 +9,7 @@ import type {
 import { NativeProcess, type NativeProcessOptions } from './native-process.ts';
 import { PcscSession, SESSION_TIMES, type SessionTimes } from './pcsc-session.ts';
 import { type ReaderEvent, ReaderWatch } from './reader-watch.ts';
+import { judgedServiceFault } from './service-socket.ts';
 
 const LIST_TIMEOUT_MS = 3_000;
 
@@ -29,12 +30,17 @@ export class PcscReaders {
     this.#watch = new ReaderWatch(options);
   }
 
-  /** Names of the readers now. @throws ReaderError `ERR_READER_LIBRARY`, `ERR_READER_SERVICE`. */
+  /**
+   * Names of the readers now.
+   * @throws ReaderError `ERR_READER_LIBRARY`, `ERR_READER_SERVICE`, `ERR_READER_DENIED`.
+   */
   async list(): Promise<readonly string[]> {
     const native = new NativeProcess(this.#options);
     try {
       const timeoutMs = LIST_TIMEOUT_MS;
       return (await native.request({ op: 'list' }, { timeoutMs })).readers;
+    } catch (fault) {
+      throw await judgedServiceFault(fault);
     } finally {
       native.kill();
     }

@@ -43,6 +43,8 @@ export const SESSION_TIMES: SessionTimes = {
 /** Attempts for a card that answers badly to its first power. */
 const CONNECT_ATTEMPTS_MAX = 3;
 const CONNECT_PAUSE_MS = 100;
+/** Looks again at a card that another program holds, however slow the first look was. */
+const IN_USE_RETRIES_MIN = 3;
 const QUICK_MS = 3_000;
 const APDU_BYTES_MIN = 4;
 const PROTOCOL_T1 = 2;
@@ -237,14 +239,15 @@ export class PcscSession implements CardSession {
   /** Tries again while another program looks at a new card, or the card powers up badly. */
   async #persist<Result>(connect: () => Promise<Result>): Promise<Result> {
     const until = performance.now() + this.#facts.times.inUseMs;
-    for (let bad = 0; ; ) {
+    for (let bad = 0, busy = 0; ; ) {
       try {
         return await connect();
       } catch (fault) {
         const code = codeOf(fault);
-        const isBusy = code === 'ERR_READER_IN_USE' && performance.now() < until;
+        const mayWait = busy < IN_USE_RETRIES_MIN || performance.now() < until;
         if (CONNECT_AGAIN.has(code)) bad += 1;
-        else if (!isBusy) throw fault;
+        else if (code === 'ERR_READER_IN_USE' && mayWait) busy += 1;
+        else throw fault;
         if (bad === CONNECT_ATTEMPTS_MAX) throw fault;
         await new Promise((resolve) => setTimeout(resolve, CONNECT_PAUSE_MS));
       }
@@ -254,9 +257,14 @@ export class PcscSession implements CardSession {
   async #findPinPad(): Promise<PinPad | null> {
     try {
       const { data } = await this.#ask({ op: 'features' }, QUICK_MS);
-      return pinPadOf(parseFeatures(fromHex(data)), (request, timeoutMs) =>
-        this.#ask(request, timeoutMs),
-      );
+      return pinPadOf(parseFeatures(fromHex(data)), async (request, timeoutMs) => {
+        try {
+          return await this.#ask(request, timeoutMs);
+        } catch (fault) {
+          // A card that was pulled out is no broken pad.
+          throw await this.#judged(fault);
+        }
+      });
     } catch (fault) {
       // A driver without control codes has no pad; a reader that is lost is told as such.
       if (codeOf(fault) === 'ERR_READER_FAULT' || codeOf(fault) === 'ERR_CARD_TRANSPORT') {

@@ -128,6 +128,29 @@ test('a card that powers up badly, or is looked at by another program, is tried 
   assert.equal(dead.asked().filter((op) => op === 'connect').length, 3);
 });
 
+test('0x8010002F of a card that was just laid on: looked at twice more, silently', async () => {
+  assert.equal(PCSC.E_COMM_DATA_LOST, 0x8010002f);
+  const early = fault(PCSC.E_COMM_DATA_LOST);
+  const { session, asked } = await connected({
+    connect: [early, early, CONNECTED],
+    transmit: [answers('9000')],
+  });
+  assert.equal(toHex(await send(session)), '9000');
+  assert.equal(asked().filter((op) => op === 'connect').length, 3);
+  const never = play({ connect: [early] });
+  await assert.rejects(never.reader.connect(), { code: 'ERR_CARD_TRANSPORT' });
+  assert.equal(never.asked().filter((op) => op === 'connect').length, 3);
+});
+
+test('a card that another program holds: asked for three times more at least, then "in use"', async () => {
+  const held = fault(PCSC.E_SHARING_VIOLATION);
+  const never = play({ connect: [held] }, { inUseMs: 0 });
+  await assert.rejects(never.reader.connect(), { code: 'ERR_READER_IN_USE' });
+  assert.equal(never.asked().filter((op) => op === 'connect').length, 4);
+  const { asked } = await connected({ connect: [held, held, held, CONNECTED] }, { inUseMs: 0 });
+  assert.equal(asked().length, 4, 'and at the last of them it is ours');
+});
+
 test('reset before its first command: connected again, and the command goes out once more', async () => {
   const { session, asked } = await connected({
     transmit: [fault(PCSC.W_RESET_CARD), answers('9000')],
@@ -273,6 +296,25 @@ test('a PIN pad is looked for when wanted: found, none, or a driver that refuses
   }
 });
 
+test('at the pad: no answer in time is "timeout", a broken driver "unusable", a pulled card removed', async () => {
+  const features = [{ result: { data: '0604420000DB' } }];
+  const options = { digitsMin: 4, digitsMax: 12, timeoutMs: 100, language: 'en' } as const;
+  const enter = async (parts: Play) => {
+    const wanted = { wantsPinPad: true };
+    const { session } = await connected({ features, ...parts }, {}, wanted);
+    return await session.pinPad?.verifyPlaintextPin(options);
+  };
+  const present = [state(STATE.PRESENT)];
+  const lost = [fault(PCSC.E_NOT_TRANSACTED)];
+  assert.deepEqual(await enter({ control: ['hang'] }), { result: 'timeout' });
+  assert.deepEqual(await enter({ control: lost, wait: present }), { result: 'unusable' });
+  assert.deepEqual(await enter({ control: [fault(0x8010001f)] }), { result: 'unusable' });
+  assert.deepEqual(await enter({ control: [{ result: { data: '' } }] }), { result: 'unusable' });
+  await assert.rejects(enter({ control: lost, wait: [state(STATE.EMPTY)] }), {
+    code: 'ERR_CARD_REMOVED',
+  });
+});
+
 test('the watch tells readers, cards, a lost service and its return', async () => {
   const at = (bits: number, atr = '') => ({
     result: { states: [{ reader: 'R', state: bits, atr }] },
@@ -311,6 +353,26 @@ test('the watch tells readers, cards, a lost service and its return', async () =
     ...['cardRemoved', 'readerRemoved'],
   ]);
   assert.deepEqual(fresh, [true, false], 'the service came back, the card lay there');
+});
+
+test('after a fault that nobody knows the watch begins anew, with a context of its own', async () => {
+  const broken = fault(0x80100004);
+  // A process of the same context would answer with this fault for ever.
+  const { readers } = play({
+    list: [{ result: { readers: ['R'] } }, broken],
+    wait: [state(STATE.EMPTY)],
+  });
+  const told: string[] = [];
+  await new Promise<void>((resolve) => {
+    const off = readers.watch((event) => {
+      told.push(event.type === 'serviceLost' ? event.code : event.type);
+      if (told.filter((type) => type === 'readerAdded').length < 2) return;
+      off();
+      resolve();
+    });
+  });
+  const first = ['readerAdded', 'readerRemoved', 'ERR_READER_FAULT'];
+  assert.deepEqual(told, [...first, 'serviceFound', 'readerAdded']);
 });
 
 test('states as events: in, out, swapped between two looks, mute', () => {

@@ -3,7 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fromHex, toHex } from '@tapnpay/protocol/bytes';
 import fc from 'fast-check';
-import { parseFeatures, pinPadOf, pinPadResult, pinVerifyStructure } from './pin-pad.ts';
+import { ReaderError, type ReaderErrorCode } from '../readers/errors.ts';
+import {
+  PIN_PAD_TIMEOUT_MS,
+  parseFeatures,
+  pinPadOf,
+  pinPadResult,
+  pinVerifyStructure,
+} from './pin-pad.ts';
 
 const OPTIONS = { digitsMin: 4, digitsMax: 12, timeoutMs: 30_000, language: 'zh' } as const;
 
@@ -58,7 +65,37 @@ test("the pad's own status words are outcomes, all others are the card's answer"
   }
 });
 
-test('the pad is asked through its control code and given the time of both its waits', async () => {
+test('no fault of a pad is "cancelled": of all status words only the one of its key', () => {
+  const cancelled: string[] = [];
+  for (let word = 0; word < 0x10000; word++) {
+    const text = word.toString(16).toUpperCase().padStart(4, '0');
+    if (pinPadResult(fromHex(text)).result === 'cancelled') cancelled.push(text);
+  }
+  assert.deepEqual(cancelled, ['6401']);
+  for (const short of ['', '64']) {
+    assert.deepEqual(pinPadResult(fromHex(short)), { result: 'unusable' }, 'no answer at all');
+  }
+});
+
+/** A pad whose driver answers with this fault. */
+function failing(code: ReaderErrorCode) {
+  const pad = pinPadOf(new Map([[0x06, 1]]), () =>
+    Promise.reject(new ReaderError(code, 'as a driver does')),
+  );
+  assert.ok(pad);
+  return pad.verifyPlaintextPin(OPTIONS);
+}
+
+test('a driver that fails at the pad: unusable; a silent one: timeout; a pulled card: its own code', async () => {
+  assert.deepEqual(await failing('ERR_READER_FAULT'), { result: 'unusable' });
+  assert.deepEqual(await failing('ERR_CARD_TRANSPORT'), { result: 'unusable' });
+  assert.deepEqual(await failing('ERR_READER_TIMEOUT'), { result: 'timeout' });
+  for (const code of ['ERR_CARD_REMOVED', 'ERR_CARD_RESET', 'ERR_READER_GONE'] as const) {
+    await assert.rejects(failing(code), { code });
+  }
+});
+
+test('the pad is asked through its control code, for 90 s where nothing else is said', async () => {
   assert.equal(
     pinPadOf(new Map([[0x12, 1]]), () => assert.fail('asked')),
     null,
@@ -73,7 +110,13 @@ test('the pad is asked through its control code and given the time of both its w
     response: fromHex('63C2'),
   });
   const data = toHex(pinVerifyStructure(OPTIONS));
-  assert.deepEqual(asked, [[{ op: 'control', code: 0x420000db, data }, 65_000]]);
+  assert.deepEqual(asked.splice(0), [[{ op: 'control', code: 0x420000db, data }, 32_000]]);
+  const { timeoutMs: _, ...usual } = OPTIONS;
+  await pad?.verifyPlaintextPin(usual);
+  const seconds = toHex(Uint8Array.of(PIN_PAD_TIMEOUT_MS / 1000)).repeat(2);
+  const [[request, waitsMs] = []] = asked as [{ readonly data: string }, number][];
+  assert.deepEqual([request?.data.slice(0, 4), waitsMs], [seconds, 92_000]);
+  assert.equal(PIN_PAD_TIMEOUT_MS, 90_000);
 });
 
 test('any bytes as features end in a map', () => {

@@ -6,8 +6,10 @@ import type { PcscRequest, PcscResults } from './messages.ts';
 
 /** Tag of a feature in the answer to CM_IOCTL_GET_FEATURE_REQUEST (PC/SC part 10 §2.2). */
 export const FEATURE_VERIFY_PIN_DIRECT = 0x06;
+/** Time that a person has at a pad. */
+export const PIN_PAD_TIMEOUT_MS = 90_000;
 /** Time beyond the pad's own before the way to it is cut. */
-const PAD_GRACE_MS = 5_000;
+const PAD_GRACE_MS = 2_000;
 const FEATURES_MAX = 32;
 
 /**
@@ -31,7 +33,9 @@ export function parseFeatures(data: Uint8Array): ReadonlyMap<number, number> {
  * @throws ReaderError `ERR_READER_UNSUPPORTED` for digits outside 4 to 12.
  * @see EMV 4.3 B3 §6.5.12; ISO 9564-1
  */
-export function pinVerifyStructure(options: PinPadOptions): Uint8Array {
+export function pinVerifyStructure(
+  options: PinPadOptions & { readonly timeoutMs: number },
+): Uint8Array {
   const { digitsMin, digitsMax } = options;
   if (!(digitsMin >= 4 && digitsMin <= digitsMax && digitsMax <= 12)) {
     throw new ReaderError('ERR_READER_UNSUPPORTED', 'an offline PIN has 4 to 12 digits');
@@ -70,8 +74,9 @@ const PAD_STATUS: Readonly<Record<string, Exclude<PinPadResult['result'], 'verif
   '6480': 'unusable',
 };
 
-/** The pad's or the card's answer. */
+/** The pad's or the card's answer; one without a status word is no answer of either. */
 export function pinPadResult(answer: Uint8Array): PinPadResult {
+  if (answer.length < 2) return { result: 'unusable' };
   const own = answer.length === 2 ? PAD_STATUS[toHex(answer)] : undefined;
   return own === undefined ? { result: 'verified', response: answer } : { result: own };
 }
@@ -82,17 +87,35 @@ export type AskNative = <Request extends PcscRequest>(
   timeoutMs: number,
 ) => Promise<PcscResults[Request['op']]>;
 
+/** Faults that are the pad's or its driver's own; all others are the card's or the reader's. */
+const PAD_FAULTS: Readonly<Record<string, Exclude<PinPadResult['result'], 'verified'>>> = {
+  ERR_READER_TIMEOUT: 'timeout',
+  ERR_READER_FAULT: 'unusable',
+  ERR_CARD_TRANSPORT: 'unusable',
+};
+
+/** What a fault at the pad means; only a person's key is "cancelled". @throws every other fault. */
+function pinPadFault(fault: unknown): PinPadResult {
+  const result = fault instanceof ReaderError ? PAD_FAULTS[fault.code] : undefined;
+  if (result === undefined) throw fault;
+  return { result };
+}
+
 /** The pad of a reader with these features; null without one. */
 export function pinPadOf(features: ReadonlyMap<number, number>, ask: AskNative): PinPad | null {
   const code = features.get(FEATURE_VERIFY_PIN_DIRECT);
   if (code === undefined) return null;
   return {
     verifyPlaintextPin: async (options) => {
-      const data = toHex(pinVerifyStructure(options));
-      // Both of the pad's times can pass one after the other.
-      const timeoutMs = 2 * options.timeoutMs + PAD_GRACE_MS;
-      const answer = await ask({ op: 'control', code, data }, timeoutMs);
-      return pinPadResult(fromHex(answer.data));
+      const { timeoutMs = PIN_PAD_TIMEOUT_MS } = options;
+      const data = toHex(pinVerifyStructure({ ...options, timeoutMs }));
+      try {
+        // A pad counts its time anew with each digit: the whole of it is counted here.
+        const answer = await ask({ op: 'control', code, data }, timeoutMs + PAD_GRACE_MS);
+        return pinPadResult(fromHex(answer.data));
+      } catch (fault) {
+        return pinPadFault(fault);
+      }
     },
   };
 }

@@ -4,17 +4,23 @@ import type { CardEvent, Unsubscribe } from '../readers/card-reader.ts';
 import { ReaderError } from '../readers/errors.ts';
 import { PNP_READER, type ReaderStateAnswer, STATE, WAIT_SLICE_MS } from './messages.ts';
 import { NativeProcess, type NativeProcessOptions } from './native-process.ts';
+import { judgedServiceFault } from './service-socket.ts';
 
 const REQUEST_TIMEOUT_MS = 5_000;
 const SERVICE_PAUSE_MS = 1_000;
 /** The high half of a state counts insertions and removals, where the system counts them. */
 const EVENT_COUNT_SHIFT = 16;
 
+/** The process has dropped its context already, or never had one. */
+const SAME_CONTEXT: ReadonlySet<string> = new Set([
+  ...['ERR_READER_SERVICE', 'ERR_READER_DENIED', 'ERR_READER_LIBRARY'],
+]);
+
 /** What happens around the readers of the system. */
 export type ReaderEvent =
   | CardEvent
   | { readonly type: 'readerAdded' | 'readerRemoved'; readonly reader: string }
-  /** The service does not answer any more, or there is none: `code` says which. */
+  /** The service does not answer, refuses us, or there is none: `code` says which, its last one. */
   | { readonly type: 'serviceLost'; readonly code: string }
   | { readonly type: 'serviceFound' };
 
@@ -45,7 +51,8 @@ export class ReaderWatch {
   readonly #states: Map<string, number> = new Map();
   #atrs: ReadonlyMap<string, string> = new Map();
   #native: NativeProcess | null = null;
-  #isServiceLost = false;
+  /** Why the service does not serve; null while it does. */
+  #lostCode: string | null = null;
 
   constructor(options: NativeProcessOptions = {}) {
     this.#options = options;
@@ -80,9 +87,13 @@ export class ReaderWatch {
     while (this.#native === native) {
       try {
         await this.#look(native);
-      } catch (fault) {
+      } catch (raw) {
+        const fault = await judgedServiceFault(raw);
         if (this.#native !== native) return;
-        this.#lost(fault instanceof ReaderError ? fault.code : 'ERR_READER_CRASH');
+        const code = fault instanceof ReaderError ? fault.code : 'ERR_READER_CRASH';
+        this.#lost(code);
+        // Whatever is wrong with this context, the next look has one of its own.
+        if (!SAME_CONTEXT.has(code)) native.kill();
         await pause(SERVICE_PAUSE_MS);
         if (this.#native !== native) return;
         if (!native.isEnded) continue;
@@ -96,8 +107,8 @@ export class ReaderWatch {
   async #look(native: NativeProcess): Promise<void> {
     const { readers } = await native.request({ op: 'list' }, { timeoutMs: REQUEST_TIMEOUT_MS });
     if (this.#native !== native) return;
-    if (this.#isServiceLost) this.#tell({ type: 'serviceFound' });
-    this.#isServiceLost = false;
+    if (this.#lostCode !== null) this.#tell({ type: 'serviceFound' });
+    this.#lostCode = null;
     this.#compare(readers);
     const states = [...this.#states].map(([reader, state]) => ({ reader, state }));
     const isFirst = states.some(({ state }) => state === 0);
@@ -135,8 +146,8 @@ export class ReaderWatch {
 
   #lost(code: string): void {
     this.#compare([]);
-    if (!this.#isServiceLost) this.#tell({ type: 'serviceLost', code });
-    this.#isServiceLost = true;
+    if (this.#lostCode !== code) this.#tell({ type: 'serviceLost', code });
+    this.#lostCode = code;
   }
 
   #tellAll(listener: (event: ReaderEvent) => void): void {

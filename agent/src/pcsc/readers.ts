@@ -2,7 +2,7 @@
 import { ReaderError } from '../readers/errors.ts';
 import { READER_NAME_BYTES_MAX, READERS_MAX } from './messages.ts';
 import { NativeProcess, type NativeProcessOptions } from './native-process.ts';
-import { askServiceSocket, serviceSocket } from './service-socket.ts';
+import { judgedServiceFault } from './service-socket.ts';
 
 const LIST_TIMEOUT_MS = 3_000;
 
@@ -27,19 +27,22 @@ export async function listReaders(
     const names: readonly unknown[] = Array.isArray(readers) ? readers : [];
     return { status: 'ok', readers: names.slice(0, READERS_MAX).map(cleanName) };
   } catch (fault) {
-    if (!(fault instanceof ReaderError)) throw fault;
-    return await listFault(fault);
+    const judged = await judgedServiceFault(fault);
+    if (!(judged instanceof ReaderError)) throw judged;
+    return listFault(judged);
   } finally {
     native.kill();
   }
 }
 
-async function listFault(fault: ReaderError): Promise<ReaderList> {
+function listFault(fault: ReaderError): ReaderList {
   switch (fault.code) {
     case 'ERR_READER_LIBRARY':
       return { status: 'noLibrary' };
     case 'ERR_READER_SERVICE':
-      return await serviceFault();
+      return { status: 'noService' };
+    case 'ERR_READER_DENIED':
+      return { status: 'denied', code: String(fault.data['reason']) };
     case 'ERR_READER_TIMEOUT':
       return { status: 'failed', code: 'ERR_PCSC_TIMEOUT' };
     case 'ERR_READER_CRASH':
@@ -47,13 +50,6 @@ async function listFault(fault: ReaderError): Promise<ReaderList> {
     default:
       return { status: 'failed', code: String(fault.data['pcscCode'] ?? fault.code) };
   }
-}
-
-/** A service that is there and lets nobody in is not one that does not run. */
-async function serviceFault(): Promise<ReaderList> {
-  const verdict = await askServiceSocket(serviceSocket());
-  if (verdict.state !== 'denied') return { status: 'noService' };
-  return { status: 'denied', code: verdict.how };
 }
 
 /** Foreign text for a person: no control characters, not too long. */

@@ -10,6 +10,8 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { PcscReaders } from './pcsc-readers.ts';
+import type { ReaderEvent } from './reader-watch.ts';
 import { listReaders } from './readers.ts';
 import { askServiceSocket, serviceSocket } from './service-socket.ts';
 
@@ -59,6 +61,34 @@ test('a service that closes on us, as under polkit: denied, row 36', {
   const path = await served('closing', closing);
   assert.deepEqual(await askServiceSocket(path), { state: 'denied', how: 'closed' });
   if (hasLibrary) assert.deepEqual(await listAt(path), { status: 'denied', code: 'closed' });
+});
+
+test('the watch, and a list, tell a service that refuses us from one that is gone, row 36', {
+  skip: !isLinux,
+}, async (t) => {
+  if (!hasLibrary) return t.skip('no PC/SC library');
+  process.env['PCSCLITE_CSOCK_NAME'] = await served('refusing', closing);
+  const readers = new PcscReaders();
+  t.after(() => readers.close());
+  const codes: string[] = [];
+  let onCode = (): void => {};
+  readers.watch((event: ReaderEvent) => {
+    if (event.type === 'serviceLost') codes.push(event.code);
+    onCode();
+  });
+  const told = async (count: number): Promise<void> => {
+    while (codes.length < count) {
+      await new Promise<void>((resolve) => {
+        onCode = resolve;
+      });
+    }
+  };
+  await told(1);
+  await assert.rejects(readers.list(), { code: 'ERR_READER_DENIED' });
+  // Refusing has an end, and so has the service: the other code is told, too.
+  servers.pop()?.close();
+  await told(2);
+  assert.deepEqual(codes, ['ERR_READER_DENIED', 'ERR_READER_SERVICE']);
 });
 
 test('a service that closes after the first word is denied too', { skip: !isLinux }, async (t) => {

@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
+import { ReaderError } from '../readers/errors.ts';
 import { systemClock } from '../system.ts';
 
 const PLACES = ['/run/pcscd/pcscd.comm', '/var/run/pcscd/pcscd.comm'] as const;
@@ -21,6 +22,18 @@ export function serviceSocket(env: NodeJS.ProcessEnv = process.env): string | nu
   const named = env['PCSCLITE_CSOCK_NAME'];
   if (named !== undefined && named !== '') return named;
   return PLACES.find((path) => existsSync(path)) ?? null;
+}
+
+/**
+ * The fault of a service that is there and lets nobody in is not that of one that does not run;
+ * every other fault stays what it is. `data.reason` says how it refused.
+ */
+export async function judgedServiceFault(fault: unknown): Promise<unknown> {
+  if (!(fault instanceof ReaderError) || fault.code !== 'ERR_READER_SERVICE') return fault;
+  const verdict = await askServiceSocket(serviceSocket());
+  if (verdict.state !== 'denied') return fault;
+  const data = { ...fault.data, reason: verdict.how };
+  return new ReaderError('ERR_READER_DENIED', 'the PC/SC service refuses this user', data, fault);
 }
 
 /** Connects and listens; nothing is said. */

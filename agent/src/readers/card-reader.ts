@@ -89,7 +89,8 @@ export type PinPadResult =
 export type PinPadOptions = {
   readonly digitsMin: number;
   readonly digitsMax: number;
-  readonly timeoutMs: number;
+  /** 90 s where nothing is said. */
+  readonly timeoutMs?: number;
   /** Language of the pad's own messages. */
   readonly language: 'zh' | 'en';
 };
@@ -97,8 +98,10 @@ export type PinPadOptions = {
 /** A reader's own PIN pad: the digits go from its keys to the card and nowhere else. */
 export interface PinPad {
   /**
-   * Asks on the pad and sends VERIFY of a plaintext offline PIN.
-   * @throws ReaderError as `transmit` does. @see EMV 4.3 B3 §6.5.12
+   * Asks on the pad and sends VERIFY of a plaintext offline PIN. A pad that fails is `unusable`,
+   * one that is silent `timeout`; `cancelled` is a person's key and nothing else.
+   * @throws ReaderError `ERR_CARD_REMOVED`, `ERR_CARD_RESET`, `ERR_READER_GONE` and others.
+   * @see EMV 4.3 B3 §6.5.12
    */
   verifyPlaintextPin(options: PinPadOptions): Promise<PinPadResult>;
 }

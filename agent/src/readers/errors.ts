@@ -7,6 +7,8 @@ export type ReaderErrorCode =
   | 'ERR_READER_LIBRARY'
   /** The PC/SC service does not run, or went away. */
   | 'ERR_READER_SERVICE'
+  /** The PC/SC service runs and refuses this user. */
+  | 'ERR_READER_DENIED'
   /** No such reader, or it was unplugged. */
   | 'ERR_READER_GONE'
   /** Another program holds the card exclusively. */

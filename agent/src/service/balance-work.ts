@@ -41,9 +41,9 @@ export class BalanceWork implements SessionWork {
   async run(desk: DeskSession): Promise<SessionEnd> {
     const use = { gatewayOrigin: desk.page.origin, orderId: null };
     const found = await this.#ports.element.keepFor(use, () => this.#look(desk));
-    const { session, state } = desk;
+    const { session, endedBy } = desk;
     // Whoever took the yes back while the card was read has shown nothing.
-    const told = state.abortedBy === null ? found : { balance: null, reason: state.abortedBy };
+    const told = endedBy === null ? found : { balance: null, reason: endedBy };
     desk.tell({ type: 'balanceResult', session, ...told });
     return { outcome: told.balance === null ? 'notRead' : 'read', reason: told.reason };
   }

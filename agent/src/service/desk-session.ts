@@ -59,6 +59,8 @@ export type SessionPorts = {
   readonly clock: Clock;
   readonly log: AgentLog;
   readonly isReaderOccupied: () => boolean;
+  /** Why no card can be taken now, by code; null: nobody presents one. */
+  readonly cardTrouble: () => string | null;
   readonly onChange: () => void;
 };
 
@@ -294,6 +296,13 @@ export class DeskSession {
   #stopTimer(timer: SessionTimer): void {
     this.#timers.get(timer)?.();
     this.#timers.delete(timer);
+  }
+
+  /** Why the agent ended it; null: it did not. A card that was there and could not pay is told. */
+  get endedBy(): string | null {
+    const { abortedBy } = this.#state;
+    if (abortedBy !== 'ERR_CARD_TIMEOUT') return abortedBy;
+    return this.#ports.cardTrouble() ?? abortedBy;
   }
 
   #failure(fault: unknown): ErrorBody {

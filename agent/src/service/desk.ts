@@ -117,6 +117,7 @@ export class PaymentDesk {
         clock,
         log,
         isReaderOccupied: () => this.#cardCount() > 0,
+        cardTrouble: () => this.#cardTrouble(),
         onChange: () => this.push(),
       },
     });
@@ -377,6 +378,16 @@ export class PaymentDesk {
   #cardCount(): number {
     const { cards, realReaders } = this.#ports;
     return realReaders.cardCount + (cards.presented() === null ? 0 : 1);
+  }
+
+  /** What keeps a card from paying; without virtual cards a missing reader or service does, too. */
+  #cardTrouble(): string | null {
+    const { realReaders } = this.#ports;
+    const views = realReaders.views();
+    const fault = views.find((view) => view.fault !== null)?.fault ?? null;
+    if (fault !== null || this.#cards().length > 0) return fault;
+    const { state, code } = realReaders.service;
+    return state === 'on' && views.length === 0 ? 'ERR_READER_GONE' : code;
   }
 
   /** A spoilt image hides the cards, not the session. */

@@ -95,7 +95,7 @@ export class PaymentWork implements SessionWork {
 }
 
 /** The element knows that nothing was charged, the agent knows why. */
-function told(result: ElementPayResult, { state }: DeskSession): ElementPayResult {
-  if (state.abortedBy === null || result.outcome !== 'cancelled') return result;
-  return { ...result, reason: state.abortedBy };
+function told(result: ElementPayResult, { endedBy }: DeskSession): ElementPayResult {
+  if (endedBy === null || result.outcome !== 'cancelled') return result;
+  return { ...result, reason: endedBy };
 }

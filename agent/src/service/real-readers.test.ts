@@ -30,6 +30,7 @@ import {
   until,
   type WindowClient,
 } from './service.test-kit.ts';
+import { CARD_TIMEOUT_MS } from './session-machine.ts';
 
 const SELECT = fromHex('00A4040008A000000333010101');
 const ONE = 'Contact reader (serial 4711) 00 00';
@@ -263,6 +264,55 @@ test('two cards at once: neither is charged, and one alone is after both were ta
   assert.equal((await taken(card)).interface, 'contactless');
 });
 
+test('a security key is no reader: it is not shown, in nobody’s way and never touched; row 10', async () => {
+  const KEY = 'Yubico YubiKey OTP+FIDO+CCID 00 00';
+  const key = new TestChip();
+  readers.plug(KEY);
+  readers.insert(KEY, key, { isFresh: false });
+  const { card } = await bringToCard();
+  // Unplugged and plugged again in the middle, as a person who signs in elsewhere does.
+  readers.unplug(KEY);
+  readers.plug(KEY);
+  readers.insert(KEY, key, { isFresh: false });
+  readers.insert(ONE, new TestChip());
+  assert.equal((await taken(card)).interface, 'contact');
+  const view = await window.next(shown('reading'));
+  assert.deepEqual(
+    view.realReaders.map(({ name }) => name),
+    [ONE, TWO],
+  );
+  assert.deepEqual([key.resets, key.commands], [0, 0]);
+});
+
+test('two cards: each is told by its reader, and which one pays is never left to chance; row 11', async () => {
+  const { card } = await bringToCard();
+  const chips = [new TestChip(), new TestChip()];
+  readers.insert(ONE, chips[0] ?? new TestChip());
+  readers.insert(TWO, chips[1] ?? new TestChip());
+  const both = await seen(waits(true));
+  assert.deepEqual(
+    both.realReaders.map(({ name, isCardThere }) => [name, isCardThere]),
+    [
+      [ONE, true],
+      [TWO, true],
+    ],
+  );
+  await until(() => readers.reader(ONE).sessions === 0);
+  assert.deepEqual(
+    chips.map(({ commands }) => commands),
+    [0, 0],
+    'neither was asked anything',
+  );
+  // The person chooses: out with both, in with one.
+  readers.remove(ONE);
+  readers.remove(TWO);
+  await seen(waits(false));
+  const chosen = new TestChip();
+  readers.insert(TWO, chosen);
+  await (await taken(card)).card.transmit(SELECT);
+  assert.deepEqual([chosen.commands, ...chips.map(({ commands }) => commands)], [1, 0, 0]);
+});
+
 test('a card that came while another one is read is no part of the payment', async () => {
   const { card } = await bringToCard();
   readers.insert(ONE, new TestChip());
@@ -293,6 +343,54 @@ test('a reader that another program holds, and a mute card: told by code until t
   await seen(waits(false));
   readers.insert(ONE, new TestChip());
   await taken(card);
+});
+
+test('no card in time: the page learns why the one that is there could not pay; rows 35, 36', async () => {
+  const { payment, card } = await bringToCard();
+  const mute = new TestChip();
+  mute.isMute = true;
+  readers.insert(ONE, mute);
+  await seen((view) => faultOf(view, ONE) === 'ERR_CARD_MUTE');
+  rig.clock.advance(CARD_TIMEOUT_MS);
+  assert.equal(await card, 'ERR_CARD_TIMEOUT');
+  payment.resolve(payResult('cancelled', 'ERR_CARD_TIMEOUT'));
+  assert.equal((await page.next(ofType('result'))).result.reason, 'ERR_CARD_MUTE');
+  // It is taken out, and nothing keeps the next one from paying but that nobody comes.
+  readers.remove(ONE);
+  const next = await rig.begin(page, SESSION_2);
+  const none = next.card();
+  await seen(
+    ({ payment: under }) => under?.session === SESSION_2 && under.state.name === 'consent',
+  );
+  window.send({ type: 'consent', session: SESSION_2, given: true });
+  await seen(waits(false));
+  rig.clock.advance(CARD_TIMEOUT_MS);
+  assert.equal(await none, 'ERR_CARD_TIMEOUT');
+  next.resolve(payResult('cancelled', 'ERR_CARD_TIMEOUT'));
+  assert.equal((await page.next(ofType('result'))).result.reason, 'ERR_CARD_TIMEOUT');
+});
+
+test('no card in time: without virtual cards a missing reader or service is why; row 36', async () => {
+  const { payment, card } = await bringToCard();
+  readers.unplug(ONE);
+  readers.unplug(TWO);
+  await seen(({ realReaders }) => realReaders.length === 0);
+  rig.clock.advance(CARD_TIMEOUT_MS);
+  assert.equal(await card, 'ERR_CARD_TIMEOUT');
+  const late = payResult('cancelled', 'ERR_CARD_TIMEOUT');
+  payment.resolve(late);
+  assert.equal((await page.next(ofType('result'))).result.reason, 'ERR_READER_GONE');
+  readers.tell({ type: 'serviceLost', code: 'ERR_READER_DENIED' });
+  const next = await rig.begin(page, SESSION_2);
+  next.card();
+  await seen(
+    ({ payment: under }) => under?.session === SESSION_2 && under.state.name === 'consent',
+  );
+  window.send({ type: 'consent', session: SESSION_2, given: true });
+  await seen(waits(false));
+  rig.clock.advance(CARD_TIMEOUT_MS);
+  next.resolve(late);
+  assert.equal((await page.next(ofType('result'))).result.reason, 'ERR_READER_DENIED');
 });
 
 test('a card by the wrong interface is told as such, and the right one pays', async () => {

@@ -1,7 +1,7 @@
 /** The real readers beside the virtual one: what lies in them, and the session of a payment. */
 import { errorBody } from '@tapnpay/protocol/bytes';
 import type { ReaderService, RealReaderView } from '@tapnpay/protocol/wire';
-import { cleanName, type PcscReaders, type ReaderEvent } from '../pcsc/index.ts';
+import { cleanName, isTokenReader, type PcscReaders, type ReaderEvent } from '../pcsc/index.ts';
 import type { CardSession } from '../readers/card-reader.ts';
 import { paymentChannel } from '../readers/decorators.ts';
 import { removedFault } from '../readers/errors.ts';
@@ -130,6 +130,7 @@ export class RealReaders {
   }
 
   #onEvent(event: ReaderEvent, listener: RealReadersListener): void {
+    if ('reader' in event && isTokenReader(event.reader)) return;
     switch (event.type) {
       case 'readerAdded':
         this.#slots.set(event.reader, null);

@@ -1,7 +1,7 @@
 /**
- * One session as the agent sees it, a payment or a look at a balance, as a pure machine: a state and
- * an event make a state and effects. Up to hop 7 (seal) every state can be cancelled and nothing was
- * sent; after it nothing can. The driver in `desk-session.ts` carries out the effects.
+ * One session as the agent sees it, a payment or a look at a balance, as a pure machine: a state
+ * and an event make a state and effects. Up to hop 7 (seal) every state can be cancelled and
+ * nothing was sent; after it nothing can. The driver in `desk-session.ts` carries out the effects.
  */
 import type {
   AgentState,

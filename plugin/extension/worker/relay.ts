@@ -37,6 +37,7 @@ export class Relay {
   readonly #native: NativeLink;
   readonly window: PaymentWindow;
   #isOver = false;
+  #isUsed = false;
   /** What a person is asked for now, taken back when they close the window. */
   #refusal: WindowMessage | null = null;
   #last: LastPayment | null = null;
@@ -69,8 +70,14 @@ export class Relay {
     this.#native.open();
   }
 
+  /** The page has said something: what is under way may be a payment. A mere look says nothing. */
+  get isUsed(): boolean {
+    return this.#isUsed;
+  }
+
   #onPageMessage(message: PagePortMessage): void {
     if (this.#isOver) return;
+    this.#isUsed = true;
     if (message.kind === 'show') this.window.show();
     else if (message.kind === 'doctor') this.#native.send({ type: 'doctor' });
     else if (message.kind === 'message') this.#onPagePayload(message.message);

@@ -347,10 +347,13 @@ test('a page that goes while its window opens takes the window with it', async (
   assert.equal(browser.windows[0]?.isThere, false);
 });
 
-test('an update waits for the last port, and comes at once when there is none', () => {
+test('an update waits for the last port in use, and comes at once when there is none', () => {
   const { browser, openPage } = setUp();
   const one = openPage();
   const other = openPage();
+  const hello = { type: 'hello', version: 1, token: null };
+  one.page.say({ kind: 'message', message: hello });
+  other.page.say({ kind: 'doctor' });
   browser.updateCame.fire();
   assert.equal(browser.reloads, 0);
   one.page.close();
@@ -360,6 +363,10 @@ test('an update waits for the last port, and comes at once when there is none', 
   const idle = setUp();
   idle.browser.updateCame.fire();
   assert.equal(idle.browser.reloads, 1);
+  const looking = setUp();
+  looking.openPage();
+  looking.browser.updateCame.fire();
+  assert.equal(looking.browser.reloads, 1, 'a page that only looks may stand open for days');
 });
 
 test('a gateway page may ask for an update check; others may not', () => {

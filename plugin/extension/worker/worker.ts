@@ -111,9 +111,13 @@ class Worker {
     this.#ports.browser.runtime.requestUpdateCheck?.().catch(() => {});
   }
 
-  /** An update ends every port, so it waits until nobody has one. */
+  /**
+   * An update ends every port, so it waits until nobody uses one. A page that only looks whether it
+   * could pay may stand open for days; it looks again by itself.
+   */
   #updateIfIdle(): void {
-    if (!this.#isUpdateWaiting || this.#relays.size > 0) return;
+    const isUsed = [...this.#relays.values()].some((relay) => relay.isUsed);
+    if (!this.#isUpdateWaiting || isUsed) return;
     this.#isUpdateWaiting = false;
     this.#ports.browser.runtime.reload();
   }

@@ -54,7 +54,7 @@ export type RealReaderView = ReaderView & {
   /** Why its card cannot pay now: `ERR_CARD_MUTE`, `ERR_READER_IN_USE`, `ERR_CARD_INTERFACE`, … */
   readonly fault: string | null;
 };
-/** Whether real readers take part; `lost` has a code, `ERR_READER_SERVICE` or another. */
+/** Whether real readers take part; `lost` has a code: `ERR_READER_SERVICE`, `ERR_READER_DENIED`. */
 export type ReaderService = {
   readonly state: 'off' | 'on' | 'lost';
   readonly code: string | null;
@@ -72,7 +72,7 @@ export type AgentReport = Omit<AgentHealth, 'readers'> & {
 export type PageMessage =
   | { readonly type: 'hello'; readonly version: number; readonly token: string | null }
   | { readonly type: 'pay'; readonly session: string; readonly orderId: string }
-  /** The page wants to see the e-cash balance of a card; answered by `balanceResult` or `failed`. */
+  /** The page wants to see a card's e-cash balance; answered by `balanceResult` or `failed`. */
   | { readonly type: 'balance'; readonly session: string }
   | { readonly type: 'channelOpened'; readonly session: string }
   | { readonly type: 'channelData'; readonly session: string; readonly base64: string }

@@ -96,7 +96,7 @@ export const READERS_TEXTS: CheckTexts<'readers'> = {
   ok: { en: '{names}', zh: '{names}' },
   codes: {
     ERR_READER_NONE: {
-      seen: { en: 'none', zh: '没有' },
+      seen: { en: 'there is none', zh: '没有读卡器' },
       fix: {
         en: 'plug in a CCID reader if you want to use real cards; the virtual cards need none',
         zh: '要使用实体卡，请插入 CCID 读卡器；虚拟卡不需要读卡器',

@@ -14,10 +14,16 @@ import {
 } from './doctor-texts-payment.ts';
 import { PARTY_TEXTS } from './doctor-texts-system.ts';
 
-/** What options page and pay page say. */
+/** What options page and pay page say, which call two parts as payers know them. */
 export const PLUGIN_CHECK_TEXTS: { readonly [Id in PluginCheckId]: CheckTexts<Id> } = {
-  extension: EXTENSION_TEXTS,
-  host: HOST_TEXTS,
+  extension: {
+    ...EXTENSION_TEXTS,
+    name: { en: 'payment plug-in (extension)', zh: '支付插件（浏览器扩展）' },
+  },
+  host: {
+    ...HOST_TEXTS,
+    name: { en: 'payment helper (native host)', zh: '支付助手（本机程序）' },
+  },
   element: ELEMENT_TEXTS,
   readerService: READER_SERVICE_TEXTS,
   readers: READERS_TEXTS,
@@ -28,6 +34,8 @@ export const PLUGIN_CHECK_TEXTS: { readonly [Id in PluginCheckId]: CheckTexts<Id
 /** The whole table, for the command. */
 export const CHECK_TEXTS: { readonly [Id in CheckId]: CheckTexts<Id> } = {
   ...PLUGIN_CHECK_TEXTS,
+  extension: EXTENSION_TEXTS,
+  host: HOST_TEXTS,
   ...PARTY_TEXTS,
   manifest: MANIFEST_TEXTS,
   policy: POLICY_TEXTS,

@@ -17,7 +17,7 @@ import {
   TestSystem,
   until,
 } from '../../../agent/src/native/host.test-kit.ts';
-import { TestCard, TestSlot } from '../inside.test-kit.ts';
+import { SLOTS, TestCard, TestSlot } from '../inside.test-kit.ts';
 
 /** Longer than the agent grants a reader service to see a card. */
 const AFTER_CONSENT_MS = 700;
@@ -27,6 +27,7 @@ let system: TestSystem;
 let card: TestCard;
 const readers = new PcscReaders();
 const slot = new TestSlot(readers, 0);
+const secondSlot = new TestSlot(readers, 1);
 before(async () => {
   system = await TestSystem.start({ readers: true });
   card = new TestCard(system.image, 'contact');
@@ -111,6 +112,70 @@ test('a lost page, and a killed host, leave the reader free within 2 s', async (
   }
 });
 
+/** Types the PIN that the window is asked for now, and waits for the end of the payment. */
+async function finish(host: HostClient) {
+  const key = host.frames.findLast(isShown('waitPin'))?.message.payment?.pinKeySpki ?? '';
+  say(host, { type: 'pin', session: SESSION, sealedPin: sealPin(new Secret(PIN), key) });
+  return (await host.next(isMessage('result'), 'result')).message.result;
+}
+
+test('pulled at the PIN: told as removed, its next insertion is seen, and pays; rows 29, 33', async () => {
+  const host = await atPin();
+  for (const end of ends.splice(0)) await end();
+  const again = await host.next(isShown('waitCard'), 'waitCard');
+  assert.equal(again.message.payment?.request?.reason, 'ERR_CARD_REMOVED');
+  assert.equal(system.gateway.payment, null, 'the bank has heard of no PIN');
+  await slot.until(false);
+  const offered = await slot.insert(card.chip());
+  ends.push(() => offered.close());
+  await host.next(isShown('waitPin'), 'waitPin');
+  assert.equal((await finish(host)).outcome, 'approved');
+  await host.end();
+});
+
+test('a card in each of two readers: both must go, and the one that is put in again pays; row 11', async () => {
+  for (const end of ends.splice(0)) await end();
+  await Promise.all([slot.until(false), secondSlot.until(false)]);
+  const other = new TestCard(system.image, 'contact');
+  const lying = [await slot.insert(other.chip()), await secondSlot.insert(card.chip())];
+  const was = [other.state.atc, card.state.atc];
+  const page = new RelayingPage(system.host(), system.tlsPort);
+  const { host } = page;
+  await host.open(system.origin);
+  host.send({ type: 'windowOpened' });
+  system.freshGateway();
+  page.pay();
+  await host.next(isShown('consent'), 'consent');
+  say(host, { type: 'consent', session: SESSION, given: true });
+  await until(() => host.frames.some(asksToTakeOut(true)), 'the request to take both out');
+  const [view] = host.frames.filter(isShown('waitCard'));
+  assert.deepEqual(
+    view?.message.realReaders.map(({ name, isCardThere }) => [name, isCardThere]),
+    SLOTS.map((name) => [name, true]),
+    'each is told by its reader',
+  );
+  await lying[0]?.close();
+  await slot.until(false);
+  assert.ok(!host.frames.some(asksToTakeOut(false)), 'one still lies there');
+  await lying[1]?.close();
+  await until(() => host.frames.some(asksToTakeOut(false)), 'the request for a card');
+  const chosen = await secondSlot.insert(card.chip());
+  ends.push(() => chosen.close());
+  await host.next(isShown('waitPin'), 'waitPin');
+  assert.equal((await finish(host)).outcome, 'approved');
+  assert.deepEqual([other.state.atc, card.state.atc], [was[0], (was[1] ?? 0) + 1]);
+  await host.end();
+});
+
+/** The window is asked for a card, with or without one that must go first. */
+function asksToTakeOut(first: boolean) {
+  return (frame: Parameters<ReturnType<typeof isShown>>[0]): boolean => {
+    if (!isShown('waitCard')(frame)) return false;
+    const state = frame.message.payment?.state;
+    return state?.name === 'waitCard' && state.takeOutFirst === first;
+  };
+}
+
 test('a card that lay in the reader before is asked for nothing until it was taken out', async () => {
   const { host: before } = await paying();
   const offered = await slot.insert(card.chip());
@@ -123,13 +188,8 @@ test('a card that lay in the reader before is asked for nothing until it was tak
   page.pay();
   await host.next(isShown('consent'), 'consent');
   say(host, { type: 'consent', session: SESSION, given: true });
-  const isFirst = (first: boolean) => (frame: Parameters<ReturnType<typeof isShown>>[0]) => {
-    if (!isShown('waitCard')(frame)) return false;
-    const state = frame.message.payment?.state;
-    return state?.name === 'waitCard' && state.takeOutFirst === first;
-  };
-  await until(() => host.frames.some(isFirst(true)), 'the request to take it out');
+  await until(() => host.frames.some(asksToTakeOut(true)), 'the request to take it out');
   await offered.close();
-  await until(() => host.frames.some(isFirst(false)), 'the request for a card');
+  await until(() => host.frames.some(asksToTakeOut(false)), 'the request for a card');
   await host.end();
 });

@@ -8,7 +8,13 @@ import test from 'node:test';
 import { nodeCiphers } from '../../../node/index.ts';
 import { fromHex, toHex } from '../../bytes/index.ts';
 import { rsaRaw } from '../../crypto/index.ts';
-import { encodeCommand, type ResponseApdu, StatusWord, SW_9000_OK } from '../../iso7816/index.ts';
+import {
+  encodeCommand,
+  Iso7816Error,
+  type ResponseApdu,
+  StatusWord,
+  SW_9000_OK,
+} from '../../iso7816/index.ts';
 import {
   answer,
   certify,
@@ -89,7 +95,7 @@ type Scene = {
   readonly counter?: string | null;
   readonly entries?: readonly PinEntry[];
   /** Status words of VERIFY in order; the last one again and again. */
-  readonly words?: readonly number[];
+  readonly words?: readonly (number | 'removed')[];
   readonly challenge?: ResponseApdu;
   readonly card?: TestCardOptions;
 };
@@ -124,6 +130,7 @@ function play(scene: Scene) {
       verifyPin: (verification) => {
         verified.push(verification);
         const word = words[verified.length - 1] ?? words.at(-1) ?? 0x9000;
+        if (word === 'removed') throw new Iso7816Error('ERR_CARD_REMOVED', 'the card was removed');
         return { data: new Uint8Array(0), statusWord: StatusWord(word) };
       },
     },
@@ -234,6 +241,23 @@ test('EMV 4.3 B4 §6.3.4.3: bypass is "PIN not entered" and counts for every lat
   assert.equal(afterWrong.seen, '1E0000 0000080000');
   const broken = play({ rules: '41004200', entries: ['unavailable'] });
   assert.deepEqual([broken.seen, broken.asked.length], ['420001 0000900000', 1]);
+});
+
+test('a card pulled at its PIN is a removed card and no wrong PIN; its tries are read anew', () => {
+  const removed = { code: 'ERR_CARD_REMOVED' };
+  for (const words of [['removed'], [0x63c2, 'removed']] as const) {
+    assert.throws(() => play({ rules: '01001F00', words }), removed);
+    assert.throws(() => play({ rules: '44001F00', words }), removed);
+  }
+  // What the card has left is the card's word, whatever was asked before.
+  for (const [counter, asked] of [
+    ['03', 'offline:3'],
+    ['02', 'offline:2'],
+  ] as const) {
+    const again = play({ rules: '0100', counter });
+    assert.deepEqual([again.asked, again.seen], [[asked], '010002 0000000000']);
+    assert.equal(again.commands.filter(({ ins, p2 }) => ins === 0xca && p2 === 0x17).length, 1);
+  }
 });
 
 test("the cardholder's cancel at an offline PIN ends it, at a later try too", () => {
