@@ -9,7 +9,7 @@ import { after, test } from 'node:test';
 import pg from 'pg';
 import { TestSystem, temporaryDataDir } from './system.test-kit.ts';
 
-const system = new TestSystem(temporaryDataDir());
+const system = new TestSystem(temporaryDataDir(), { isFresh: true });
 after(() => system.close());
 
 const SETTLE_TIMEOUT_MS = 60_000;

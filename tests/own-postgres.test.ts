@@ -76,7 +76,7 @@ test("payments on Debian's PostgreSQL", async (context) => {
     return context.skip("Debian's postgresql is not installed");
   }
   const databaseUrl = await startDebianServer(bin, temporaryDataDir());
-  const system = new TestSystem(temporaryDataDir(), { DATABASE_URL: databaseUrl });
+  const system = new TestSystem(temporaryDataDir(), { databaseUrl });
   closers.push(() => system.close());
   await system.up();
   const embedded = join(system.dataDir, 'postgres');

@@ -1,5 +1,5 @@
 /** A whole system in its own processes, a temporary folder and free ports, for system tests. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -49,18 +49,28 @@ export async function tapnpay(
 export class TestSystem {
   readonly dataDir: string;
   readonly #env: NodeJS.ProcessEnv;
+  readonly #template: string | undefined;
   #child: ChildProcess | null = null;
   #ready: ReadyFacts | null = null;
   readonly #taps: Set<ChildProcess> = new Set();
 
-  constructor(dataDir: string, env: NodeJS.ProcessEnv = {}) {
+  /** `isFresh` makes keys, cards and database itself; else they are those of the run's template. */
+  constructor(
+    dataDir: string,
+    options: { readonly databaseUrl?: string; readonly isFresh?: boolean } = {},
+  ) {
+    const { databaseUrl, isFresh = databaseUrl !== undefined } = options;
+    const { DATABASE_URL: _, ...env } = process.env;
     this.dataDir = dataDir;
-    this.#env = { ...process.env, DATABASE_URL: '', ...env };
-    if (!this.#env['DATABASE_URL']) delete this.#env['DATABASE_URL'];
+    this.#env = databaseUrl === undefined ? env : { ...env, DATABASE_URL: databaseUrl };
+    this.#template = isFresh ? undefined : process.env['TAPNPAY_TEST_TEMPLATE'];
   }
 
   /** Resolves with the milliseconds until it was ready; `more` are options of `up`. */
   async up(...more: readonly string[]): Promise<number> {
+    if (this.#template && readdirSync(this.dataDir).length === 0) {
+      copyFolder(this.#template, this.dataDir);
+    }
     const args = [cliEntry, 'up', '--port', '0', '--data', this.dataDir, '--json', ...more];
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -187,16 +197,26 @@ export class TestSystem {
     this.#child = null;
   }
 
+  /** Orderly end; the folder stays. */
+  async stop(): Promise<void> {
+    const child = this.#child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((done) => child.once('exit', done));
+    child.kill('SIGTERM');
+    await gone;
+  }
+
   /** Orderly end, and the folder removed. */
   async close(): Promise<void> {
-    const child = this.#child;
-    if (child && child.exitCode === null && child.signalCode === null) {
-      const gone = new Promise((done) => child.once('exit', done));
-      child.kill('SIGTERM');
-      await gone;
-    }
+    await this.stop();
     rmSync(this.dataDir, { recursive: true, force: true });
   }
+}
+
+/** What is in a folder, with its owners and rights: the database's files are not ours. */
+function copyFolder(from: string, to: string): void {
+  const result = spawnSync('cp', ['-a', `${from}/.`, to], { encoding: 'utf8' });
+  if (result.status !== 0) throw new Error(`cp -a ${from}: ${result.error ?? result.stderr}`);
 }
 
 /** What `up --json` prints. */

@@ -6,15 +6,30 @@ import { orderView, paymentView, TestPage } from './payment.test-kit.ts';
 const REVERSED = orderView({ payment: paymentView({ outcome: 'reversed', reason: 'card:none' }) });
 
 test('the agent saw the card leave: taken away too soon, nothing charged, try again', async () => {
+  // Of an approved payment the element cannot say more than that it does not know.
+  for (const said of [
+    { outcome: 'declined', charged: 'no' },
+    { outcome: 'unknown', charged: 'unknown' },
+  ] as const) {
+    const page = await new TestPage().open();
+    await page.payTo('AUTHORISING');
+    page.order = REVERSED;
+    await page.result({ ...said, reason: 'ERR_CARD_REMOVED' });
+    const { name, error, charged, canStart } = page.state;
+    assert.deepEqual([name, error?.code, charged], ['INTERRUPTED', 'TP_CARD_REMOVED', 'no']);
+    assert.equal(error?.action, 'retry');
+    assert.equal(error?.detail, 'card:none');
+    assert.equal(canStart, true);
+  }
+});
+
+test('the agent saw the card leave, and the gateway does not know yet: nor does the page', async () => {
   const page = await new TestPage().open();
   await page.payTo('AUTHORISING');
-  page.order = REVERSED;
-  await page.result({ outcome: 'declined', charged: 'no', reason: 'ERR_CARD_REMOVED' });
-  const { name, error, charged, canStart } = page.state;
-  assert.deepEqual([name, error?.code, charged], ['INTERRUPTED', 'TP_CARD_REMOVED', 'no']);
-  assert.equal(error?.action, 'retry');
-  assert.equal(error?.detail, 'card:none');
-  assert.equal(canStart, true);
+  page.order = orderView({ status: 'processing' });
+  await page.result({ outcome: 'unknown', charged: 'unknown', reason: 'ERR_CARD_REMOVED' });
+  const { name, error, charged } = page.state;
+  assert.deepEqual([name, error?.code, charged], ['UNKNOWN', 'TP_RESULT_UNKNOWN', 'unknown']);
 });
 
 test('any other end of the card is its refusal, with the agent or after a reload', async () => {

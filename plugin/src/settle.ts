@@ -81,7 +81,10 @@ export function resultEnding(result: ElementPayResult): Ending {
   const { outcome, reason, charged, responseCode } = result;
   const isDeclined = outcome === 'declined';
   if (charged !== 'no' || !(isDeclined || outcome === 'cancelled')) {
-    return endingOf('timeout', { isCertain: false });
+    const unknown = endingOf('timeout', { isCertain: false });
+    // Whether money moved only the gateway knows; that the card left, only the agent.
+    const code = paymentCodeOf(reason ?? '');
+    return code === 'TP_CARD_REMOVED' ? { ...unknown, code } : unknown;
   }
   const ending = endingOf(reason ?? '', { isCertain: true });
   const isOnline = responseCode !== null && /^(issuer|switch):/.test(reason ?? '');

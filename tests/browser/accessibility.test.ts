@@ -43,6 +43,7 @@ for (const language of ['zh', 'en'] as const) {
     const payer = await Payer.open(browser(), system, { language });
     context.after(() => payer.close());
     const page = await payer.openPayPage((await payer.order('1.00')).payUrl);
+    await page.locator('#language:not(:empty)').waitFor();
     assert.deepEqual(await faults(page), [], 'pay page, ready');
     const window = await payer.pressPay(page);
     await window.locator('[data-state=pairing]').waitFor();

@@ -10,7 +10,7 @@ import { after, before, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { type Choices, type PageEnd, untilState, withoutBrowser } from './browser.test-kit.ts';
 import { answer, PluginBrowser, payByPlugin, pressPay } from './plugin.test-kit.ts';
-import { PluginSystem, PROCESS_END_MS } from './plugin-system.test-kit.ts';
+import { type OrderEnd, PluginSystem, PROCESS_END_MS } from './plugin-system.test-kit.ts';
 import { hookPage } from './relays.test-kit.ts';
 
 const skip = withoutBrowser();
@@ -22,7 +22,7 @@ const insert: Choices = { card: CARD, interface: 'contact' };
 /** Each row has an amount of its own, by which the ledger tells its payment from others. */
 const FIRST_AMOUNT_MINOR = 401;
 const FINAL = ['APPROVED', 'DECLINED', 'CANCELLED', 'INTERRUPTED'] as const;
-const ROWS = 25;
+const ROWS = 26;
 
 before(async () => {
   if (skip) return;
@@ -99,13 +99,14 @@ async function row(
 async function endOf(begun: Begun): Promise<Row> {
   const { page, isFresh, amountMinor, orderId, leftMs } = begun;
   const end = await untilState(page, ...(isFresh ? ['READY'] : []), ...FINAL);
-  const settled = await plugin.settled(orderId, BigInt(amountMinor));
-  const row = rowOf(begun, end, settled);
+  const settled = await plugin.settled(orderId, { amountMinor: BigInt(amountMinor) });
+  const ledgerMinor = await plugin.ledgerMinor(BigInt(amountMinor));
+  const row = rowOf(begun, end, { ...settled, ledgerMinor });
   const isCharged = settled.payment === 'captured';
   const said = JSON.stringify(row);
   assert.equal(end.charged, isCharged ? 'yes' : 'no', said);
   assert.equal(end.state === 'APPROVED', isCharged, said);
-  assert.equal(settled.ledgerMinor, isCharged ? BigInt(amountMinor) : 0n, said);
+  assert.equal(ledgerMinor, isCharged ? BigInt(amountMinor) : 0n, said);
   assert.ok(leftMs < PROCESS_END_MS, `what was lost held its processes: ${said}`);
   return row;
 }
@@ -113,7 +114,7 @@ async function endOf(begun: Begun): Promise<Row> {
 function rowOf(
   { fault, counter, leftMs }: Begun,
   end: PageEnd,
-  settled: Awaited<ReturnType<PluginSystem['settled']>>,
+  settled: OrderEnd & { readonly ledgerMinor: bigint },
 ): Row {
   return {
     fault,

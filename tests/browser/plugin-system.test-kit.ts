@@ -58,12 +58,10 @@ export async function until<T>(
   }
 }
 
-/** An order and its last payment as the gateway has them, and what the issuer has booked. */
-export type OrderEnd = {
-  readonly order: string;
-  readonly payment: string;
-  readonly ledgerMinor: bigint;
-};
+/** How the money stands: the acquirers' clearing account, and the card's own counter. */
+export type Standing = { readonly ledgerMinor: bigint; readonly counter: number };
+/** An order and its last payment, as the gateway has them. */
+export type OrderEnd = { readonly order: string; readonly payment: string };
 
 /** One system and the plug-in of its payers. */
 export class PluginSystem {
@@ -236,32 +234,46 @@ export class PluginSystem {
     return iccSummary(parseIccImage(readFileSync(this.#cardPath(card), 'utf8'))).pan;
   }
 
-  /** What the issuer has booked to acquirers, of payments of this amount; each has one of its own. */
-  async ledgerMinor(amountMinor: bigint): Promise<bigint> {
+  /** What the issuer has booked to acquirers, in all or of payments of this amount. */
+  async ledgerMinor(amountMinor: bigint | null = null): Promise<bigint> {
     const [row] = await this.#ask<{ readonly sum: string }>(
       `SELECT coalesce(sum(amount_minor), 0)::text AS sum FROM issuer.ledger_entries
-         WHERE account_id LIKE 'clearing-%' AND abs(amount_minor) = $1`,
-      [String(amountMinor)],
+         WHERE account_id LIKE 'clearing-%' AND abs(amount_minor) = coalesce($1, abs(amount_minor))`,
+      [amountMinor === null ? null : String(amountMinor)],
     );
     return BigInt(row?.sum ?? '0');
   }
 
-  /** The gateway's word on an order, once it is final and the issuer's ledger agrees. */
-  async settled(orderId: string, amountMinor: bigint): Promise<OrderEnd> {
+  /** All that the issuer has booked to acquirers, and the card's counter. */
+  async standing(card: string): Promise<Standing> {
+    return { ledgerMinor: await this.ledgerMinor(), counter: this.counterOf(card) };
+  }
+
+  /**
+   * The gateway's word on an order, once it is final and the issuer's ledger agrees: since `before`,
+   * or where each payment has an amount of its own, by that amount.
+   */
+  async settled(
+    orderId: string,
+    facts: { readonly amountMinor: bigint; readonly before?: Standing; readonly card?: string },
+  ): Promise<OrderEnd> {
+    const { amountMinor, before } = facts;
     let last = '';
     const look = async (): Promise<OrderEnd | false> => {
-      const [now] = await this.#ask<Omit<OrderEnd, 'ledgerMinor'>>(
+      const [now] = await this.#ask<OrderEnd>(
         `SELECT o.status AS order, coalesce(p.state, 'none') AS payment
            FROM gateway.orders o LEFT JOIN gateway.payments p ON p.payment_id = o.payment_id
           WHERE o.order_id = $1`,
         [orderId],
       );
       if (now === undefined) return false;
-      const ledgerMinor = await this.ledgerMinor(amountMinor);
-      last = `${now.order}, its payment ${now.payment}, booked ${ledgerMinor}`;
+      const bookedMinor = before
+        ? (await this.ledgerMinor()) - before.ledgerMinor
+        : await this.ledgerMinor(amountMinor);
+      last = `${now.order}, its payment ${now.payment}, booked ${bookedMinor}`;
       const owedMinor = now.payment === 'captured' ? amountMinor : 0n;
       const isFinal = SETTLED.some((state) => state === now.payment) && now.order !== 'processing';
-      return isFinal && ledgerMinor === owedMinor && { ...now, ledgerMinor };
+      return isFinal && bookedMinor === owedMinor && now;
     };
     try {
       return await until(look, 'the end of an order');
@@ -276,7 +288,7 @@ export class PluginSystem {
     await until(async () => (await this.#ask(query, [orderId])).length > 0, 'the payment');
   }
 
-  async #ask<Row>(query: string, values: readonly string[] = []): Promise<readonly Row[]> {
+  async #ask<Row>(query: string, values: readonly (string | null)[] = []): Promise<readonly Row[]> {
     if (this.#books === null) throw new Error('the system is not up');
     const { rows } = await this.#books.query(query, [...values]);
     return rows as Row[];

@@ -1,7 +1,6 @@
 /**
- * Shows that both stores keep the same promises: one suite over the memory and over PostgreSQL
- * (the embedded one, and the server of DATABASE_URL where there is one). The rules that only a
- * database can enforce by itself follow.
+ * Shows that both stores keep the same promises: one suite over the memory and over PostgreSQL.
+ * The rules that only a database can enforce by itself follow.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -497,16 +496,10 @@ function pairingRules(rule: Rule): void {
 suite('memory', async () => new MemoryGatewayStore());
 
 let database: TestDatabase | null = null;
-suite('embedded PostgreSQL', async () => {
+suite('PostgreSQL', async () => {
   database = await startTestDatabase();
   return database && openGatewayStore({ databaseUrl: database.url, schema: 'gateway' });
 });
-
-const serverUrl = process.env['DATABASE_URL'];
-if (serverUrl !== undefined) {
-  suite('PostgreSQL of DATABASE_URL', () =>
-    openGatewayStore({ databaseUrl: serverUrl, schema: `gateway_test_${process.pid}` }));
-}
 
 describe('what the database itself refuses', () => {
   let raw: Database | null = null;

@@ -1,7 +1,4 @@
-/**
- * The contract of `IssuerStore`, one suite over the maps and over PostgreSQL: the embedded one,
- * and the one of DATABASE_URL when it is set.
- */
+/** The contract of `IssuerStore`, one suite over the maps and over PostgreSQL. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import pg from 'pg';
@@ -713,31 +710,11 @@ function pick(card: NewCard): Pick<NewCard, 'panLookup' | 'panSequenceNumber'> {
 
 contract('in memory', async () => ({ store: new MemoryIssuerStore(), url: null }));
 
-let embedded: TestDatabase | null = null;
-after(() => embedded?.close());
-contract('embedded PostgreSQL', async () => {
-  embedded = await startTestDatabase();
-  if (!embedded) return null;
-  const { url } = embedded;
+let database: TestDatabase | null = null;
+after(() => database?.close());
+contract('PostgreSQL', async () => {
+  database = await startTestDatabase();
+  if (!database) return null;
+  const { url } = database;
   return { store: await openIssuerStore({ databaseUrl: url, schema: SCRATCH }), url };
 });
-
-/** A schema of its own, so that nothing of a database in use is touched. */
-const outside = process.env['DATABASE_URL'];
-if (outside !== undefined) {
-  contract('DATABASE_URL', async () => {
-    await dropScratchSchema(outside);
-    return {
-      store: await openIssuerStore({ databaseUrl: outside, schema: SCRATCH }),
-      url: outside,
-    };
-  });
-  after(() => dropScratchSchema(outside));
-}
-
-async function dropScratchSchema(connectionString: string): Promise<void> {
-  const client = new pg.Client({ connectionString });
-  await client.connect();
-  await client.query(`DROP SCHEMA IF EXISTS ${SCRATCH} CASCADE`);
-  await client.end();
-}

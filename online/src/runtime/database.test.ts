@@ -96,11 +96,12 @@ test('a deadlock runs a transaction again', async (t) => {
 test('a connection lost at COMMIT is unknown, lost before it is an ordinary failure', async (t) => {
   if (!server) return t.skip('no database');
   const target = new URL(server.url);
-  const serverPort = Number(target.port);
+  const serverPort = Number(target.port || 5432);
+  const serverHost = target.hostname;
   let cutAt = '';
   const sockets: Socket[] = [];
   const proxy = createServer((near) => {
-    const far = connect(serverPort, '127.0.0.1');
+    const far = connect(serverPort, serverHost);
     sockets.push(near, far);
     for (const socket of [near, far]) socket.on('error', () => undefined);
     near.on('data', (chunk) => {
@@ -117,6 +118,7 @@ test('a connection lost at COMMIT is unknown, lost before it is an ordinary fail
   });
   await new Promise<void>((done) => proxy.listen(0, '127.0.0.1', done));
   const address = proxy.address();
+  target.hostname = '127.0.0.1';
   target.port = String(typeof address === 'object' && address ? address.port : 0);
   const { transaction, close } = await openDatabase({
     ...{ databaseUrl: target.href, schema: 'bank', migrationsDir },

@@ -18,11 +18,11 @@ import pg from 'pg';
 import { startEmbeddedPostgres } from './embedded-postgres.ts';
 import { RuntimeError } from './errors.ts';
 import { unreachableFolder } from './postgres/user.ts';
-import { startTestDatabase, type TestDatabase } from './test-database.ts';
+import { startEmbeddedTestDatabase, type TestDatabase } from './test-database.ts';
 
 let probe: TestDatabase | null = null;
 before(async () => {
-  probe = await startTestDatabase();
+  probe = await startEmbeddedTestDatabase();
 });
 after(() => probe?.close());
 

@@ -333,16 +333,10 @@ function queueRules(rule: Rule): void {
 suite('memory', async () => new MemoryGatewayStore());
 
 let database: TestDatabase | null = null;
-suite('embedded PostgreSQL', async () => {
+suite('PostgreSQL', async () => {
   database = await startTestDatabase();
   return database && openGatewayStore({ databaseUrl: database.url, schema: 'gateway' });
 });
-
-const serverUrl = process.env['DATABASE_URL'];
-if (serverUrl !== undefined) {
-  suite('PostgreSQL of DATABASE_URL', () =>
-    openGatewayStore({ databaseUrl: serverUrl, schema: `operations_test_${process.pid}` }));
-}
 
 describe('what the database itself refuses', () => {
   let raw: Database | null = null;
