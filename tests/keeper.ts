@@ -5,7 +5,7 @@
  * left of the run's processes ends then, and the folder with everything temporary is removed.
  */
 import { lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { startEmbeddedTestDatabase } from '../online/src/runtime/test-database.ts';
 import { TestSystem, temporaryDataDir } from './system.test-kit.ts';
@@ -74,7 +74,9 @@ async function ifPossible<T>(made: Promise<T>): Promise<T | null> {
   }
 }
 
-async function main([folder = '', ...parts]: readonly string[]): Promise<void> {
+async function main([folder, ...parts]: readonly string[]): Promise<void> {
+  if (!folder || !isAbsolute(folder))
+    throw new Error('usage: keeper.ts FOLDER [server] [template]');
   const ended = new Promise<void>((done) => {
     process.stdin.once('close', done).on('error', () => undefined);
     process.stdin.resume();

@@ -26,10 +26,15 @@ export type CommandResult = {
 /** Runs one `tapnpay` command to its end. */
 export async function tapnpay(
   args: readonly string[],
-  options: { readonly input?: string; readonly onStart?: (child: ChildProcess) => void } = {},
+  options: {
+    readonly input?: string;
+    readonly onStart?: (child: ChildProcess) => void;
+    readonly env?: NodeJS.ProcessEnv;
+  } = {},
 ): Promise<CommandResult> {
   const child = spawn(process.execPath, [cliEntry, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
+    env: options.env ?? process.env,
   });
   options.onStart?.(child);
   let stdout = '';

@@ -1,7 +1,7 @@
 /**
- * `npm test`: types, lint, then every test; names the steps that failed. Lanes of steps
- * run at the same time, for tests of whole systems and of browsers wait more than they compute;
- * what a step prints is shown in one piece at its end.
+ * `npm test`: types, lint, then every test; names the steps that failed. Tests of whole systems and
+ * of browsers run at the same time, for they wait more than they compute; what a step of two prints
+ * is shown in one piece at its end.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, globSync, mkdtempSync, readFileSync } from 'node:fs';
@@ -47,46 +47,57 @@ function partyTests(): { readonly shared: readonly string[]; readonly own: reado
 
 const { shared, own } = partyTests();
 const PAGES: Step = { name: 'pages', command: ['node', 'web/build.ts'] };
-const LANES: readonly (readonly Step[])[] = [
+/** Campaigns: each has a command of its own, which README names. */
+const LONG: readonly string[] = ['plugin-faults', 'balance', 'plugin-soak'];
+const BROWSER = globSync('tests/browser/*.test.ts', { cwd: ROOT })
+  .filter((file) => !LONG.some((name) => file.endsWith(`/${name}.test.ts`)))
+  .sort();
+
+/** Phases follow one another; the lanes of a phase run at the same time. */
+const PHASES: readonly (readonly (readonly Step[])[])[] = [
   [
-    { name: 'types', command: ['node_modules/.bin/tsc', '-b'] },
-    { name: 'lint', command: ['node_modules/.bin/biome', 'ci', '.'] },
-    {
-      name: 'pure tests',
-      command: [
-        ...ONE_PROCESS,
-        'protocol/**/*.test.ts',
-        'applet/**/*.test.ts',
-        'plugin/**/*.test.ts',
-        'sdk/**/*.test.ts',
-        'tools/**/*.test.ts',
-      ],
-    },
-    { name: 'party tests in one process', command: [...ONE_PROCESS, ...shared] },
-    {
-      name: 'party tests in processes of their own',
-      command: [...TEST, '--test-concurrency=1', ...own],
-      uses: 'server',
-    },
+    [
+      { name: 'types', command: ['node_modules/.bin/tsc', '-b'] },
+      { name: 'lint', command: ['node_modules/.bin/biome', 'ci', '.'] },
+      {
+        name: 'pure tests',
+        command: [
+          ...ONE_PROCESS,
+          'protocol/**/*.test.ts',
+          'applet/**/*.test.ts',
+          'plugin/**/*.test.ts',
+          'sdk/**/*.test.ts',
+          'tools/**/*.test.ts',
+        ],
+      },
+      { name: 'party tests in one process', command: [...ONE_PROCESS, ...shared] },
+      {
+        name: 'party tests in processes of their own',
+        command: [...TEST, '--test-concurrency=2', ...own],
+        uses: 'server',
+      },
+    ],
   ],
   [
-    {
-      name: 'whole system',
-      command: [
-        ...TEST,
-        '--test-concurrency=1',
-        'tests/*.test.ts',
-        'tests/{faults,pcscd,sim}/*.test.ts',
-      ],
-      uses: 'template',
-    },
-  ],
-  [
-    {
-      name: 'browser',
-      command: [...TEST, '--test-concurrency=1', 'tests/browser/*.test.ts'],
-      uses: 'template',
-    },
+    [
+      {
+        name: 'whole system',
+        command: [
+          ...TEST,
+          '--test-concurrency=1',
+          'tests/*.test.ts',
+          'tests/{faults,pcscd,sim}/*.test.ts',
+        ],
+        uses: 'template',
+      },
+    ],
+    [
+      {
+        name: 'browser',
+        command: [...TEST, '--test-concurrency=1', ...BROWSER],
+        uses: 'template',
+      },
+    ],
   ],
 ];
 
@@ -162,8 +173,10 @@ async function runStep(step: Step, how: { isAlone: boolean; env: NodeJS.ProcessE
 async function main(only: readonly string[]): Promise<void> {
   const isWanted = ({ name }: Step): boolean =>
     only.length === 0 || only.some((word) => name.includes(word));
-  const lanes = LANES.map((lane) => lane.filter(isWanted)).filter(({ length }) => length > 0);
-  const parts = new Set(lanes.flat().flatMap(({ uses }) => uses ?? []));
+  const phases = PHASES.map((lanes) =>
+    lanes.map((lane) => lane.filter(isWanted)).filter(({ length }) => length > 0),
+  );
+  const parts = new Set(phases.flat(2).flatMap(({ uses }) => uses ?? []));
   const folder = mkdtempSync(join(tmpdir(), 'tapnpay-run-'));
   // The database's own user must be able to pass.
   chmodSync(folder, 0o711);
@@ -172,14 +185,16 @@ async function main(only: readonly string[]): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
   if (isWanted(PAGES)) await runStep(PAGES, { isAlone: true, env });
   const keeper = startKeeper(folder, [...parts]);
-  const runLane = async (lane: readonly Step[]): Promise<void> => {
+  const runLane = async (lane: readonly Step[], isAlone: boolean): Promise<void> => {
     for (const step of lane) {
       const places = step.uses ? await keeper.places : {};
       if (stoppedBy) return;
-      await runStep(step, { isAlone: lanes.length === 1, env: { ...env, ...places } });
+      await runStep(step, { isAlone, env: { ...env, ...places } });
     }
   };
-  await Promise.all(lanes.map(runLane));
+  for (const lanes of phases) {
+    await Promise.all(lanes.map((lane) => runLane(lane, lanes.length === 1)));
+  }
   await keeper.close();
 }
 

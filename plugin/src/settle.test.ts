@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { orderView, paymentView, TestPage } from './payment.test-kit.ts';
+import { OPEN_GRACE_MS } from './states.ts';
 
 const REVERSED = orderView({ payment: paymentView({ outcome: 'reversed', reason: 'card:none' }) });
 
@@ -52,4 +53,15 @@ test('a card that left after all is no end of a paid order', async () => {
   page.order = orderView({ status: 'paid', payment: paymentView() });
   await page.result({ outcome: 'declined', charged: 'no', reason: 'ERR_CARD_REMOVED' });
   assert.equal(page.state.name, 'APPROVED');
+});
+
+test('a record was not genuine, and the order stays open: told by its own code', async () => {
+  const page = await new TestPage().open();
+  await page.payTo('AUTHORISING');
+  page.order = orderView();
+  await page.result({ outcome: 'unknown', charged: 'unknown', reason: 'ERR_CHANNEL_TAMPERED' });
+  assert.deepEqual([page.state.name, page.state.charged], ['UNKNOWN', 'unknown']);
+  await page.pass(OPEN_GRACE_MS + 10_000);
+  const { name, error, charged } = page.state;
+  assert.deepEqual([name, error?.code, charged], ['INTERRUPTED', 'TP_CHANNEL_TAMPERED', 'no']);
 });

@@ -82,9 +82,11 @@ export function resultEnding(result: ElementPayResult): Ending {
   const isDeclined = outcome === 'declined';
   if (charged !== 'no' || !(isDeclined || outcome === 'cancelled')) {
     const unknown = endingOf('timeout', { isCertain: false });
-    // Whether money moved only the gateway knows; that the card left, only the agent.
-    const code = paymentCodeOf(reason ?? '');
-    return code === 'TP_CARD_REMOVED' ? { ...unknown, code } : unknown;
+    // Whether money moved only the gateway knows; that the card left or a record was not genuine,
+    // only the agent.
+    const { code, stage } = meaningOf(paymentCodeOf(reason ?? ''));
+    const isKnown = stage === 'channel' || code === 'TP_CARD_REMOVED';
+    return isKnown ? { ...unknown, code } : unknown;
   }
   const ending = endingOf(reason ?? '', { isCertain: true });
   const isOnline = responseCode !== null && /^(issuer|switch):/.test(reason ?? '');

@@ -25,6 +25,7 @@ import {
   type ToPluginBody,
 } from '@tapnpay/protocol/wire';
 import { type BrowserContext, chromium, type Frame, type Page } from 'playwright-core';
+import { chromiumArguments } from './browser.test-kit.ts';
 import type { HostEvent, HostMode } from './fake-host.test-kit.ts';
 
 /** Built by the first step of the checks. */
@@ -197,14 +198,13 @@ export class ExtensionLab {
   /** A bare browser: the extension comes later, as an installation does. */
   static async open(): Promise<ExtensionLab> {
     const system = await ExtensionSystem.make('chromium', 'profile/NativeMessagingHosts');
-    const isRoot = process.getuid?.() === 0;
     const context = await chromium.launchPersistentContext(join(system.folder, 'profile'), {
       executablePath: '/usr/bin/chromium',
       headless: true,
       locale: 'en-GB',
       reducedMotion: 'reduce',
       ignoreDefaultArgs: ['--disable-extensions'],
-      args: [...(isRoot ? ['--no-sandbox'] : []), '--enable-unsafe-extension-debugging'],
+      args: [...chromiumArguments(), '--enable-unsafe-extension-debugging'],
     });
     context.setDefaultTimeout(WAIT_MS);
     return new ExtensionLab(context, system);

@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, chromium } from 'playwright-core';
 import puppeteer, { type Browser, type Page } from 'puppeteer-core';
+import { chromiumArguments } from './browser.test-kit.ts';
 
 /** Where the browsers of Debian are, and where they look for policies. */
 const BROWSERS = {
@@ -112,13 +113,12 @@ export class ManagedChromium {
     const policies = join(folder, 'policies');
     mkdirSync(policies);
     writePolicy(policies, extensions);
-    const isRoot = process.getuid?.() === 0;
     const context = await chromium.launchPersistentContext(join(folder, 'profile'), {
       executablePath: managedProgram('chromium', policies),
       headless: true,
       locale: 'en-GB',
       reducedMotion: 'reduce',
-      args: isRoot ? ['--no-sandbox'] : [],
+      args: chromiumArguments(),
       // With these of Playwright's own, extensions are neither installed nor updated.
       ignoreDefaultArgs: [
         '--disable-extensions',

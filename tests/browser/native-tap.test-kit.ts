@@ -11,18 +11,19 @@ const LENGTH_BYTES = 4;
 
 /** Which way a record goes. */
 export type Towards = 'gateway' | 'element';
-/** The record of which the last bit is flipped. */
-export type Flip = {
+/** A hand on one record: its last bit is flipped, or where a relay can do that, it comes twice. */
+export type Hand = {
   readonly towards: Towards;
   /** Records of the payment before it in this direction; null: the next one, whichever it is. */
   readonly skip: number | null;
+  readonly isRepeat?: boolean;
 };
 /** A line of the tap's file. */
 export type TappedFrame = { readonly towards: Towards; readonly text: string };
 
-/** Files of a tap in its folder: what passed, and what is to be flipped. */
+/** Files of a tap in its folder: what passed, and where a hand is to be laid. */
 export const TAPPED_FILE = 'tapped.jsonl';
-export const FLIP_FILE = 'flip.json';
+export const HAND_FILE = 'hand.json';
 
 /** A record's base64 with its last bit flipped. */
 export function flipped(base64: string): string {
@@ -73,10 +74,10 @@ class Tap {
     if (message?.type === 'pay') this.#seen.gateway = this.#seen.element = 0;
     if (message?.type !== 'channelData' || message.base64 === undefined) return text;
     const index = this.#seen[towards]++;
-    const path = join(this.#folder, FLIP_FILE);
+    const path = join(this.#folder, HAND_FILE);
     if (!existsSync(path)) return text;
-    const flip = JSON.parse(readFileSync(path, 'utf8')) as Flip;
-    if (flip.towards !== towards || (flip.skip ?? index) !== index) return text;
+    const hand = JSON.parse(readFileSync(path, 'utf8')) as Hand;
+    if (hand.towards !== towards || (hand.skip ?? index) !== index) return text;
     rmSync(path);
     return JSON.stringify({ ...frame, message: { ...message, base64: flipped(message.base64) } });
   }

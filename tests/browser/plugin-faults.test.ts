@@ -22,7 +22,7 @@ const insert: Choices = { card: CARD, interface: 'contact' };
 /** Each row has an amount of its own, by which the ledger tells its payment from others. */
 const FIRST_AMOUNT_MINOR = 401;
 const FINAL = ['APPROVED', 'DECLINED', 'CANCELLED', 'INTERRUPTED'] as const;
-const ROWS = 26;
+const ROWS = 28;
 
 before(async () => {
   if (skip) return;
@@ -174,6 +174,22 @@ const HOST_KILLED: Fault = {
     process.kill(host, 'SIGKILL');
   },
 };
+const SERVICE_KILLED: Fault = {
+  name: 'service killed',
+  strike: async () => {
+    process.kill(plugin.system.processOf('agent'), 'SIGKILL');
+  },
+  // Its supervisor starts it again.
+  recover: () => plugin.withService(),
+};
+const ELEMENT_KILLED: Fault = {
+  name: 'element killed',
+  strike: async () => {
+    const [element = 0] = plugin.elements();
+    process.kill(element, 'SIGKILL');
+  },
+  isHostAlive: true,
+};
 const WORKER_STOPPED: Fault = { name: 'worker stopped', strike: () => browser.stopWorker() };
 const TAB_CLOSED: Fault = {
   name: 'tab closed',
@@ -263,19 +279,17 @@ async function strikeAfterContact(fault: Fault, seat: string): Promise<void> {
   await row(`${fault.name} after contact, ${seat}`, play, { isLater: true });
 }
 
-async function control(seat: string): Promise<void> {
-  for (const choices of [tap, insert]) {
-    const line = await row(`none, ${choices.interface}, ${seat}`, async ({ page }) => {
-      await payByPlugin(page, choices);
-      return parted(page);
-    });
-    assert.deepEqual([line?.['gateway'], line?.['counter']], ['captured', '+1']);
-  }
+async function control(seat: string, choices: Choices): Promise<void> {
+  const line = await row(`none, ${choices.interface}, ${seat}`, async ({ page }) => {
+    await payByPlugin(page, choices);
+    return parted(page);
+  });
+  assert.deepEqual([line?.['gateway'], line?.['counter']], ['captured', '+1']);
 }
 
 const SERVICE = 'service';
-test('nothing breaks, at the service', { skip }, () => control(SERVICE));
-for (const fault of [HOST_KILLED, TAB_CLOSED]) {
+test('nothing breaks, at the service', { skip }, () => control(SERVICE, tap));
+for (const fault of [HOST_KILLED, TAB_CLOSED, SERVICE_KILLED]) {
   test(`${fault.name}, at the service`, { skip }, async () => {
     await strikeBefore(fault, SERVICE);
     await strikeAfterTap(fault, SERVICE);
@@ -311,12 +325,13 @@ test('the card is pulled while it is read, at the PIN, and while the issuer deci
     return parted(scene.page);
   });
   assert.deepEqual([line?.['gateway'], line?.['counter']], ['reversed', '+1']);
+  assert.equal(line?.['page'], 'INTERRUPTED TP_CARD_REMOVED');
 });
 
 const ALONE = 'host alone';
 test('nothing breaks, in the host', { skip }, async () => {
   await plugin.withoutService();
-  await control(ALONE);
+  await control(ALONE, insert);
 });
 
 // First: it takes every page with it.
@@ -329,7 +344,7 @@ test('a bit is flipped in the sealed payment, or in its answer', { skip }, async
   const flipAtTap = async (page: Page, towards: 'gateway' | 'element'): Promise<void> => {
     const window = await untilWaitCard(page);
     await page.evaluate((to) => {
-      Reflect.set(globalThis, 'relayFlip', { towards: to, skip: null });
+      Reflect.set(globalThis, 'relayHand', { towards: to, skip: null });
     }, towards);
     await answer(window, tap);
   };
@@ -360,7 +375,7 @@ test('host killed, tab closed while the card owes its last word', { skip }, asyn
   await strikeAfterContact(TAB_CLOSED, ALONE);
 });
 
-for (const fault of [HOST_KILLED, WORKER_STOPPED, TAB_CLOSED, WEB_SOCKET_CUT]) {
+for (const fault of [HOST_KILLED, ELEMENT_KILLED, WORKER_STOPPED, TAB_CLOSED, WEB_SOCKET_CUT]) {
   test(`${fault.name}, in the host`, { skip }, async () => {
     await strikeBefore(fault, ALONE);
     if (fault !== TAB_CLOSED) await strikeAfterTap(fault, ALONE);
@@ -401,4 +416,5 @@ test('the table has no empty cell', { skip }, async () => {
   }
   const flipped = lines.find(({ fault }) => fault === 'bit flipped in the sealed payment');
   assert.deepEqual([flipped?.['gateway'], flipped?.['counter']], ['none', '+1']);
+  assert.equal(flipped?.['page'], 'INTERRUPTED TP_CHANNEL_TAMPERED');
 });

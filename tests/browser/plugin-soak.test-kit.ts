@@ -1,22 +1,23 @@
 /** Payment after payment by the plug-in, each on a page of its own, and what is left of them. */
-import type { PluginBrowser } from './plugin.test-kit.ts';
-import { payByPlugin } from './plugin.test-kit.ts';
-import type { PluginSystem } from './plugin-system.test-kit.ts';
+import { type PluginBrowser, payByPlugin } from './plugin.test-kit.ts';
+import { type PluginSystem, PROCESS_END_MS } from './plugin-system.test-kit.ts';
 
-/** Contactless below the limit in turn with contact and PIN. */
 const CARD = 'debit';
+const LOOK_MS = 50;
 
 /** What many payments came to. */
 export type SoakCounts = {
   readonly approved: number;
-  /** Processes that are left, of the browser's hosts and of the element. */
+  /** Most hosts that lived at one moment between two payments. */
+  readonly hostsMax: number;
+  /** Processes that are left when the last page has gone: hosts, and of the element. */
   readonly hosts: number;
   readonly elements: number;
   /** What the card's counter has risen by. */
   readonly counter: number;
 };
 
-/** Pays `payments` orders one after the other; the service must not run. */
+/** Pays orders one after the other, by tap and by contact with PIN; the service must not run. */
 export async function soak(facts: {
   readonly plugin: PluginSystem;
   readonly browser: PluginBrowser;
@@ -26,6 +27,7 @@ export async function soak(facts: {
   const { plugin, browser, payments, onPaid } = facts;
   const before = plugin.counterOf(CARD);
   let approved = 0;
+  let hostsMax = 0;
   for (let done = 1; done <= payments; done++) {
     const { payUrl } = await plugin.system.createOrder({ amount: '1.00' });
     const page = await browser.openPayPage(payUrl);
@@ -33,14 +35,14 @@ export async function soak(facts: {
     const { state } = await payByPlugin(page, { card: CARD, interface: wire });
     if (state === 'APPROVED') approved += 1;
     await browser.closePages();
+    hostsMax = Math.max(hostsMax, plugin.hosts().length);
     onPaid?.(done, state);
   }
-  await plugin.untilNothingLeft();
+  const deadline = performance.now() + PROCESS_END_MS;
+  while (plugin.leftovers().length > 0 && performance.now() < deadline) {
+    await new Promise((done) => setTimeout(done, LOOK_MS));
+  }
   const counter = plugin.counterOf(CARD) - before;
-  return {
-    approved,
-    hosts: plugin.hosts().length,
-    elements: plugin.elements().length,
-    counter,
-  };
+  const [hosts, elements] = [plugin.hosts().length, plugin.elements().length];
+  return { approved, hostsMax, hosts, elements, counter };
 }

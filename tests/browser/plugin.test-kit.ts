@@ -8,6 +8,7 @@ import { type BrowserContext, chromium, type Page } from 'playwright-core';
 import {
   answerWindow,
   type Choices,
+  chromiumArguments,
   finalState,
   PAGE_TIMEOUT_MS,
   type PageEnd,
@@ -50,14 +51,13 @@ export class PluginBrowser {
 
   /** Opens it, again after `kill`. */
   async launch(): Promise<void> {
-    const isRoot = process.getuid?.() === 0;
     const settings = settingsOf(this.#person);
     this.#context = await chromium.launchPersistentContext(this.profile, {
       executablePath: CHROMIUM,
       headless: true,
       ...settings,
       args: [
-        ...(isRoot ? ['--no-sandbox'] : []),
+        ...chromiumArguments(),
         // A window of the extension may read its language before the driver has it.
         `--accept-lang=${settings.locale}`,
         `--disable-extensions-except=${this.#extension}`,
@@ -91,9 +91,11 @@ export class PluginBrowser {
     return openPayPage(this.context, payUrl, prepare);
   }
 
+  /** Closes all pages but an empty one: a browser without any may end. */
   async closePages(): Promise<void> {
     const pages = this.#context?.pages() ?? [];
-    await Promise.all(pages.map((page) => page.close().catch(() => undefined)));
+    const shown = pages.filter((page) => page.url() !== 'about:blank');
+    await Promise.all(shown.map((page) => page.close().catch(() => undefined)));
   }
 
   async close(): Promise<void> {

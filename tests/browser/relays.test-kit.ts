@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { MANIFEST_FILE, profileFolder, wrapperPath } from '@tapnpay/agent';
 import type { CDPSession, Page, WebSocketRoute } from 'playwright-core';
 import {
-  FLIP_FILE,
-  type Flip,
   flipped,
+  HAND_FILE,
+  type Hand,
   TAPPED_FILE,
   type TappedFrame,
   type Towards,
@@ -32,8 +32,8 @@ export type RelayName = 'native port' | 'worker' | 'content script' | 'page' | '
 export type Relay = {
   readonly name: RelayName;
   readonly heard: () => Promise<Heard>;
-  /** Flips one bit of a record of the next payment. */
-  readonly flip: (flip: Flip) => Promise<void>;
+  /** Lays a hand on a record of the next payment. */
+  readonly lay: (hand: Hand) => Promise<void>;
 };
 
 /** All relays of one page that has not been opened yet; `pages` are opened by `openAt`. */
@@ -70,7 +70,7 @@ function tapNativePort(plugin: PluginSystem, profile: string): Relay {
       const lines = readFileSync(tapped, 'utf8').split('\n').filter(Boolean);
       return heardOf(lines.map((line) => JSON.parse(line) as TappedFrame));
     },
-    flip: async (flip) => writeFileSync(join(plugin.folder, FLIP_FILE), JSON.stringify(flip)),
+    lay: async (hand) => writeFileSync(join(plugin.folder, HAND_FILE), JSON.stringify(hand)),
   };
 }
 
@@ -94,7 +94,7 @@ function recordsIn(text: string): readonly Buffer[] {
 
 type Scope = typeof globalThis & {
   relayed: TappedFrame[];
-  relayFlip: Flip | null;
+  relayHand: Hand | null;
   relaySeen: Record<Towards, number>;
 };
 
@@ -104,8 +104,8 @@ function scriptRelay(name: RelayName, evaluate: (expression: string) => Promise<
     name,
     heard: async () =>
       heardOf(JSON.parse(String(await evaluate('JSON.stringify(relayed)'))) as TappedFrame[]),
-    flip: async (flip) => {
-      await evaluate(`relayFlip = ${JSON.stringify(flip)}; true`);
+    lay: async (hand) => {
+      await evaluate(`relayHand = ${JSON.stringify(hand)}; true`);
     },
   };
 }
@@ -116,7 +116,7 @@ function scriptRelay(name: RelayName, evaluate: (expression: string) => Promise<
  */
 const portHooks = (connect: 'connect' | 'connectNative'): string => `(() => {
   globalThis.relayed = [];
-  globalThis.relayFlip = null;
+  globalThis.relayHand = null;
   const seen = { gateway: 0, element: 0 };
   const pass = (towards, frame) => {
     relayed.push({ towards, text: JSON.stringify(frame) });
@@ -124,8 +124,8 @@ const portHooks = (connect: 'connect' | 'connectNative'): string => `(() => {
     if (message?.type === 'pay') seen.gateway = seen.element = 0;
     if (message?.type !== 'channelData') return frame;
     const index = seen[towards]++;
-    if (relayFlip?.towards !== towards || (relayFlip.skip ?? index) !== index) return frame;
-    relayFlip = null;
+    if (relayHand?.towards !== towards || (relayHand.skip ?? index) !== index) return frame;
+    relayHand = null;
     const bytes = Uint8Array.from(atob(message.base64), (letter) => letter.charCodeAt(0));
     bytes[bytes.length - 1] ^= 1;
     const base64 = btoa(String.fromCharCode(...bytes));
@@ -191,7 +191,7 @@ function evaluatorIn(session: CDPSession, contextId: number) {
   };
 }
 
-/** Ear and hand of a page that is not loaded yet; it flips what `relayFlip` says. */
+/** Ear and hand of a page that is not loaded yet; it flips what `relayHand` says. */
 export function hookPage(page: Page): Promise<unknown> {
   return page.addInitScript(pageHooks);
 }
@@ -203,7 +203,7 @@ export function hookPage(page: Page): Promise<unknown> {
 function pageHooks(): void {
   const scope = globalThis as Scope;
   scope.relayed = [];
-  scope.relayFlip = null;
+  scope.relayHand = null;
   const seen = { gateway: 0, element: 0 };
   addEventListener('message', ({ data, source }) => {
     if (source !== window || typeof data?.tapnpay !== 'string') return;
@@ -213,9 +213,9 @@ function pageHooks(): void {
   });
   const isDue = (towards: Towards): boolean => {
     const index = seen[towards]++;
-    const wanted = scope.relayFlip;
+    const wanted = scope.relayHand;
     if (wanted?.towards !== towards || (wanted.skip ?? index) !== index) return false;
-    scope.relayFlip = null;
+    scope.relayHand = null;
     return true;
   };
   const flipLast = (text: string): string =>
@@ -231,29 +231,30 @@ function pageHooks(): void {
 /** The page's WebSocket, as the network between page and gateway. */
 async function atWebSocket(page: Page): Promise<Relay> {
   const frames: TappedFrame[] = [];
-  let wanted: Flip | null = null;
-  const passer = (seen: Record<Towards, number>, towards: Towards) => {
-    return (message: string | Buffer): Buffer => {
-      const base64 = Buffer.from(message).toString('base64');
-      frames.push({ towards, text: JSON.stringify({ message: { type: 'channelData', base64 } }) });
-      const index = seen[towards]++;
-      const isDue = wanted?.towards === towards && (wanted.skip ?? index) === index;
-      if (isDue) wanted = null;
-      return Buffer.from(isDue ? flipped(base64) : base64, 'base64');
-    };
+  let wanted: Hand | null = null;
+  const pass = (message: string | Buffer, towards: Towards, index: number): readonly Buffer[] => {
+    const base64 = Buffer.from(message).toString('base64');
+    frames.push({ towards, text: JSON.stringify({ message: { type: 'channelData', base64 } }) });
+    const due = wanted?.towards === towards && (wanted.skip ?? index) === index ? wanted : null;
+    if (due !== null) wanted = null;
+    const record = Buffer.from(due === null || due.isRepeat ? base64 : flipped(base64), 'base64');
+    return due?.isRepeat ? [record, record] : [record];
   };
   await page.routeWebSocket(/\/v1\/channel/, (socket: WebSocketRoute) => {
     const server = socket.connectToServer();
     const seen = { gateway: 0, element: 0 };
-    const [toGateway, toElement] = [passer(seen, 'gateway'), passer(seen, 'element')];
-    socket.onMessage((message) => server.send(toGateway(message)));
-    server.onMessage((message) => socket.send(toElement(message)));
+    socket.onMessage((message) => {
+      for (const record of pass(message, 'gateway', seen.gateway++)) server.send(record);
+    });
+    server.onMessage((message) => {
+      for (const record of pass(message, 'element', seen.element++)) socket.send(record);
+    });
   });
   return {
     name: 'WebSocket',
     heard: async () => heardOf(frames),
-    flip: async (flip) => {
-      wanted = flip;
+    lay: async (hand) => {
+      wanted = hand;
     },
   };
 }

@@ -18,6 +18,8 @@ import { openGatewayDatabase, PostgresGatewayStore } from '../store-postgres.ts'
 import { insertEntries } from './entries.ts';
 import { LedgerProjection } from './projection.ts';
 
+/** How long the transactions of other databases may take. */
+const OTHERS_TIMEOUT_MS = 10_000;
 let server: TestDatabase | null = null;
 let database: Database;
 let world: OperationsWorld;
@@ -46,11 +48,19 @@ async function balanceOf(account: string, phase = 'posted'): Promise<bigint> {
   return found?.balanceMinor ?? 0n;
 }
 
-/** The cursor stays below a transaction that has not ended: this one lets it pass. */
+/**
+ * The cursor stays below a transaction that has not ended, also below one of another database of
+ * the server: this one lets it pass.
+ */
 async function rollUpAll(): Promise<void> {
-  await ledger.rollUp();
-  const { tail, findings } = await ledger.verify();
-  assert.deepEqual([tail, findings], [0, []]);
+  const deadline = performance.now() + OTHERS_TIMEOUT_MS;
+  for (;;) {
+    await ledger.rollUp();
+    const { tail, findings } = await ledger.verify();
+    if (tail > 0 && performance.now() < deadline) continue;
+    assert.deepEqual([tail, findings], [0, []]);
+    return;
+  }
 }
 
 rule('I4: balances are projection plus tail, before, between and after roll-ups', async () => {
