@@ -66,7 +66,7 @@ async function books(): Promise<{
 
 /** Waits until the notice has gone its way. */
 async function untilConfirmed(): Promise<Awaited<ReturnType<typeof books>>> {
-  for (let tries = 0; tries < 100; tries++) {
+  for (let tries = 0; tries < 600; tries++) {
     const now = await books();
     if (now.open === 0n) return now;
     await new Promise((done) => setTimeout(done, 100));

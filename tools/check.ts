@@ -48,7 +48,13 @@ function partyTests(): { readonly shared: readonly string[]; readonly own: reado
 const { shared, own } = partyTests();
 const PAGES: Step = { name: 'pages', command: ['node', 'web/build.ts'] };
 /** Campaigns: each has a command of its own, which README names. */
-const LONG: readonly string[] = ['plugin-faults', 'balance', 'plugin-soak'];
+const LONG: readonly string[] = [
+  'plugin-faults',
+  'plugin-firefox',
+  'plugin-prompts',
+  'plugin-soak',
+  'balance',
+];
 const BROWSER = globSync('tests/browser/*.test.ts', { cwd: ROOT })
   .filter((file) => !LONG.some((name) => file.endsWith(`/${name}.test.ts`)))
   .sort();

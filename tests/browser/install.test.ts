@@ -155,8 +155,14 @@ const BREAKAGES: readonly (readonly [string, () => void, string, string | null])
     'ERR_HOST_FORBIDDEN',
     'ERR_HOST_FORBIDDEN',
   ],
-  ['not executable', () => chmodSync(program, 0o644), 'ERR_HOST_EXITED', 'ERR_HOST_NOT_EXECUTABLE'],
-  ['a host that exits', () => writeProgram('exit 3'), 'ERR_HOST_EXITED', null],
+  // Chromium's words depend on whether our first frame meets the pipe before its end or after it.
+  [
+    'not executable',
+    () => chmodSync(program, 0o644),
+    'ERR_HOST_EXITED or ERR_HOST_PROTOCOL',
+    'ERR_HOST_NOT_EXECUTABLE',
+  ],
+  ['a host that exits', () => writeProgram('exit 3'), 'ERR_HOST_EXITED or ERR_HOST_PROTOCOL', null],
   [
     'a host that prints',
     () => writeProgram('echo listening; exec cat >/dev/null'),
@@ -170,7 +176,8 @@ for (const [what, breakIt, heard, told] of BREAKAGES) {
   }, async () => {
     await install(lab.system, { scope: 'profile', userDataDir });
     breakIt();
-    assert.equal(await answer(), heard);
+    const said = await answer();
+    assert.ok(heard.split(' or ').includes(said), said);
     assert.equal(await diagnosis(), told);
     // Installing again is the cure for all of them.
     await install(lab.system, { scope: 'profile', userDataDir });
