@@ -1,13 +1,5 @@
 /** The BIN table on disk, `<dataDir>/switch/bin-table.json`: read at the start and on a change. */
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  unwatchFile,
-  watchFile,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errorBody } from '@tapnpay/protocol/bytes';
 import type { Log } from '../runtime/index.ts';
@@ -61,8 +53,13 @@ export function openRouteFile(options: {
 }): RouteFile {
   const { path, initial, log } = options;
   if (!existsSync(path)) writeRoutes(path, initial);
+  // Noted before it is read, or a change between the two would never be seen.
+  let seen = stateOf(path);
   let routes = readRoutes(path);
-  const onChange = (): void => {
+  const look = (): void => {
+    const now = stateOf(path);
+    if (now === seen) return;
+    seen = now;
     try {
       routes = readRoutes(path);
       log({ event: 'routesRead', routes: routes.length });
@@ -70,6 +67,12 @@ export function openRouteFile(options: {
       log({ event: 'routesRefused', ...errorBody(fault) });
     }
   };
-  watchFile(path, { interval: WATCH_MS, persistent: false }, onChange);
-  return { current: () => routes, close: () => unwatchFile(path, onChange) };
+  const timer = setInterval(look, WATCH_MS).unref();
+  return { current: () => routes, close: () => clearInterval(timer) };
+}
+
+/** Changes whenever the file does. */
+function stateOf(path: string): string {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat ? `${stat.ino} ${stat.mtimeNs} ${stat.size}` : 'missing';
 }
