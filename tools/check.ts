@@ -52,6 +52,7 @@ const LONG: readonly string[] = [
   'plugin-faults',
   'plugin-firefox',
   'plugin-prompts',
+  'plugin-relay',
   'plugin-soak',
   'balance',
 ];
