@@ -16,9 +16,21 @@ export const WINDOW_PORT = 'window#';
 /** Message by which a page asks the browser to look for another version of the extension. */
 export const UPDATE_MESSAGE = { kind: 'update' } as const;
 
+/** Languages of the extension's own window. */
+export type WindowLanguage = 'zh' | 'en';
+
+export function isWindowLanguage(value: unknown): value is WindowLanguage {
+  return value === 'zh' || value === 'en';
+}
+
 /** Content script -> worker. */
 export type PagePortMessage =
-  | { readonly kind: 'message'; readonly message: PageMessage }
+  | {
+      readonly kind: 'message';
+      readonly message: PageMessage;
+      /** The page's own now; null when it says none, or another than the window has. */
+      readonly language: WindowLanguage | null;
+    }
   | { readonly kind: 'show' }
   | { readonly kind: 'doctor' };
 /** Worker -> content script, which passes it to the page. */

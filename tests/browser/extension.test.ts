@@ -314,7 +314,7 @@ test('the window: consent, card and a PIN that only the element can read', { ski
   const window = await pay(first);
   assert.match(
     window.url(),
-    new RegExp(`^chrome-extension://${lab.system.extensionId}/window.html#`),
+    new RegExp(`^chrome-extension://${lab.system.extensionId}/window.html(\\?lang=en)?#`),
   );
   assert.match((await window.locator('[data-test=amount]').textContent()) ?? '', /1,286\.00/);
   assert.equal(

@@ -31,8 +31,8 @@ const CASES = 512;
 /** Requests of a batch: most that a frame of the HSM holds. */
 const BATCH = 64;
 const WARM_UP = 16_384;
-/** Steps of one measurement. */
-const SLICE = 1_024;
+/** Steps of one measurement: about 160 ms, since a thread's CPU clock may tick in steps of 4 ms. */
+const SLICE = 16_384;
 /** The peer and the socket are slower: a share of the steps shows it as well. */
 const PEER_SHARE = 4;
 const BATCHED_SHARE = 8;

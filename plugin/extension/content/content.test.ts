@@ -47,8 +47,10 @@ function setUp() {
   const ports: FakePort[] = [];
   const sent: unknown[] = [];
   const extension: { id: string | undefined; fault: Error | null } = { id: 'x', fault: null };
+  const page = { language: 'zh-CN' };
   const script = new ContentScript({
     window,
+    documentLanguage: () => page.language,
     after: clock.after,
     runtime: {
       get id() {
@@ -79,7 +81,7 @@ function setUp() {
     extension.fault = new Error('Extension context invalidated.');
     for (const open of ports) open.isInvalid = true;
   };
-  return { window, clock, ports, sent, script, say, port, replace };
+  return { window, clock, ports, sent, script, say, port, replace, page };
 }
 
 test('says here unasked, to its own origin only, and again when asked', () => {
@@ -115,7 +117,7 @@ test('open, message, show and doctor reach the worker; its answers reach the cha
   say({ kind: 'doctor' });
   assert.equal(port().name, 'page');
   assert.deepEqual(port().sent, [
-    { kind: 'message', message: PAY },
+    { kind: 'message', message: PAY, language: 'zh' },
     { kind: 'show' },
     { kind: 'doctor' },
   ]);
@@ -124,6 +126,19 @@ test('open, message, show and doctor reach the worker; its answers reach the cha
   assert.deepEqual(window.told, [
     { tapnpay: 'toPage', channel: CHANNEL, kind: 'message', message },
   ]);
+});
+
+test('each message tells the language that the page has then', () => {
+  const { say, port, page } = setUp();
+  say({ kind: 'open' });
+  for (const language of ['en', 'EN-GB', 'zh-Hant', 'fr', '']) {
+    page.language = language;
+    say({ kind: 'message', message: PAY });
+  }
+  assert.deepEqual(
+    port().sent.map((message) => (message as { language: unknown }).language),
+    ['en', 'en', 'zh', null, null],
+  );
 });
 
 test('channels of one page have ports of their own', () => {

@@ -12,7 +12,14 @@ import {
   toPluginOf,
 } from '@tapnpay/protocol/wire';
 import type { After, ContentBrowser, Port } from '../api.ts';
-import { PAGE_PORT, type PagePortAnswer, type PagePortMessage, UPDATE_MESSAGE } from '../ports.ts';
+import {
+  isWindowLanguage,
+  PAGE_PORT,
+  type PagePortAnswer,
+  type PagePortMessage,
+  UPDATE_MESSAGE,
+  type WindowLanguage,
+} from '../ports.ts';
 import { isTooLarge } from '../size.ts';
 import { portFaultOf, textOf } from '../worker/fault-codes.ts';
 
@@ -39,6 +46,8 @@ export type ContentPorts = {
   readonly window: PageWindow;
   readonly runtime: ContentBrowser['runtime'];
   readonly after: After;
+  /** `lang` of the page's document now. */
+  readonly documentLanguage: () => string;
 };
 
 export class ContentScript {
@@ -130,8 +139,10 @@ export class ContentScript {
   }
 
   #pass(channel: string, { message }: Extract<ToPlugin, { kind: 'message' }>): void {
-    if (!isTooLarge(message)) this.#post(channel, { kind: 'message', message });
-    else if (this.#channels.has(channel)) {
+    if (!isTooLarge(message)) {
+      const language = windowLanguageOf(this.#ports.documentLanguage());
+      this.#post(channel, { kind: 'message', message, language });
+    } else if (this.#channels.has(channel)) {
       this.#lose(channel, 'ERR_MESSAGE_TOO_LARGE', 'over the limit of one message');
     }
   }
@@ -169,4 +180,10 @@ export class ContentScript {
     const message: ToPage = { tapnpay: 'toPage', channel, ...body };
     window.postMessage(message, window.origin);
   }
+}
+
+/** The window's language for a language tag (BCP 47), for example `zh-CN`. */
+function windowLanguageOf(tag: string): WindowLanguage | null {
+  const primary = tag.toLowerCase().split('-')[0];
+  return isWindowLanguage(primary) ? primary : null;
 }

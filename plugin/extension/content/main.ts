@@ -20,6 +20,9 @@ if (before?.isAlive) before.announce();
 else if (isGateway()) {
   before?.retire();
   // In Firefox the window that a message comes from is not `globalThis`.
-  scope[PLACE] = new ContentScript({ window, runtime: chrome.runtime, after });
+  scope[PLACE] = new ContentScript({
+    ...{ window, runtime: chrome.runtime, after },
+    documentLanguage: () => document.documentElement.lang,
+  });
   scope[PLACE].start();
 }

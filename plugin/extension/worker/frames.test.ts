@@ -46,11 +46,14 @@ test('only our own window is our own window', () => {
   const own = { url: WINDOW_URL };
   assert.equal(isOwnPage({ url: WINDOW_URL }, own), true);
   assert.equal(isOwnPage({ url: `${WINDOW_URL}#abc` }, own), true);
+  assert.equal(isOwnPage({ url: `${WINDOW_URL}?lang=zh#abc` }, own), true);
   for (const url of [
     undefined,
     GATEWAY,
     `${WINDOW_URL}.evil`,
     `${WINDOW_URL}?#`,
+    `${WINDOW_URL}?lang=fr#abc`,
+    `${WINDOW_URL}?lang=zh&x#abc`,
     `https://pay.example/#${WINDOW_URL}`,
     WINDOW_URL.replace('window', 'options'),
   ]) {

@@ -31,6 +31,7 @@ const NO_TAB = -1;
 
 /** Whether a port is of one of the extension's own pages; a content script's URL is its page's. */
 export function isOwnPage(sender: Sender | undefined, own: { readonly url: string }): boolean {
-  const { url } = sender ?? {};
-  return url === own.url || (url?.startsWith(`${own.url}#`) ?? false);
+  const { url = '' } = sender ?? {};
+  if (!url.startsWith(own.url)) return false;
+  return /^(?:\?lang=(?:zh|en))?(?:#|$)/.test(url.slice(own.url.length));
 }

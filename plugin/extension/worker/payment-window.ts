@@ -5,7 +5,7 @@
  */
 import { PLUGIN_FILES } from '@tapnpay/protocol/wire';
 import type { Browser, Port } from '../api.ts';
-import type { WindowPortAnswer, WindowPortMessage } from '../ports.ts';
+import type { WindowLanguage, WindowPortAnswer, WindowPortMessage } from '../ports.ts';
 
 const WIDTH_PIXELS = 460;
 const HEIGHT_PIXELS = 760;
@@ -27,6 +27,8 @@ export class PaymentWindow {
   #state: 'closed' | 'opening' | 'open' | 'ended' = 'closed';
   #windowId: number | null = null;
   #port: Port | null = null;
+  /** The page's; null leaves the choice to the window. It counts when the window opens. */
+  language: WindowLanguage | null = null;
 
   constructor(ports: PaymentWindowPorts) {
     this.#ports = ports;
@@ -73,11 +75,12 @@ export class PaymentWindow {
 
   async #open(): Promise<void> {
     const { browser, id } = this.#ports;
+    const query = this.language === null ? '' : `?lang=${this.language}`;
     this.#state = 'opening';
     try {
       const made = await browser.windows.create({
         type: 'popup',
-        url: browser.runtime.getURL(`${PLUGIN_FILES.window}#${id}`),
+        url: browser.runtime.getURL(`${PLUGIN_FILES.window}${query}#${id}`),
         width: WIDTH_PIXELS,
         height: HEIGHT_PIXELS,
         focused: true,

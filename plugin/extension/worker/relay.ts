@@ -12,6 +12,7 @@ import type {
 } from '@tapnpay/protocol/wire';
 import type { After, Browser, Port } from '../api.ts';
 import {
+  isWindowLanguage,
   type LastPayment,
   lastPaymentOf,
   type PagePortAnswer,
@@ -80,10 +81,12 @@ export class Relay {
     this.#isUsed = true;
     if (message.kind === 'show') this.window.show();
     else if (message.kind === 'doctor') this.#native.send({ type: 'doctor' });
-    else if (message.kind === 'message') this.#onPagePayload(message.message);
+    else if (message.kind === 'message') this.#onPagePayload(message);
   }
 
-  #onPagePayload(message: Extract<PagePortMessage, { kind: 'message' }>['message']): void {
+  #onPagePayload({ message, language }: Extract<PagePortMessage, { kind: 'message' }>): void {
+    // A page's renderer may say anything.
+    this.window.language = isWindowLanguage(language) ? language : null;
     if (isTooLarge(message)) this.#lose('ERR_MESSAGE_TOO_LARGE', 'over the limit of one message');
     else this.#native.send({ type: 'page', message });
   }

@@ -177,6 +177,26 @@ for (const name of ['consent', 'waitPin']) {
   });
 }
 
+for (const [language, url] of [
+  ['zh', 'window.html?lang=zh#id1'],
+  ['en', 'window.html?lang=en#id1'],
+  [null, 'window.html#id1'],
+  ['fr&x=', 'window.html#id1'],
+] as const) {
+  test(`the window of a page in ${language} has its language`, async () => {
+    const { browser, openPage, asks } = setUp();
+    const { page, host } = openPage();
+    const message = { type: 'pay', session: SESSION, orderId: ORDER_ID };
+    page.say({ kind: 'message', message, language });
+    asks(host, 'consent');
+    await settle();
+    assert.deepEqual(
+      browser.windows.map((window) => window.url),
+      [`${EXTENSION}/${url}`],
+    );
+  });
+}
+
 test('states that ask nobody open no window; the page may ask for it', async () => {
   const { browser, openPage, asks } = setUp();
   const { page, host } = openPage();
