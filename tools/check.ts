@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, globSync, mkdtempSync, readFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 /** One step: what a person reads, and the command. `node` stands for this very Node. */
@@ -48,17 +48,19 @@ function partyTests(): { readonly shared: readonly string[]; readonly own: reado
 const { shared, own } = partyTests();
 const PAGES: Step = { name: 'pages', command: ['node', 'web/build.ts'] };
 /** Campaigns: each has a command of its own, which README names. */
-const LONG: readonly string[] = [
-  'plugin-faults',
-  'plugin-firefox',
-  'plugin-prompts',
-  'plugin-relay',
-  'plugin-soak',
-  'balance',
+const LONG: readonly string[] = ['plugin-faults'];
+/** Browser tests that the other lane has time for. */
+const WITH_SYSTEM: readonly string[] = [
+  ...['plugin-firefox', 'plugin-prompts', 'plugin-relay', 'balance'],
 ];
-const BROWSER = globSync('tests/browser/*.test.ts', { cwd: ROOT })
-  .filter((file) => !LONG.some((name) => file.endsWith(`/${name}.test.ts`)))
-  .sort();
+
+function browserTests(isWithSystem: boolean): readonly string[] {
+  const nameOf = (file: string): string => basename(file, '.test.ts');
+  return globSync('tests/browser/*.test.ts', { cwd: ROOT })
+    .filter((file) => !LONG.includes(nameOf(file)))
+    .filter((file) => WITH_SYSTEM.includes(nameOf(file)) === isWithSystem)
+    .sort();
+}
 
 /** Phases follow one another; the lanes of a phase run at the same time. */
 const PHASES: readonly (readonly (readonly Step[])[])[] = [
@@ -97,11 +99,16 @@ const PHASES: readonly (readonly (readonly Step[])[])[] = [
         ],
         uses: 'template',
       },
+      {
+        name: 'plug-in in browsers',
+        command: [...TEST, '--test-concurrency=1', ...browserTests(true)],
+        uses: 'template',
+      },
     ],
     [
       {
         name: 'browser',
-        command: [...TEST, '--test-concurrency=1', ...BROWSER],
+        command: [...TEST, '--test-concurrency=1', ...browserTests(false)],
         uses: 'template',
       },
     ],
