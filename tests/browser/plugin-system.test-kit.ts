@@ -134,21 +134,24 @@ export class PluginSystem {
   }
 
   /** The built extension as a browser loads it from disk; answers its folder. */
-  async unpackExtension(browser: 'chromium' | 'firefox'): Promise<string> {
+  async unpackExtension(
+    browser: 'chromium' | 'firefox',
+    version: string = versionOf('plugin'),
+  ): Promise<string> {
     if (!existsSync(BUILT)) throw new Error('the extension is not built: node web/build.ts');
     const { extension } = await this.versions();
     const pem = readFileSync(join(this.dataDir, 'publisher/extension-key.pem'), 'utf8');
     const spki = createPublicKey(createPrivateKey(pem)).export({ type: 'spki', format: 'der' });
     const manifest = manifestOf({
       browser,
-      version: versionOf('plugin'),
+      version,
       gatewayOrigins: [this.gateway],
       publicKeyBase64: spki.toString('base64'),
       updateUrl: null,
       geckoId: extension.geckoId,
       geckoUpdateUrl: null,
     });
-    const folder = join(this.folder, `extension-${browser}`);
+    const folder = join(this.folder, `extension-${browser}-${version}`);
     cpSync(BUILT, folder, { recursive: true });
     writeFileSync(join(folder, 'manifest.json'), JSON.stringify(manifest));
     return folder;
