@@ -59,7 +59,7 @@ async function paidOn(page: RelayingPage, session = SESSION): Promise<ElementPay
 
 test('a built program imports nothing but what Node has and its own build', () => {
   const programs = readdirSync(BUILT).filter((name) => name.endsWith('.mjs'));
-  for (const name of ['host.mjs', 'element.mjs', 'application.mjs', 'reader.mjs']) {
+  for (const name of ['host.mjs', 'element.mjs', 'reader.mjs']) {
     assert.ok(programs.includes(name), name);
   }
   for (const name of programs) {
@@ -87,8 +87,10 @@ test('host and element of one build pay; the element has its permissions and no 
   const store = join(system.dataDir, 'element');
   assert.deepEqual(words.slice(1), [
     ...['--permission', '--disable-sigusr1', '--no-warnings'],
+    ...['--no-experimental-sqlite', '--no-experimental-webstorage'],
     ...[`--allow-fs-read=${BUILT}`, `--allow-fs-read=${store}`, `--allow-fs-write=${store}`],
-    ...[join(BUILT, 'element.mjs'), store, join(BUILT, 'application.mjs')],
+    ...[join(BUILT, 'element.mjs'), store, join(BUILT, 'payment.tplf')],
+    readFileSync(join(BUILT, 'payment.tplf.sha256'), 'utf8').trim(),
   ]);
   assert.doesNotMatch(readFileSync(`/proc/${pid}/environ`, 'utf8'), /NODE|HOME|PATH/);
   const second = await paidOn(page, SESSION_2);

@@ -1,7 +1,8 @@
 /**
- * Builds the programs that a payment waits for, the native messaging host and the secure element
- * with its application: a start from the sources reads some 250 files, of which Node strips the
- * types each time. Left readable, so that what runs on a payer's laptop can be reviewed.
+ * Builds the programs that a payment waits for, the native messaging host and the secure element,
+ * its interpreter, and the load files of its applications: a start from the sources reads some 250
+ * files, of which Node strips the types each time. Left readable, so that what runs on a payer's
+ * laptop can be reviewed.
  *
  * The folder is no part of `dist`, which is replaced as a whole: a browser may start a host at any
  * moment, so that each file is replaced by a rename, and the entries after what they import.
@@ -17,7 +18,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { inputDigest } from './inputs.ts';
+import { buildLoadFiles, LOAD_FILE_INPUTS } from './load-files.ts';
 
 const here = import.meta.dirname;
 const project = join(here, '..');
@@ -25,12 +28,13 @@ const FOLDER = join(here, 'dist-programs');
 const STAMP = 'inputs.sha256';
 /** What ends up in a bundle. */
 const INPUTS = [
-  ...['web/programs.ts', 'agent/src', 'element/src', 'applet/src', 'protocol/src'],
+  ...['web/programs.ts', 'agent/src', 'element/src', 'protocol/src'],
   ...['protocol/node', 'package-lock.json'],
+  ...LOAD_FILE_INPUTS,
 ];
 /** Programs by the name of their file; those of one build share classes in a file of their own. */
 const BUILDS: readonly Readonly<Record<string, string>>[] = [
-  { element: 'element/src/main.ts', application: 'applet/src/index.ts' },
+  { element: 'element/src/main.ts' },
   { host: 'agent/src/native/main.ts' },
   { reader: 'agent/src/pcsc/native.ts' },
 ];
@@ -43,12 +47,22 @@ export async function buildPrograms(): Promise<'built' | 'unchanged'> {
   const out = `${FOLDER}.${randomUUID()}`;
   try {
     for (const programs of BUILDS) await buildTogether(programs, out);
+    await buildInterpreter(join(out, 'quickjs.wasm'));
+    await buildLoadFiles(out);
     writeFileSync(join(out, STAMP), digest);
     replaceFiles(out);
   } finally {
     rmSync(out, { recursive: true, force: true });
   }
   return 'built';
+}
+
+/** The interpreter with its counter, so that no start of an element waits for that. */
+async function buildInterpreter(path: string): Promise<void> {
+  const meter = join(project, 'element/src/sandbox/meter.ts');
+  const { meteredModule } = await import(pathToFileURL(meter).href);
+  const installed = import.meta.resolve('@jitl/quickjs-wasmfile-release-sync/wasm');
+  writeFileSync(path, meteredModule(readFileSync(fileURLToPath(installed))));
 }
 
 async function buildTogether(

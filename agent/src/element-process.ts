@@ -1,9 +1,11 @@
 /** Starts the secure element's process under the permission model and speaks its frames. */
 import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
-import { mkdirSync, realpathSync } from 'node:fs';
+import { mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { errorFromBody, TapError } from '@tapnpay/protocol/bytes';
 import {
+  type CardBirth,
+  type CardFacts,
   checkShape,
   ELEMENT_FRAME_BYTES_MAX,
   type ElementCommand,
@@ -16,6 +18,7 @@ import {
 import { type HeldLock, lockDirectory } from './directory-lock.ts';
 import { syncDirectory } from './durable-file.ts';
 import { AgentError } from './errors.ts';
+import { bornCard } from './management/element-card.ts';
 import { systemClock } from './system.ts';
 
 /** Longest wait for `ready`. */
@@ -29,10 +32,13 @@ const STDERR_CHARACTERS_MAX = 2_000;
 export type ElementConfig = {
   readonly nodePath: string;
   readonly elementEntry: string;
-  readonly appletEntry: string;
+  /** The payment application's load file; its name with `.sha256` holds the hash of its bytes. */
+  readonly loadFile: string;
   readonly storeDir: string;
   /** Directories and files that the process may read beside its store: its own code. */
   readonly allowRead: readonly string[];
+  /** What a new element's card is born with; the laboratory's where nothing is said. */
+  readonly birth?: CardBirth;
 };
 
 /** For those who share the element with other programs. */
@@ -62,13 +68,27 @@ export function elementArguments(config: ElementConfig): readonly string[] {
     '--permission',
     '--disable-sigusr1',
     '--no-warnings',
+    // Databases open files past the permission model.
+    '--no-experimental-sqlite',
+    '--no-experimental-webstorage',
     ...config.allowRead.map((path) => `--allow-fs-read=${path}`),
     `--allow-fs-read=${store}`,
     `--allow-fs-write=${store}`,
     config.elementEntry,
     store,
-    config.appletEntry,
+    config.loadFile,
+    loadFileHash(config.loadFile),
   ];
+}
+
+/** What the element is told to accept. @throws AgentError `ERR_ELEMENT_START`. */
+function loadFileHash(path: string): string {
+  try {
+    return readFileSync(`${path}.sha256`, 'utf8').trim();
+  } catch (cause) {
+    const text = 'the payment application is not built: node web/build.ts';
+    throw new AgentError('ERR_ELEMENT_START', text, { path }, cause);
+  }
 }
 
 /** A running element. */
@@ -86,6 +106,8 @@ export class ElementProcess {
   #diagnostics = '';
   elementId: string | null = null;
   state: ElementState = 'notEnrolled';
+  /** What its card said of itself at the start. */
+  card: CardFacts | null = null;
 
   /** Use `startElement`. */
   constructor(
@@ -241,6 +263,7 @@ export async function startElement(
   onSpawned?.(element);
   try {
     await within(element.ready(), ELEMENT_START_TIMEOUT_MS);
+    element.card = await within(bornCard(element, config.birth), ELEMENT_START_TIMEOUT_MS);
     // The element may not call fsync; the names of its files are made durable from here.
     syncDirectory(config.storeDir);
     return element;
@@ -253,7 +276,7 @@ export async function startElement(
 /** The program and its first arguments; a shell lowers the limit where there is one. */
 function withoutCoreDumps(nodePath: string): readonly [string, ...string[]] {
   if (process.platform === 'win32') return [nodePath];
-  return ['/bin/sh', '-c', 'ulimit -c 0; exec "$0" "$@"', nodePath];
+  return ['/bin/sh', '-c', 'ulimit -c 0; unset PWD OLDPWD; exec "$0" "$@"', nodePath];
 }
 
 async function within<T>(wanted: Promise<T>, timeoutMs: number): Promise<T> {

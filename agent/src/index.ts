@@ -1,11 +1,14 @@
 /** The program on the laptop: secure element, virtual cards, payments and enrolment. */
 export * from './apdu-trace.ts';
 export * from './card-faults.ts';
+export { httpManagerCaller, type ManagerCaller } from './contact/manager-caller.ts';
+export { lockDirectory } from './directory-lock.ts';
 export * from './doctor/index.ts';
 export * from './element-process.ts';
 export * from './enrolment.ts';
 export * from './errors.ts';
 export * from './install/index.ts';
+export * from './management/index.ts';
 export * from './native/index.ts';
 export * from './own-bureau.ts';
 export * from './payment.ts';

@@ -28,7 +28,13 @@ import {
   type TerminalParametersJson,
 } from '@tapnpay/protocol/wire';
 import { TestAuthority } from '../../protocol/node/certificates.test-pki.ts';
-import { type GatewayScript, TestGateway } from '../../protocol/node/gateway.test-peer.ts';
+import {
+  type GatewayScript,
+  TEST_PARAMETER_KEY_SPKI,
+  TestGateway,
+  testParameters,
+} from '../../protocol/node/gateway.test-peer.ts';
+import { builtLoadFile } from '../../protocol/node/load-file.test-build.ts';
 import { imageUdk } from '../../protocol/src/emv/data/icc-image.test-kit.ts';
 import { SAMPLE_PAN, sampleCard } from '../../protocol/src/emv/icc/sample.test-card.ts';
 import {
@@ -54,9 +60,12 @@ const directory = mkdtempSync(join(tmpdir(), 'tapnpay-agent-'));
 const config = {
   nodePath: process.execPath,
   elementEntry: here('../../element/src/main.ts'),
-  appletEntry: here('../../applet/src/index.ts'),
+  loadFile: builtLoadFile(),
   storeDir: join(directory, 'element'),
-  allowRead: ['element', 'applet', 'protocol', 'node_modules'].map((name) => here(`../../${name}`)),
+  allowRead: [
+    builtLoadFile(),
+    ...['element', 'protocol', 'node_modules'].map((name) => here(`../../${name}`)),
+  ],
 };
 
 function rsaKey(modulusLength: number) {
@@ -126,7 +135,8 @@ function grantOf(request: EnrolmentRequest) {
     initialKeyId: '5441500100000001',
     encipheredInitialKey: toHex(publicEncrypt(key, INITIAL_KEY)),
     initialKeyKcv: kcvAes(nodeCiphers, INITIAL_KEY),
-    parameters,
+    parameterPublicKeySpki: TEST_PARAMETER_KEY_SPKI,
+    parameters: testParameters(parameters),
   };
 }
 

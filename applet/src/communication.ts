@@ -23,6 +23,11 @@ export const ISSUER_TIMEOUT_MS = 75_000;
 
 type Typed<Type extends GatewayMessage['type']> = Extract<GatewayMessage, { type: Type }>;
 
+/** An open channel and what the gateway said in its welcome. */
+export type OpenedChannel = Pick<Typed<'welcome'>, 'timeMs' | 'parameters'> & {
+  readonly channel: ChannelFacts;
+};
+
 /** The open channel as a conversation of messages. */
 export class GatewayConversation {
   readonly #decoder: JsonFrameDecoder = new JsonFrameDecoder(CHANNEL_FRAME_BYTES_MAX);
@@ -35,7 +40,7 @@ export class GatewayConversation {
   *open(facts: {
     readonly serverName: string;
     readonly elementId: string;
-  }): HostConversation<ChannelFacts> {
+  }): HostConversation<OpenedChannel> {
     const channel = yield* ask({ call: 'channelOpen', serverName: facts.serverName });
     if (!channel.mutual) {
       throw new AppletError('ERR_CHANNEL_NOT_MUTUAL', 'the gateway asked for no certificate');
@@ -46,11 +51,11 @@ export class GatewayConversation {
       elementId: facts.elementId,
       applicationVersion: APPLICATION_VERSION,
     });
-    const { version } = yield* this.expect('welcome', GATEWAY_TIMEOUT_MS);
+    const { version, timeMs, parameters } = yield* this.expect('welcome', GATEWAY_TIMEOUT_MS);
     if (version !== CHANNEL_VERSION) {
       throw new AppletError('ERR_CHANNEL_VERSION', `the gateway speaks version ${version}`);
     }
-    return channel;
+    return { channel, timeMs, parameters };
   }
 
   *send(message: ApplicationMessage): HostConversation<void> {

@@ -6,7 +6,9 @@ import { fromHex, type Secret, TapError, toHex } from '@tapnpay/protocol/bytes';
 import type { CipherProvider } from '@tapnpay/protocol/crypto';
 import {
   hasBit,
+  TAG_9F34_CVM_RESULTS,
   TAG_50_APPLICATION_LABEL,
+  TAG_95_TERMINAL_VERIFICATION_RESULTS,
   TVR_1_DDA_FAILED,
   TVR_1_OFFLINE_DATA_AUTHENTICATION_NOT_PERFORMED,
   TVR_1_SDA_FAILED,
@@ -47,8 +49,8 @@ import { type GatewayConversation, ISSUER_TIMEOUT_MS } from './communication.ts'
 import { shownOrder, transactionTypeOf } from './ecash.ts';
 import { AppletError, GatewayRefusal } from './errors.ts';
 import { ask, passHop } from './host.ts';
-import { isSandboxCa } from './parameters.ts';
-import { signPayment } from './security.ts';
+import { isSandboxCa, type ManagedParameters } from './parameters.ts';
+import { attestPayment } from './security.ts';
 
 const SEQUENCE_COUNTER_MODULUS = 100_000_000;
 const INS_SELECT = 0xa4;
@@ -96,6 +98,7 @@ export const NO_PROGRESS: Progress = { sent: false, authorisation: null, fault: 
 /** What one presentation of a card stands on. */
 export type AcceptanceFacts = {
   readonly context: ApplicationContext<CipherProvider>;
+  readonly parameters: ManagedParameters;
   readonly terminal: TerminalProfile;
   readonly gateway: GatewayConversation;
   readonly order: SignedOrder;
@@ -273,6 +276,8 @@ export class Acceptance {
     const pin =
       this.#pin === null ? null : { block: toHex(this.#pin.block), ksn: toHex(this.#pin.ksn) };
     const pinBlock = pin?.block ?? null;
+    const { version } = this.#facts.parameters;
+    const verified = { parameterVersion: version, ...verificationOf(request) };
     return {
       orderId: order.orderId,
       interface: this.#facts.interface,
@@ -283,9 +288,22 @@ export class Acceptance {
       track2: track2.expose(),
       field55,
       pin,
-      signature: yield* signPayment({ order, field55, pinBlock }),
+      attestation: yield* attestPayment({ order, field55, pinBlock, ...verified }),
     };
   }
+}
+
+/** How terminal and cardholder were verified. @see EMV 4.3 B3 Annex C5, Annex C3 */
+function verificationOf({ values }: OnlineRequest): {
+  readonly tvr: string;
+  readonly cvmResults: string;
+} {
+  const hex = (tag: string, lengthBytes: number): string =>
+    toHex(values.get(tag) ?? new Uint8Array(lengthBytes));
+  return {
+    tvr: hex(TAG_95_TERMINAL_VERIFICATION_RESULTS, 5),
+    cvmResults: hex(TAG_9F34_CVM_RESULTS, 3),
+  };
 }
 
 /** The card's label in what a receipt can print. @see EMV 4.3 B3 Annex A, tag 50 */

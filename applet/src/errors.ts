@@ -6,9 +6,15 @@ export type AppletErrorCode =
   | 'ERR_CHANNEL_MESSAGE'
   | 'ERR_CHANNEL_VERSION'
   | 'ERR_CHANNEL_NOT_MUTUAL'
+  /** The gateway is not the one that the application was personalised for. */
+  | 'ERR_GATEWAY_NAME'
   | 'ERR_ORDER_SIGNATURE'
   | 'ERR_ORDER_MISMATCH'
   | 'ERR_ORDER_FIELD'
+  /** A parameter set that is not signed, not understood or not in its term. */
+  | 'ERR_PARAMETERS'
+  | 'ERR_PARAMETERS_ROLLBACK'
+  | 'PARAMS_OUTDATED'
   | 'ERR_CARD_DATA'
   | 'ERR_CARD_INTERFACE';
 

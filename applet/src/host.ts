@@ -1,4 +1,5 @@
 /** Typed host calls: a yield whose answer has the type of its call. */
+import { faultOf } from '@tapnpay/protocol/globalplatform/applet';
 import type {
   HopName,
   HopRecord,
@@ -11,7 +12,11 @@ import type {
 export function* ask<Call extends HostCall>(
   call: Call,
 ): HostConversation<HostAnswers[Call['call']]> {
-  return (yield call) as HostAnswers[Call['call']];
+  try {
+    return (yield call) as HostAnswers[Call['call']];
+  } catch (fault) {
+    throw faultOf(fault);
+  }
 }
 
 /** Reports a passed hop. */

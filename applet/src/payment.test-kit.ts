@@ -7,9 +7,14 @@ import { nodeCiphers, systemRandom } from '@tapnpay/protocol/node';
 import type {
   CardInterface,
   ElementPayResult,
+  SignedParameterSet,
   TerminalParametersJson,
 } from '@tapnpay/protocol/wire';
-import { type GatewayScript, TestGateway } from '../../protocol/node/gateway.test-peer.ts';
+import {
+  type GatewayScript,
+  TestGateway,
+  testParameters,
+} from '../../protocol/node/gateway.test-peer.ts';
 import {
   SAMPLE_IMK_AC,
   SAMPLE_PAN,
@@ -27,7 +32,9 @@ function rsaKey(modulusLength: number) {
 }
 
 const keys = { ca: rsaKey(1408), issuer: rsaKey(1152), icc: rsaKey(1024) };
-const sample = sampleCard(nodeCiphers, keys);
+const sample: ReturnType<typeof sampleCard> = sampleCard(nodeCiphers, keys);
+/** The card as it was personalised. */
+export const cardImage: typeof sample.image = sample.image;
 export const caKey: TerminalParametersJson['caPublicKeys'][number] = sample.caKey;
 export const parameters: TerminalParametersJson = {
   terminalTransactionQualifiers: '26000080',
@@ -67,7 +74,12 @@ export type Run = {
 export function pay(
   script: GatewayScript = {},
   hostScript: HostScript = {},
-  change: { readonly troubles?: readonly CardTrouble[]; readonly parameters?: object } = {},
+  change: {
+    readonly troubles?: readonly CardTrouble[];
+    readonly parameters?: object;
+    /** Instead of a set made of `parameters`. */
+    readonly set?: SignedParameterSet;
+  } = {},
 ): Run {
   const { troubles } = change;
   let card = troubles ? sampleCard(nodeCiphers, keys, { troubles }).image : sample.image;
@@ -87,7 +99,7 @@ export function pay(
   const host = new ScriptedHost(powerUp, gateway, hostScript);
   const application = createPaymentApplication({
     elementId: '00112233445566AA',
-    parameters: { ...parameters, ...change.parameters },
+    parameters: change.set ?? testParameters({ ...parameters, ...change.parameters }),
     ciphers: nodeCiphers,
   });
   const result = host.run(application.pay({ orderId: 'order-1', serverName: 'gateway' }));

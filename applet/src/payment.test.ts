@@ -189,7 +189,7 @@ test('a gateway that asks for no certificate, or speaks another version, gets no
   const notMutual = pay({}, { channel: { mutual: false } });
   assert.equal(notMutual.result.reason, 'ERR_CHANNEL_NOT_MUTUAL');
   assert.deepEqual(typesOf(notMutual), []);
-  assert.equal(pay({ version: 2 }).result.reason, 'ERR_CHANNEL_VERSION');
+  assert.equal(pay({ version: 1 }).result.reason, 'ERR_CHANNEL_VERSION');
 });
 
 test('junk from the gateway is a coded end: cancelled before the payment, unknown after it', () => {

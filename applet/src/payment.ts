@@ -17,6 +17,7 @@ import { NO_PROGRESS, type Progress } from './debit-credit.ts';
 import { loadReason } from './ecash.ts';
 import { codeOf } from './errors.ts';
 import { ask, passHop } from './host.ts';
+import { ManagedParameters } from './parameters.ts';
 import { acceptCard, type CardEnd, secondOf } from './presentations.ts';
 import { verifyOrder } from './security.ts';
 
@@ -29,10 +30,13 @@ export function* payOrder(context: Context, intent: PayIntent): HostConversation
   const gateway = new GatewayConversation();
   let channel: ChannelFacts | null = null;
   let order: SignedOrder;
+  let parameters: ManagedParameters;
   try {
     const { elementId } = context;
-    channel = yield* gateway.open({ serverName: intent.serverName, elementId });
+    const opened = yield* gateway.open({ serverName: intent.serverName, elementId });
+    channel = opened.channel;
     yield* passHop('channel', { protocol: channel.protocol, mutual: channel.mutual });
+    parameters = yield* ManagedParameters.open(context, gateway, opened);
     order = yield* requestOrder(gateway, intent.orderId);
   } catch (fault) {
     const reason = codeOf(fault);
@@ -40,7 +44,7 @@ export function* payOrder(context: Context, intent: PayIntent): HostConversation
     const end = { outcome: null, reason, interface: null, progress: NO_PROGRESS };
     return describe({ ending: nothing, end, channel, isSent: false, result: null });
   }
-  const end = yield* acceptCard({ context, gateway, order });
+  const end = yield* acceptCard({ context, gateway, order, parameters });
   const { progress } = end;
   if (!progress.sent || progress.authorisation?.result === 'unable') {
     const ending = unsentEnding(end);

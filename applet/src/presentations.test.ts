@@ -83,7 +83,7 @@ test('a card torn away at any APDU before the payment is sent is presented again
   ] as const) {
     const whole = pay({}, { presentations: [presentation] });
     const names = namesOf(whole);
-    const sent = names.indexOf('exporter');
+    const sent = names.indexOf('attest');
     const apdus = names.slice(0, sent).filter((name) => name === 'cardTransmit').length;
     assert.equal(apdus, commands);
     for (let removedBefore = 1; removedBefore <= apdus; removedBefore++) {

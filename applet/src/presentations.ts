@@ -4,12 +4,16 @@
  */
 import { type TapError, toHex } from '@tapnpay/protocol/bytes';
 import type { KernelOutcome, TerminalProfile } from '@tapnpay/protocol/emv/terminal';
-import type { CardInterface, CardRequest, HostConversation } from '@tapnpay/protocol/wire';
+import type {
+  CardInterface,
+  CardRequest,
+  HostConversation,
+  SignedOrder,
+} from '@tapnpay/protocol/wire';
 import { Acceptance, type AcceptanceFacts, NO_PROGRESS, type Progress } from './debit-credit.ts';
 import { interfacesFor, shownOrder } from './ecash.ts';
 import { AppletError, codeOf } from './errors.ts';
 import { ask } from './host.ts';
-import { terminalProfile } from './parameters.ts';
 
 /** Cards asked for in one payment, the first included. */
 export const PRESENTATIONS_MAX = 4;
@@ -21,6 +25,14 @@ const TORN_CODES: ReadonlySet<string> = new Set<TapError['code']>([
 
 /** A tap that another tap can mend: two cards in the field, a phone that wants its owner first. */
 const REPEAT_REASONS: ReadonlySet<string> = new Set(['terminal:presentOneCard', 'card:seeDevice']);
+
+/** Why a card is asked for once more when the gateway wants newer parameters. */
+const PARAMETERS_OUTDATED = 'PARAMS_OUTDATED';
+
+/** Whether a card was not read to its end: another try can succeed. */
+export function isTorn(reason: string): boolean {
+  return TORN_CODES.has(reason);
+}
 
 /** How the last card of a payment ended. */
 export type CardEnd = {
@@ -42,20 +54,39 @@ type Wish = Pick<CardRequest, 'interfaces' | 'attempt' | 'reason'>;
 export function* acceptCard(facts: Facts): HostConversation<CardEnd> {
   let end: CardEnd = { outcome: null, reason: '', interface: null, progress: NO_PROGRESS };
   try {
-    const terminal = terminalProfile(facts.context, facts.order.currency);
-    const { order } = facts;
-    const taken = interfacesOf(terminal, BigInt(order.amountMinor));
-    const interfaces = interfacesFor(order, taken);
-    let wish: Wish | null = { interfaces, attempt: 1, reason: null };
+    const { order, parameters } = facts;
+    let terminal = parameters.terminalProfile(order);
+    let attempt = 1;
+    let wish: Wish | null = { interfaces: taken(order, terminal), attempt, reason: null };
     while (wish !== null) {
       const presented: CardInterface = yield* present(facts, wish);
       end = yield* runOnce({ ...facts, terminal, interface: presented });
+      const isOutdated = isOutdatedAt(end) && wish.reason !== PARAMETERS_OUTDATED;
+      if (isOutdated) {
+        // A set that was published in the course of this payment: its rules go for the next card.
+        yield* parameters.update();
+        terminal = parameters.terminalProfile(order);
+        attempt += 1;
+        wish = { interfaces: taken(order, terminal), attempt, reason: PARAMETERS_OUTDATED };
+        continue;
+      }
       wish = wishAfter(wish, end);
+      attempt = wish?.attempt ?? attempt;
     }
     return end;
   } catch (fault) {
     return { ...end, reason: codeOf(fault) };
   }
+}
+
+/** The gateway refused the payment before it was sent anywhere, for its parameters alone. */
+function isOutdatedAt({ progress }: CardEnd): boolean {
+  return !progress.sent && progress.fault?.code === PARAMETERS_OUTDATED;
+}
+
+/** How a card may be presented for the order under these rules. */
+function taken(order: SignedOrder, terminal: TerminalProfile): readonly CardInterface[] {
+  return interfacesFor(order, interfacesOf(terminal, BigInt(order.amountMinor)));
 }
 
 /** Both ways while the amount is in the limit of one application's contactless reader. */
@@ -89,7 +120,7 @@ function wishAfter({ interfaces, attempt }: Wish, end: CardEnd): Wish | null {
   if (progress.sent || progress.fault !== null || attempt >= PRESENTATIONS_MAX) return null;
   const next = { attempt: attempt + 1, reason };
   if (outcome?.outcome === 'tryAnotherInterface') return { ...next, interfaces: ['contact'] };
-  const isToRepeat = outcome === null ? TORN_CODES.has(reason) : REPEAT_REASONS.has(reason);
+  const isToRepeat = outcome === null ? isTorn(reason) : REPEAT_REASONS.has(reason);
   return isToRepeat ? { ...next, interfaces } : null;
 }
 

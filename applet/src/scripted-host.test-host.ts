@@ -1,7 +1,8 @@
 /** The element's side of the host calls for tests: a card and a scripted gateway in memory. */
-import { createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, verify } from 'node:crypto';
 import { fromHex, toHex } from '@tapnpay/protocol/bytes';
 import { Iso7816Error } from '@tapnpay/protocol/iso7816';
+import { attest } from '@tapnpay/protocol/node';
 import {
   applicationMessageShape,
   type CardInterface,
@@ -14,8 +15,16 @@ import {
   type HostCall,
   type HostConversation,
   JsonFrameDecoder,
+  type PaymentAttestation,
+  type PaymentClaim,
+  type SignedParameterSet,
 } from '@tapnpay/protocol/wire';
-import type { TestGateway } from '../../protocol/node/gateway.test-peer.ts';
+import {
+  TEST_ELEMENT_ID,
+  TEST_LOAD_FILE_HASH,
+  TEST_PARAMETER_KEY_SPKI,
+  type TestGateway,
+} from '../../protocol/node/gateway.test-peer.ts';
 import { AppletError } from './errors.ts';
 
 const EXPORTER = new Uint8Array(32).fill(0xe5);
@@ -52,6 +61,9 @@ export class ScriptedHost {
   readonly hops: Pick<HopRecord, 'name' | 'facts'>[] = [];
   readonly calls: HostCall[] = [];
   readonly requests: CardRequest[] = [];
+  readonly stored: SignedParameterSet[] = [];
+  /** Attempt and reason of each request for a token's card. */
+  readonly tokenRequests: (readonly [number, string | null])[] = [];
   readonly #powerUp: (cardInterface: CardInterface) => Transmit;
   readonly #gateway: TestGateway;
   readonly #script: HostScript;
@@ -61,6 +73,7 @@ export class ScriptedHost {
   #isClosed = false;
   #card: Transmit | null = null;
   #pinCount = 0;
+  #counter = 0;
 
   constructor(
     powerUp: (cardInterface: CardInterface) => Transmit,
@@ -92,6 +105,11 @@ export class ScriptedHost {
     switch (call.call) {
       case 'presentCard':
         return this.#present(call);
+      case 'presentTokenCard': {
+        const { attempt, reason } = call;
+        this.tokenRequests.push([attempt, reason]);
+        return this.#presented(this.tokenRequests.length);
+      }
       case 'releaseCard':
         this.#card = null;
         return null;
@@ -109,12 +127,15 @@ export class ScriptedHost {
         return null;
       case 'exporter':
         return EXPORTER;
-      case 'sign': {
-        const key = { key: this.#client.privateKey, dsaEncoding: 'ieee-p1363' } as const;
-        return new Uint8Array(sign('sha256', call.data, key));
-      }
+      case 'attest':
+        return this.#attest(call);
+      case 'storeParameters':
+        this.stored.push(call.set);
+        return null;
       case 'verifySignature': {
-        const der = Buffer.from(fromHex(this.#gateway.orderPublicKeySpki));
+        const isOrder = call.key === 'order';
+        const spki = isOrder ? this.#gateway.orderPublicKeySpki : TEST_PARAMETER_KEY_SPKI;
+        const der = Buffer.from(fromHex(spki));
         const key = createPublicKey({ key: der, format: 'der', type: 'spki' });
         const options = { key, dsaEncoding: 'ieee-p1363' } as const;
         return verify('sha256', call.data, options, call.signature);
@@ -131,22 +152,37 @@ export class ScriptedHost {
     }
   }
 
+  #attest({ call: _, ...claim }: PaymentClaim & { readonly call: 'attest' }): PaymentAttestation {
+    this.#counter += 1;
+    const element = {
+      ...{ elementId: TEST_ELEMENT_ID, loadFileHash: TEST_LOAD_FILE_HASH },
+      lifeCycle: 'operable' as const,
+      ...{ counter: this.#counter, exporter: toHex(EXPORTER) },
+    };
+    return attest(this.#client.privateKey, element, claim);
+  }
+
   #present({ call: _, ...request }: CardRequest & { readonly call: 'presentCard' }): CardInterface {
     this.requests.push(request);
+    return this.#presented(this.requests.length);
+  }
+
+  /** The card of a presentation, counted from 1. */
+  #presented(count: number): CardInterface {
     const { presentations, cardRemovedBefore } = this.#script;
     const one: Presentation =
       cardRemovedBefore === undefined
         ? { interface: 'contact' }
         : { interface: 'contact', removedBefore: cardRemovedBefore };
-    const next = (presentations ?? [one])[this.requests.length - 1];
+    const next = (presentations ?? [one])[count - 1];
     if (next === undefined) throw codedFault('ERR_CARD_REMOVED');
     if ('fault' in next) throw codedFault(next.fault);
     const transmit = this.#powerUp(next.interface);
     const { removedBefore = Number.POSITIVE_INFINITY, code = 'ERR_CARD_REMOVED' } = next;
-    let count = 0;
+    let commands = 0;
     this.#card = (command) => {
-      count += 1;
-      if (count >= removedBefore) throw codedFault(code);
+      commands += 1;
+      if (commands >= removedBefore) throw codedFault(code);
       return transmit(command);
     };
     return next.interface;

@@ -1,17 +1,15 @@
 /** Security (安全): the gateway's word on the order, and the element's word on the payment. */
-import { AmountMinor, currencyExponent, fromHex, toHex } from '@tapnpay/protocol/bytes';
+import { AmountMinor, currencyExponent, fromHex } from '@tapnpay/protocol/bytes';
 import {
-  CHANNEL_EXPORTER_LABEL,
   type HostConversation,
   orderSignatureInput,
-  paymentSignatureInput,
+  type PaymentAttestation,
+  type PaymentClaim,
   type SignedOrder,
   utf8ToBytes,
 } from '@tapnpay/protocol/wire';
 import { AppletError } from './errors.ts';
 import { ask } from './host.ts';
-
-const EXPORTER_BYTES = 32;
 
 /**
  * Accepts an order only if the gateway signed it, it is the one asked for, and its amount, date
@@ -58,18 +56,10 @@ function wrongField(name: string, cause?: unknown): AppletError {
   return new AppletError('ERR_ORDER_FIELD', `order.${name} cannot be paid`, facts, cause);
 }
 
-/** Signs order, amount, origin, this very channel, field 55 and PIN block together. */
-export function* signPayment(facts: {
-  readonly order: SignedOrder;
-  readonly field55: string;
-  readonly pinBlock: string | null;
-}): HostConversation<string> {
-  const exporter = yield* ask({
-    call: 'exporter',
-    label: CHANNEL_EXPORTER_LABEL,
-    lengthBytes: EXPORTER_BYTES,
-  });
-  const input = paymentSignatureInput({ ...facts, exporter: toHex(exporter) });
-  const signature = yield* ask({ call: 'sign', key: 'client', data: utf8ToBytes(input) });
-  return toHex(signature);
+/**
+ * The element's signed word on the payment: what is claimed here, bound to the element itself, to
+ * the code it runs and to this very channel. @throws TapError `APP_LOCKED`.
+ */
+export function* attestPayment(claim: PaymentClaim): HostConversation<PaymentAttestation> {
+  return yield* ask({ call: 'attest', ...claim });
 }

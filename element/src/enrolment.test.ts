@@ -21,6 +21,7 @@ import {
   type TerminalParametersJson,
 } from '@tapnpay/protocol/wire';
 import { TestAuthority } from '../../protocol/node/certificates.test-pki.ts';
+import { TEST_PARAMETER_KEY_SPKI, testParameters } from '../../protocol/node/gateway.test-peer.ts';
 import { beginEnrolment, finishEnrolment } from './enrolment.ts';
 import { createPinKey, encipherPin, type PinKey } from './pin.ts';
 import { ElementState } from './state.ts';
@@ -70,7 +71,8 @@ function grantOf(
     initialKeyId: key.id,
     encipheredInitialKey: toHex(publicEncrypt(transport, key.value)),
     initialKeyKcv: kcvAes(elementCiphers, key.value),
-    parameters,
+    parameterPublicKeySpki: TEST_PARAMETER_KEY_SPKI,
+    parameters: testParameters(parameters),
   };
 }
 

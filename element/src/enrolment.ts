@@ -15,6 +15,7 @@ import { type Clock, fromHex, type RandomSource, Secret, toHex } from '@tapnpay/
 import { type CipherProvider, kcvAes } from '@tapnpay/protocol/crypto';
 import { type EnrolmentGrant, type EnrolmentRequest, enrolmentInput } from '@tapnpay/protocol/wire';
 import { ElementError } from './errors.ts';
+import { parametersVersion } from './parameters.ts';
 import type { ElementState, PendingEnrolment } from './state.ts';
 
 const generate = promisify(generateKeyPair);
@@ -67,7 +68,7 @@ export function finishEnrolment(ports: {
     throw new ElementError('ERR_ENROLMENT_NOT_BEGUN', 'no enrolment is pending');
   }
   checkCertificate(grant, pending, ports.clock);
-  checkOrderKey(grant);
+  checkKeys(grant);
   const initialKey = openInitialKey(grant, pending, ports.ciphers);
   state.update({
     locked: false,
@@ -80,6 +81,7 @@ export function finishEnrolment(ports: {
       orderPublicKeySpki: grant.orderPublicKeySpki,
       initialKeyId: grant.initialKeyId,
       initialKey,
+      parameterPublicKeySpki: grant.parameterPublicKeySpki,
       parameters: grant.parameters,
     },
   });
@@ -113,15 +115,26 @@ function parseCertificate(pem: string, field: string): X509Certificate {
   }
 }
 
-function checkOrderKey(grant: EnrolmentGrant): void {
+function checkKeys(grant: EnrolmentGrant): void {
+  const { parameterPublicKeySpki, parameters } = grant;
+  checkP256(grant.orderPublicKeySpki, 'orderPublicKeySpki');
+  checkP256(parameterPublicKeySpki, 'parameterPublicKeySpki');
+  try {
+    parametersVersion(parameterPublicKeySpki, parameters);
+  } catch (cause) {
+    throw wrongGrant('parameters', 'are not signed by their key', cause);
+  }
+}
+
+function checkP256(spkiHex: string, field: string): void {
   let curve: string | undefined;
   try {
-    const key = createPublicKey({ key: derOf(grant.orderPublicKeySpki), ...SPKI_DER });
+    const key = createPublicKey({ key: derOf(spkiHex), ...SPKI_DER });
     curve = key.asymmetricKeyDetails?.namedCurve;
   } catch (cause) {
-    throw wrongGrant('orderPublicKeySpki', 'is no public key', cause);
+    throw wrongGrant(field, 'is no public key', cause);
   }
-  if (curve !== 'prime256v1') throw wrongGrant('orderPublicKeySpki', 'is no P-256 key');
+  if (curve !== 'prime256v1') throw wrongGrant(field, 'is no P-256 key');
 }
 
 function openInitialKey(

@@ -3,18 +3,25 @@ import { createPrivateKey, createPublicKey, type KeyObject, verify } from 'node:
 import { type Clock, fromHex, type RandomSource, toHex } from '@tapnpay/protocol/bytes';
 import type { CipherProvider } from '@tapnpay/protocol/crypto';
 import {
+  type ApplicationLifeCycle,
   CARD_ATTEMPTS_MAX,
   type CardInterface,
+  CHANNEL_EXPORTER_LABEL,
   type ChannelFacts,
   type ElementEvent,
   Hop,
+  type HopName,
+  type HopRecord,
   type HostAnswers,
   type HostCall,
   type HostConversation,
+  type KeyHandle,
+  type PaymentAttestation,
 } from '@tapnpay/protocol/wire';
+import { attestPayment } from './attestation.ts';
 import { SecureChannel } from './channel.ts';
-import { signP1363 } from './enrolment.ts';
 import { ElementError } from './errors.ts';
+import { keepParameters } from './parameters.ts';
 import { createPinKey, encipherPin, type PinKey } from './pin.ts';
 import { Question } from './question.ts';
 import type { ElementIdentity, ElementState } from './state.ts';
@@ -32,11 +39,17 @@ export const HOST_CALLS_MAX = 10_000;
 const RANDOM_BYTES_MAX = 1024;
 /** Longest exporter value of one call. */
 const EXPORTER_BYTES_MAX = 64;
+/** Exporter value of an attestation, the length that the gateway asks for. */
+const EXPORTER_BYTES = 32;
 
 /** What the host needs from the outside. */
 export type HostPorts = {
   readonly state: ElementState;
   readonly identity: ElementIdentity;
+  /** SHA-256 of the load file whose code the conversation is, hex. */
+  readonly loadFileHash: string;
+  /** The payment application's life cycle, as it stands at each call. */
+  readonly lifeCycle: () => ApplicationLifeCycle;
   readonly ciphers: CipherProvider;
   readonly clock: Clock;
   readonly random: RandomSource;
@@ -47,7 +60,7 @@ export type HostPorts = {
 export class Host {
   readonly #ports: HostPorts;
   readonly #clientKey: KeyObject;
-  readonly #orderKey: KeyObject;
+  readonly #keys: Readonly<Record<KeyHandle, KeyObject>>;
   readonly channel: SecureChannel;
   readonly tickets: PaymentTickets;
   /** What the agent answers: how a card was presented, an APDU, the sealed PIN or null. */
@@ -57,6 +70,8 @@ export class Host {
   #pinKey: Promise<PinKey> | null = null;
   #presentations = 0;
   #hasCard = false;
+  #presentedAtMs = 0;
+  #sandboxMs = 0;
 
   constructor(ports: HostPorts) {
     const { state, identity, emit, clock } = ports;
@@ -66,11 +81,10 @@ export class Host {
       format: 'der',
       type: 'pkcs8',
     });
-    this.#orderKey = createPublicKey({
-      key: Buffer.from(fromHex(identity.orderPublicKeySpki)),
-      format: 'der',
-      type: 'spki',
-    });
+    this.#keys = {
+      order: publicKeyOf(identity.orderPublicKeySpki),
+      parameters: publicKeyOf(identity.parameterPublicKeySpki),
+    };
     this.channel = new SecureChannel(
       {
         open: () => emit({ type: 'openChannel' }),
@@ -88,21 +102,40 @@ export class Host {
 
   /** Runs a conversation to its end. Faults go into it; what it throws comes out. */
   async run<Result>(conversation: HostConversation<Result>): Promise<Result> {
-    let step = conversation.next();
+    let step = this.#timed(() => conversation.next());
     for (let count = 0; !step.done; count++) {
       if (count >= HOST_CALLS_MAX) {
+        // It ends here, and whoever runs it hears of that.
+        conversation.return(undefined as never);
         throw new ElementError('ERR_ELEMENT_APPLICATION', `more than ${HOST_CALLS_MAX} host calls`);
       }
       let answer: unknown;
       try {
         answer = await this.#answer(step.value);
       } catch (fault) {
-        step = conversation.throw(fault);
+        step = this.#timed(() => conversation.throw(fault));
         continue;
       }
-      step = conversation.next(answer);
+      step = this.#timed(() => conversation.next(answer));
     }
     return step.value;
+  }
+
+  /** Counts the application's own time: all of it is spent in the sandbox. */
+  #timed<Step>(advance: () => Step): Step {
+    const startedMs = performance.now();
+    try {
+      return advance();
+    } finally {
+      this.#sandboxMs += performance.now() - startedMs;
+    }
+  }
+
+  /** How long the card has been here when its payment is sealed, and how long the sandbox ran. */
+  #timesAt(name: HopName): HopRecord['facts'] {
+    if (name !== 'seal') return {};
+    const tapToSealedMs = rounded(performance.now() - this.#presentedAtMs);
+    return { tapToSealedMs, sandboxMs: rounded(this.#sandboxMs) };
   }
 
   /** Lets go of the channel and the payment's PIN key. */
@@ -116,6 +149,8 @@ export class Host {
     switch (call.call) {
       case 'presentCard':
         return await this.#presentCard(call);
+      case 'presentTokenCard':
+        return await this.#presentTokenCard(call);
       case 'releaseCard':
         this.#hasCard = false;
         emit({ type: 'cardDone' });
@@ -134,12 +169,15 @@ export class Host {
         return null;
       case 'exporter':
         return this.channel.exporter(call.label, bounded(call.lengthBytes, EXPORTER_BYTES_MAX));
-      case 'sign':
-        return signP1363(this.#clientKey, call.data);
+      case 'attest':
+        return this.#attest(call);
       case 'verifySignature': {
-        const key = { key: this.#orderKey, dsaEncoding: 'ieee-p1363' } as const;
+        const key = { key: this.#keys[call.key], dsaEncoding: 'ieee-p1363' } as const;
         return verify('sha256', call.data, key, call.signature);
       }
+      case 'storeParameters':
+        keepParameters(this.#ports.state, this.#ports.identity, call.set);
+        return null;
       case 'sealPin':
         return await this.#sealPin(call);
       case 'random':
@@ -148,11 +186,19 @@ export class Host {
         return clock.nowMs();
       case 'hop': {
         const { name, facts } = call;
-        const record = { n: Hop[name], name, party: 'element', atMs: clock.nowMs(), facts };
-        emit({ type: 'hop', record });
+        const place = { n: Hop[name], name, party: 'element', atMs: clock.nowMs() };
+        emit({ type: 'hop', record: { ...place, facts: { ...facts, ...this.#timesAt(name) } } });
         return null;
       }
     }
+  }
+
+  #attest({ call: _, ...claim }: Extract<HostCall, { call: 'attest' }>): PaymentAttestation {
+    const { state, identity, loadFileHash, lifeCycle } = this.#ports;
+    const { elementId } = identity;
+    const exporter = () => toHex(this.channel.exporter(CHANNEL_EXPORTER_LABEL, EXPORTER_BYTES));
+    const key = this.#clientKey;
+    return attestPayment({ state, key, elementId, loadFileHash, lifeCycle, exporter }, claim);
   }
 
   async #openChannel(serverName: string): Promise<ChannelFacts> {
@@ -170,12 +216,7 @@ export class Host {
   }
 
   async #presentCard(call: Extract<HostCall, { call: 'presentCard' }>): Promise<CardInterface> {
-    this.#hasCard = false;
-    this.#presentations += 1;
-    if (this.#presentations > CARD_ATTEMPTS_MAX) {
-      const text = `more than ${CARD_ATTEMPTS_MAX} cards asked for`;
-      throw new ElementError('ERR_ELEMENT_APPLICATION', text);
-    }
+    this.#countPresentation();
     // Made while a person looks for the card, so that nobody waits for it at the PIN. A key whose
     // PIN was asked for does not come back: each presentation has its own.
     this.#pinKey ??= createPinKey();
@@ -188,7 +229,34 @@ export class Host {
       unless: this.channel.untilLost(),
     });
     this.#hasCard = true;
+    this.#presentedAtMs = performance.now();
+    this.#sandboxMs = 0;
     return presented;
+  }
+
+  /** A token asks for no PIN: no key is made for one. */
+  async #presentTokenCard(
+    call: Extract<HostCall, { call: 'presentTokenCard' }>,
+  ): Promise<CardInterface> {
+    this.#countPresentation();
+    const { attempt, reason } = call;
+    const presented = await this.presentation.ask({
+      emit: () => this.#ports.emit({ type: 'tokenCardRequest', attempt, reason }),
+      timeoutMs: CARD_TIMEOUT_MS,
+      late: () => new ElementError('ERR_CARD_TIMEOUT', 'nobody presented a card in time'),
+    });
+    this.#hasCard = true;
+    this.#presentedAtMs = performance.now();
+    this.#sandboxMs = 0;
+    return presented;
+  }
+
+  #countPresentation(): void {
+    this.#hasCard = false;
+    this.#presentations += 1;
+    if (this.#presentations <= CARD_ATTEMPTS_MAX) return;
+    const text = `more than ${CARD_ATTEMPTS_MAX} cards asked for`;
+    throw new ElementError('ERR_ELEMENT_APPLICATION', text);
   }
 
   async #transmit(command: Uint8Array): Promise<Uint8Array> {
@@ -226,6 +294,16 @@ export class Host {
     const randomBytes = (lengthBytes: number) => random.bytes(lengthBytes);
     return encipherPin({ sealedPin, pinKey, pan, state, ciphers, randomBytes });
   }
+}
+
+function publicKeyOf(spkiHex: string): KeyObject {
+  const key = Buffer.from(fromHex(spkiHex));
+  return createPublicKey({ key, format: 'der', type: 'spki' });
+}
+
+/** Hundredths of a millisecond. */
+function rounded(ms: number): number {
+  return Math.round(100 * ms) / 100;
 }
 
 function bounded(lengthBytes: number, max: number): number {

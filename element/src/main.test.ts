@@ -3,13 +3,14 @@
  * forbidden thing is done by the same code in the test's own process, which shows that it could.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ELEMENT_FRAME_BYTES_MAX, encodeJsonFrame } from '@tapnpay/protocol/wire';
-import { probe } from './probe.test-application.ts';
+import { loadFileOf } from './load-file.test-kit.ts';
+import { attempts } from './probe.test-kit.ts';
 import { enrol, Running } from './running.test-kit.ts';
 
 const storeDir = mkdtempSync(join(tmpdir(), 'tapnpay-element-'));
@@ -38,15 +39,7 @@ test('an enrolled element says so, also after a kill', async () => {
   assert.deepEqual(await element.event(), { type: 'ready', elementId, state: 'operable' });
 });
 
-for (const what of ['read', 'write', 'spawn', 'worker']) {
-  test(`the element cannot ${what}; the same code can outside`, async () => {
-    assert.equal(probe(what), 'done', 'positive control');
-    const { result } = await element.ask(pay(what));
-    assert.equal((result as { reason: string }).reason, 'ERR_ACCESS_DENIED');
-  });
-}
-
-test('the element cannot open a socket; the same code can outside', async () => {
+test('the process can neither read, write, spawn, connect nor be inspected; without its flags it can', async () => {
   let connections = 0;
   const server = createServer((socket) => {
     connections += 1;
@@ -58,23 +51,37 @@ test('the element cannot open a socket; the same code can outside', async () => 
       resolve(address !== null && typeof address === 'object' ? address.port : 0);
     });
   });
-  const settled = () => new Promise((resolve) => setTimeout(resolve, 100));
-  await element.ask(pay(`connect.${port}`));
-  await settled();
-  const { result } = await element.ask(pay('connection'));
-  assert.equal((result as { reason: string }).reason, 'ERR_ACCESS_DENIED');
-  assert.equal(connections, 0);
-  probe(`connect.${port}`);
-  await settled();
-  assert.equal(probe('connection'), 'done', 'positive control');
+  const free = await attempts(port);
+  assert.equal(connections, 1, 'positive control');
+  const directory = mkdtempSync(join(tmpdir(), 'tapnpay-probes-'));
+  const flags = ['--permission', `--import=${new URL('./probe.test-hook.ts', import.meta.url)}`];
+  const probed = new Running(directory, { flags, words: [String(port)] });
+  assert.equal((await probed.event()).type, 'ready');
+  await probed.end();
+  for (const [name, outcome] of Object.entries(free)) {
+    assert.equal(outcome, 'done', `positive control: ${name}`);
+    const found = new RegExp(`^probe ${name} (.+)$`, 'm').exec(probed.stderr)?.[1];
+    assert.match(String(found), name === 'environment' ? /^empty$/ : /^ERR_/, `${name}: ${found}`);
+  }
   assert.equal(connections, 1);
   server.close();
+  rmSync(directory, { recursive: true });
 });
 
-test('the element has no environment', async () => {
-  const { result } = await element.ask(pay('environment'));
-  assert.equal((result as { reason: string }).reason, '');
-  assert.notEqual(probe('environment'), '', 'positive control');
+test('a load file whose bytes are not the ones that were named is refused before it runs', async () => {
+  const { path } = loadFileOf('probe.test-application.ts');
+  const directory = mkdtempSync(join(tmpdir(), 'tapnpay-altered-'));
+  const whole = readFileSync(path);
+  try {
+    writeFileSync(path, Buffer.concat([whole, Buffer.from('\n')]));
+    const victim = new Running(directory);
+    const event = await victim.event();
+    assert.equal(event.type === 'answer' && event.error?.code, 'ERR_ELEMENT_APPLICATION');
+    assert.equal(await victim.exitCode, 3);
+  } finally {
+    writeFileSync(path, whole);
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test('the element refuses to run without the permission model', async () => {
@@ -176,7 +183,15 @@ test('a card that leaves at the PIN is a fault at that question', async () => {
 
 test('an application out of hand, or with a defect, ends its payment only', async () => {
   assert.equal((await element.ask(pay('endless'))).error?.code, 'ERR_ELEMENT_APPLICATION');
-  assert.equal((await element.ask(pay('defect'))).error?.code, 'ERR_INTERNAL');
+  for (const [what, code] of [
+    ['defect', 'ERR_APPLET_FAULT'],
+    ['loop', 'ERR_APPLET_TIME'],
+    ['no-result', 'ERR_APPLET_ANSWER'],
+    ['unknown', 'ERR_APPLET_HOST_CALL'],
+    ['confused', 'ERR_APPLET_HOST_CALL'],
+  ] as const) {
+    assert.equal((await element.ask(pay(what))).error?.code, code, what);
+  }
   assert.equal((await element.ask({ type: 'status' })).error, undefined);
 });
 

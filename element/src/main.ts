@@ -2,9 +2,8 @@
  * Entry of the secure element's process: frames on standard input and output, nothing else.
  * The agent starts it under Node's permission model with a store directory and an application.
  */
-import { pathToFileURL } from 'node:url';
-import { errorBody } from '@tapnpay/protocol/bytes';
-import type { CipherProvider } from '@tapnpay/protocol/crypto';
+import { builtinModules } from 'node:module';
+import { type ErrorBody, errorBody } from '@tapnpay/protocol/bytes';
 import {
   checkShape,
   ELEMENT_FRAME_BYTES_MAX,
@@ -12,9 +11,11 @@ import {
   elementCommandShape,
   encodeJsonFrame,
   JsonFrameDecoder,
-  type PaymentApplicationModule,
 } from '@tapnpay/protocol/wire';
+import { loadApplication, paymentApplicationOf } from './application.ts';
+import { CardSeat } from './card/index.ts';
 import { ElementError } from './errors.ts';
+import { createSandboxRunner } from './sandbox/index.ts';
 import { ElementSession } from './session.ts';
 import { ElementState } from './state.ts';
 import { ElementStore } from './store.ts';
@@ -37,27 +38,30 @@ function die(fault: unknown): void {
   process.stdout.write(frame, () => process.exit(EXIT_FAULT));
 }
 
-async function loadApplication(path: string): Promise<PaymentApplicationModule<CipherProvider>> {
-  const loaded: Partial<PaymentApplicationModule<CipherProvider>> = await import(
-    pathToFileURL(path).href
-  );
-  const { createPaymentApplication } = loaded;
-  if (typeof createPaymentApplication === 'function') return { createPaymentApplication };
-  throw new ElementError('ERR_ELEMENT_APPLICATION', 'the file holds no payment application');
+/** By its code alone: what an application threw may hold what it works with. */
+function report({ code }: ErrorBody): void {
+  process.stderr.write(`card: ${code}\n`);
 }
 
-async function main(): Promise<void> {
-  const [storeDirectory, applicationPath] = process.argv.slice(2);
-  if (storeDirectory === undefined || applicationPath === undefined) {
-    throw new ElementError('ERR_ELEMENT_USAGE', 'usage: main.ts STORE_DIRECTORY APPLICATION');
+function main(): void {
+  const [storeDirectory, path, hash] = process.argv.slice(2);
+  if (storeDirectory === undefined || path === undefined || hash === undefined) {
+    const text = 'usage: main.ts STORE_DIRECTORY LOAD_FILE SHA256';
+    throw new ElementError('ERR_ELEMENT_USAGE', text);
   }
-  if (process.permission === undefined) {
-    throw new ElementError('ERR_ELEMENT_USAGE', 'the element runs under --permission only');
+  if (process.permission === undefined || builtinModules.includes('node:sqlite')) {
+    // Databases open files past the permission model.
+    const text = 'the element runs under --permission --no-experimental-sqlite only';
+    throw new ElementError('ERR_ELEMENT_USAGE', text);
   }
-  const application = await loadApplication(applicationPath);
-  const state = new ElementState(new ElementStore(storeDirectory, systemRandom));
+  const store = new ElementStore(storeDirectory, systemRandom);
+  const state = new ElementState(store);
   const ports = { state, ciphers: elementCiphers, clock: systemClock, random: systemRandom };
-  const session = new ElementSession({ ...ports, application, emit });
+  const runner = createSandboxRunner(ports);
+  const loaded = loadApplication(runner, { path, hash });
+  const seat = new CardSeat({ ...ports, store, runner, report }, state);
+  const paymentApplication = () => paymentApplicationOf(runner, seat.card, loaded);
+  const session = new ElementSession({ ...ports, paymentApplication, seat, emit });
   const decoder = new JsonFrameDecoder(ELEMENT_FRAME_BYTES_MAX);
   process.stdin.on('data', (chunk: Buffer) => {
     try {
@@ -73,7 +77,8 @@ async function main(): Promise<void> {
   process.stdin.on('error', () => process.exit(0));
   process.stdout.on('error', () => process.exit(0));
   session.announce();
+  setImmediate(() => paymentApplication().warm());
 }
 
 process.on('uncaughtException', die);
-main().catch(die);
+main();

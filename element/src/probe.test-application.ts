@@ -1,73 +1,11 @@
-/** An application that tries what the element's process must not do; loaded by tests only. */
-import { spawnSync } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
-import { Secret } from '@tapnpay/protocol/bytes';
+/** An application that says right and wrong things to the element; loaded by tests only. */
+import type { Applet } from '@tapnpay/protocol/globalplatform/applet';
 import type {
   ElementPayResult,
   HostCall,
   HostConversation,
-  PaymentApplication,
   ShownOrder,
 } from '@tapnpay/protocol/wire';
-
-/** A file beside the code that no `allowRead` names. */
-const FOREIGN_FILE = fileURLToPath(new URL('../../package.json', import.meta.url));
-let connection = 'none';
-
-/** One attempt; `done`, or the code that stopped it. */
-export function probe(what: string): string {
-  const [name = '', argument = ''] = what.split('.');
-  try {
-    return attempt(name, argument);
-  } catch (fault) {
-    return (fault as NodeJS.ErrnoException).code ?? String(fault);
-  }
-}
-
-function attempt(name: string, argument: string): string {
-  switch (name) {
-    case 'read':
-      return readFileSync(FOREIGN_FILE).length > 0 ? 'done' : 'empty';
-    case 'write': {
-      const path = join(tmpdir(), `tapnpay-probe-${process.pid}`);
-      writeFileSync(path, '');
-      rmSync(path);
-      return 'done';
-    }
-    case 'spawn': {
-      const { error } = spawnSync(process.execPath, ['--version']);
-      if (error) throw error;
-      return 'done';
-    }
-    case 'worker':
-      new Worker('', { eval: true }).unref();
-      return 'done';
-    case 'connect':
-      startConnection(Number(argument));
-      return 'started';
-    case 'connection':
-      return connection;
-    case 'environment':
-      return Object.keys(process.env).join(' ');
-    default:
-      return 'unknown probe';
-  }
-}
-
-function startConnection(port: number): void {
-  const socket = connect(port, '127.0.0.1', () => {
-    connection = 'done';
-    socket.destroy();
-  });
-  socket.on('error', (fault: NodeJS.ErrnoException) => {
-    connection = fault.code ?? 'error';
-  });
-}
 
 const ORDER: ShownOrder = {
   ...{ kind: 'purchase', amountMinor: '1234', currency: '156' },
@@ -75,7 +13,9 @@ const ORDER: ShownOrder = {
 };
 const SELECT: HostCall = { call: 'cardTransmit', command: Uint8Array.of(0, 0xa4, 4, 0) };
 const RELEASE: HostCall = { call: 'releaseCard' };
-const SEAL_PIN: HostCall = { call: 'sealPin', pan: new Secret('6299990000000009'), ...ORDER };
+/** What the element takes for a secret: something that hides its value until it is asked. */
+const pan = { expose: () => '6299990000000009' } as never;
+const SEAL_PIN: HostCall = { call: 'sealPin', pan, ...ORDER };
 const present = (attempt: number): HostCall => {
   return { call: 'presentCard', ...ORDER, interfaces: ['contact'], attempt, reason: null };
 };
@@ -90,15 +30,21 @@ const CALLS: Readonly<Record<string, readonly HostCall[]>> = {
   'pin-twice': [present(1), SEAL_PIN, SEAL_PIN],
   'pin-again': [present(1), SEAL_PIN, present(2), SEAL_PIN],
   'cards-endless': Array.from({ length: 9 }, () => present(1)),
+  unknown: [{ call: 'format' } as never],
+  confused: [{ call: 'cardTransmit', command: '00A4' } as never],
 };
 
 function* pay(what: string): HostConversation<ElementPayResult> {
   for (const call of CALLS[what] ?? []) yield call;
   if (what === 'defect') throw new TypeError('a defect');
-  while (what === 'endless') yield { call: 'clock' } satisfies HostCall;
+  for (;;) {
+    if (what === 'endless') yield { call: 'clock' } satisfies HostCall;
+    else if (what !== 'loop') break;
+  }
+  if (what === 'no-result') return {} as never;
   return {
     outcome: 'cancelled',
-    reason: probe(what),
+    reason: what,
     charged: 'no',
     interface: null,
     paymentId: null,
@@ -114,6 +60,9 @@ function* pay(what: string): HostConversation<ElementPayResult> {
 }
 
 /** The entry the element looks for. */
-export function createPaymentApplication(): PaymentApplication {
-  return { pay: ({ orderId }) => pay(orderId) };
+export function createApplet(): Applet {
+  return {
+    process: () => ({ data: new Uint8Array(0), statusWord: 0x6d00 as never }),
+    converse: (intent) => pay((intent as { readonly orderId: string }).orderId),
+  };
 }

@@ -16,6 +16,8 @@ import {
   JsonFrameDecoder,
 } from '@tapnpay/protocol/wire';
 import { TestAuthority } from '../../protocol/node/certificates.test-pki.ts';
+import { TEST_PARAMETER_KEY_SPKI, testParameters } from '../../protocol/node/gateway.test-peer.ts';
+import { loadFileOf } from './load-file.test-kit.ts';
 import { elementCiphers } from './system.ts';
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
@@ -38,16 +40,25 @@ export class Running {
     {
       application = 'probe.test-application.ts',
       flags = ['--permission'],
-    }: { readonly application?: string; readonly flags?: readonly string[] } = {},
+      env = {},
+      words = [],
+    }: {
+      readonly application?: string;
+      readonly flags?: readonly string[];
+      readonly env?: Readonly<Record<string, string>>;
+      /** Behind the element's own arguments, for what a test loads into the process. */
+      readonly words?: readonly string[];
+    } = {},
   ) {
-    const reads = [...READABLE, directory].map((path) => `--allow-fs-read=${path}`);
+    const { path, hash } = loadFileOf(application);
+    const reads = [...READABLE, directory, path].map((one) => `--allow-fs-read=${one}`);
     const allowed = flags.includes('--permission')
-      ? [...reads, `--allow-fs-write=${directory}`]
+      ? [...reads, `--allow-fs-write=${directory}`, '--no-experimental-sqlite']
       : [];
     this.child = spawn(
       process.execPath,
-      [...flags, ...allowed, here('./main.ts'), directory, here(`./${application}`)],
-      { env: {}, stdio: ['pipe', 'pipe', 'pipe'] },
+      [...flags, ...allowed, here('./main.ts'), directory, path, hash, ...words],
+      { env, stdio: ['pipe', 'pipe', 'pipe'] },
     );
     const decoder = new JsonFrameDecoder(ELEMENT_FRAME_BYTES_MAX);
     this.child.stdin.on('error', () => {});
@@ -121,11 +132,12 @@ export async function enrol(
     initialKeyId: '5441500100000001',
     encipheredInitialKey: toHex(publicEncrypt(transport, Buffer.alloc(16, 7))),
     initialKeyKcv: kcvAes(elementCiphers, new Uint8Array(16).fill(7)),
-    parameters: {
+    parameterPublicKeySpki: TEST_PARAMETER_KEY_SPKI,
+    parameters: testParameters({
       terminalTransactionQualifiers: '26000080',
       ...{ countryCode: '0156', terminalType: '22', terminalCapabilities: 'E068C0' },
       ...{ additionalTerminalCapabilities: 'F000F0A001', aids: [], caPublicKeys: [] },
-    },
+    }),
   };
   const finished = await element.ask({ type: 'finishEnrolment', grant });
   assert.equal(finished.error, undefined);

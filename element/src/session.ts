@@ -2,16 +2,23 @@
 import { type Clock, errorBody, fromHex, type RandomSource } from '@tapnpay/protocol/bytes';
 import type { CipherProvider } from '@tapnpay/protocol/crypto';
 import type {
+  ApplicationLifeCycle,
   ElementCommand,
   ElementEvent,
   ElementPayResult,
+  ElementTokenResult,
   ElementState as LifeState,
   PayIntent,
-  PaymentApplicationModule,
+  PaymentApplication,
+  TokenWish,
 } from '@tapnpay/protocol/wire';
+import type { LoadedApplication } from './application.ts';
+import { assertOperable } from './attestation.ts';
+import type { CardSeat } from './card/index.ts';
 import { beginEnrolment, finishEnrolment } from './enrolment.ts';
 import { ElementError } from './errors.ts';
 import { Host } from './host.ts';
+import { lifeCycleOf } from './life-cycle.ts';
 import { outOfSequence } from './question.ts';
 import type { ElementState } from './state.ts';
 
@@ -21,7 +28,10 @@ export type SessionPorts = {
   readonly ciphers: CipherProvider;
   readonly clock: Clock;
   readonly random: RandomSource;
-  readonly application: PaymentApplicationModule<CipherProvider>;
+  /** The payment application as it is now. */
+  readonly paymentApplication: () => LoadedApplication;
+  /** The GlobalPlatform card; managers reach it while no payment runs. */
+  readonly seat: CardSeat;
   readonly emit: (event: ElementEvent) => void;
 };
 
@@ -63,6 +73,16 @@ export class ElementSession {
       case 'pay':
         this.#perform(command.id, () => this.#pay(command));
         break;
+      case 'token':
+        this.#perform(command.id, () => this.#token(command.wish));
+        break;
+      case 'birth':
+      case 'card':
+      case 'manage':
+      case 'manageReset':
+      case 'signContact':
+        this.#perform(command.id, async () => this.#ports.seat.answer(command));
+        break;
       case 'channelOpened':
         this.#host?.channel.onOpened();
         break;
@@ -101,20 +121,41 @@ export class ElementSession {
     return { elementId: identity.elementId, state: locked ? 'locked' : 'operable' };
   }
 
-  async #pay(intent: PayIntent): Promise<ElementPayResult> {
-    const { state, ciphers, clock, random, application, emit } = this.#ports;
+  /** @throws ElementError why the application cannot be used now. */
+  #open(): { readonly host: Host; readonly payments: PaymentApplication } {
+    const { state, ciphers, clock, random, emit } = this.#ports;
     const { identity, locked } = state.record;
     if (identity === null) {
       throw new ElementError('ERR_ELEMENT_NOT_ENROLLED', 'enrol this element first');
     }
     if (locked) throw new ElementError('ERR_ELEMENT_LOCKED', 'this element is locked');
-    const host = new Host({ state, identity, ciphers, clock, random, emit });
+    const { paymentApplication, seat } = this.#ports;
+    const lifeCycle = (): ApplicationLifeCycle => lifeCycleOf(seat.card);
+    assertOperable(lifeCycle());
+    const { application, loadFileHash } = paymentApplication();
+    const ports = { state, identity, ciphers, clock, random, emit };
+    const host = new Host({ ...ports, loadFileHash, lifeCycle });
+    const { elementId, parameters } = identity;
+    const payments = application.createPaymentApplication({ elementId, parameters, ciphers });
     this.#host = host;
+    return { host, payments };
+  }
+
+  async #token(wish: TokenWish): Promise<ElementTokenResult> {
+    const { host, payments } = this.#open();
+    try {
+      return await host.run(payments.token({ wish }));
+    } finally {
+      await host.close();
+      this.#host = null;
+      this.#lastHost = host;
+    }
+  }
+
+  async #pay({ orderId, serverName }: PayIntent): Promise<ElementPayResult> {
+    const { host, payments } = this.#open();
     let welcomed = false;
     try {
-      const { elementId, parameters } = identity;
-      const payments = application.createPaymentApplication({ elementId, parameters, ciphers });
-      const { orderId, serverName } = intent;
       const result = await host.run(payments.pay({ orderId, serverName }));
       // The application tells of a channel only after the gateway's welcome.
       welcomed = result.channel !== null;

@@ -1,7 +1,7 @@
 /** What the element remembers: identity, a pending enrolment, PIN key counters, session tickets. */
 import { createHash } from 'node:crypto';
 import { Secret, toHex } from '@tapnpay/protocol/bytes';
-import type { TerminalParametersJson } from '@tapnpay/protocol/wire';
+import type { SignedParameterSet } from '@tapnpay/protocol/wire';
 import { ElementError } from './errors.ts';
 import type { ElementStore } from './store.ts';
 
@@ -14,7 +14,10 @@ export type ElementIdentity = {
   readonly orderPublicKeySpki: string;
   readonly initialKeyId: string;
   readonly initialKey: Secret<string>;
-  readonly parameters: TerminalParametersJson;
+  /** Key of the parameter sets, SPKI hex. */
+  readonly parameterPublicKeySpki: string;
+  /** The newest set that was taken. */
+  readonly parameters: SignedParameterSet;
 };
 
 /** Keys made for an enrolment that is not granted yet. */
@@ -43,8 +46,12 @@ export type ElementRecord = {
   readonly pending: PendingEnrolment | null;
   /** Initial key id -> last counter used. Never shrinks: a key granted again goes on counting. */
   readonly pinCounters: Readonly<Record<string, number>>;
+  /** Last counter of an attestation. Never goes back: a copy of an older store is found by it. */
+  readonly paymentCounter: number;
   /** Newest first. None outlives a lock or its certificate. */
   readonly tickets: readonly SessionTicket[];
+  /** Of the card that was born here; null before its birth. */
+  readonly cardSerialNumber: string | null;
 };
 
 const RECORD_VERSION = 1;
@@ -53,7 +60,9 @@ const EMPTY: ElementRecord = {
   identity: null,
   pending: null,
   pinCounters: {},
+  paymentCounter: 0,
   tickets: [],
+  cardSerialNumber: null,
 };
 /** Fields that are `Secret` in memory and clear inside the sealed slot. */
 const SECRET_FIELDS: ReadonlySet<string> = new Set([
@@ -134,9 +143,19 @@ function decodeRecord(text: string): ElementRecord {
   if (parsed.version !== RECORD_VERSION) {
     throw new ElementError('ERR_STORE_CORRUPT', `state of version ${parsed.version}`);
   }
-  const { locked, identity, pending, pinCounters } = parsed;
+  const { locked, pending, pinCounters } = parsed;
+  const identity = isWhole(parsed.identity) ? parsed.identity : null;
   const tickets = decodeTickets(parsed.tickets);
-  return withLivingTickets({ locked, identity, pending, pinCounters, tickets });
+  // A store of before has attested nothing.
+  const paymentCounter = parsed.paymentCounter ?? 0;
+  const counted = { pinCounters, paymentCounter, tickets };
+  const cardSerialNumber = parsed.cardSerialNumber ?? null;
+  return withLivingTickets({ locked, identity, pending, ...counted, cardSerialNumber });
+}
+
+/** An identity without the key of its parameters is of before: the element enrols anew. */
+function isWhole(identity: Partial<ElementIdentity> | null): boolean {
+  return typeof identity?.parameterPublicKeySpki === 'string';
 }
 
 /** A store of before has none, and one that another program wrote may have others: no fault. */

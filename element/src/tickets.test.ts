@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { type Clock, Secret } from '@tapnpay/protocol/bytes';
 import { TestAuthority } from '../../protocol/node/certificates.test-pki.ts';
+import { TEST_PARAMETER_KEY_SPKI, testParameters } from '../../protocol/node/gateway.test-peer.ts';
 import { channelBinding, type ElementIdentity, ElementState, type SessionTicket } from './state.ts';
 import { ElementStore } from './store.ts';
 import { systemRandom } from './system.ts';
@@ -43,11 +44,12 @@ function newIdentity(validDays = 30): ElementIdentity {
     ...{ elementId: '0011223344556677', certificatePem: certPem, caPem: authority.certPem },
     ...{ clientKeyPkcs8: new Secret('00'), initialKey: new Secret('00'), initialKeyId: '00' },
     orderPublicKeySpki: '00',
-    parameters: {
+    parameterPublicKeySpki: TEST_PARAMETER_KEY_SPKI,
+    parameters: testParameters({
       terminalTransactionQualifiers: '26000080',
       ...{ countryCode: '0156', terminalType: '22', terminalCapabilities: 'E068C0' },
       ...{ additionalTerminalCapabilities: 'F000F0A001', aids: [], caPublicKeys: [] },
-    },
+    }),
   };
 }
 

@@ -62,6 +62,10 @@ export function lastPaymentOf(message: AgentMessage): LastPayment | null {
     const { session, balance, reason } = message;
     return { session, outcome: balance === null ? 'notRead' : 'read', reason };
   }
+  if (type === 'tokenResult') {
+    const { session, token, reason } = message;
+    return { session, outcome: token === null ? 'notMade' : 'made', reason };
+  }
   if (type !== 'failed') return null;
   return { session: message.session, outcome: 'failed', reason: message.error.code };
 }

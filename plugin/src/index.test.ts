@@ -184,11 +184,11 @@ describe('createTapAndPay', () => {
     assert.equal((await pay(ORDER_ID)).name, 'APPROVED');
   });
 
-  test('a token is refused by code: no agent offers it', async () => {
-    const { error, charged, name } = await createTapAndPay({ gatewayUrl }).token();
+  test('a token is for pages of the gateway only', async () => {
+    const { error, charged, name, token } = await createTapAndPay({ gatewayUrl }).token();
     assert.deepEqual(
-      [name, error?.code, error?.detail, charged],
-      ['INTERRUPTED', 'TP_ACTION_UNSUPPORTED', 'token', 'no'],
+      [name, error?.code, charged, token],
+      ['INTERRUPTED', 'TP_ORIGIN_NOT_ALLOWED', 'no', null],
     );
   });
 

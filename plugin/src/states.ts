@@ -44,6 +44,8 @@ export type StateName =
   | 'APPROVED'
   /** Of a look at a balance. */
   | 'BALANCE_READ'
+  /** Of a dynamic token. */
+  | 'TOKEN_MADE'
   | 'DECLINED'
   | 'CANCELLED'
   | 'INTERRUPTED'

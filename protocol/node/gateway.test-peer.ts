@@ -1,17 +1,24 @@
 /** A gateway, switch and issuer in one for tests: speaks the channel's messages as scripted. */
-import { createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { concatBytes, fromHex, toHex } from '../src/bytes/index.ts';
 import { applicationCryptogram, arpcMethod1, deriveSessionKey } from '../src/crypto/index.ts';
+import { TOKEN_BITMAP_DEFAULT } from '../src/emv/data/index.ts';
 import { assembleAcInput } from '../src/emv/issuer/index.ts';
 import { decodeTlv, flattenTlv } from '../src/iso7816/index.ts';
 import {
   type ApplicationMessage,
+  CHANNEL_VERSION,
+  encodeParameterSet,
   type GatewayMessage,
   orderSignatureInput,
-  paymentSignatureInput,
+  type ParameterSet,
+  type ParameterVersions,
   type SealedPayment,
   type SignedOrder,
+  type SignedParameterSet,
+  type TerminalParametersJson,
 } from '../src/wire/index.ts';
+import { signP1363, statementOf, verifyP1363 } from './attestation.ts';
 
 /** What this gateway does otherwise than approve. */
 export type GatewayScript = {
@@ -24,12 +31,58 @@ export type GatewayScript = {
   readonly isArpcWrong?: boolean;
   readonly order?: Partial<SignedOrder>;
   readonly version?: number;
+  /** Versions that the welcome names, and the set that is sent when one is asked for. */
+  readonly versions?: ParameterVersions;
+  readonly parameters?: SignedParameterSet;
+  /** The first payment is refused for its parameters. */
+  readonly isOutdatedOnce?: boolean;
   /** Changes a reply on its way out, the order after its signature included. */
   readonly mangle?: (message: GatewayMessage) => unknown;
 };
 
 /** Replies, or the end of the channel. */
 export type GatewayReply = readonly unknown[] | 'close';
+
+/** Element of the tests whose certificate nobody looks at. */
+export const TEST_ELEMENT_ID = '00112233445566AA';
+/** Hash of a load file that there is not. */
+export const TEST_LOAD_FILE_HASH: string = '1F'.repeat(32);
+
+/** When it is at every test gateway: 2026-07-01. */
+const TEST_TIME_MS: number = Date.UTC(2026, 6, 1);
+const DAY_MS = 86_400_000;
+const parameterKey = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+/** The tests' parameter-update key, SPKI hex. */
+export const TEST_PARAMETER_KEY_SPKI: string = toHex(
+  parameterKey.publicKey.export({ type: 'spki', format: 'der' }),
+);
+
+/** A set of these acceptance parameters, in its term and accepted on every day. */
+export function testParameters(
+  { aids, caPublicKeys, ...terminal }: TerminalParametersJson,
+  changes: Partial<ParameterSet> = {},
+  key: KeyObject = parameterKey.privateKey,
+): SignedParameterSet {
+  const always = { fromYymmdd: '200101', untilYymmdd: '491231' };
+  const off = { targetPercentage: 0, maximumTargetPercentage: 0, thresholdMinor: '0' };
+  const body = encodeParameterSet({
+    ...{ format: '1', version: 1, issuedAtMs: TEST_TIME_MS - DAY_MS },
+    ...{ validFromMs: TEST_TIME_MS - DAY_MS, validUntilMs: TEST_TIME_MS + DAY_MS },
+    ...terminal,
+    aids: aids.map((aid) => ({ ...aid, ...always, randomSelection: off })),
+    caPublicKeys: caPublicKeys.map((caKey) => ({ ...caKey, fromYymmdd: '200101' })),
+    revokedCertificates: [],
+    token: { issuerProprietaryBitmap: TOKEN_BITMAP_DEFAULT },
+    ...changes,
+  });
+  return { body, signature: signP1363(key, body) };
+}
+
+/** What TLS has told of the element. */
+type Peer = {
+  readonly publicKeySpki: string;
+  readonly exporter: string;
+};
 
 /** One gateway for one or more payments of cards with one key. */
 export class TestGateway {
@@ -39,6 +92,7 @@ export class TestGateway {
   readonly #udkAc: Uint8Array;
   readonly #script: GatewayScript;
   #signedOrder: SignedOrder | null = null;
+  #elementId = TEST_ELEMENT_ID;
   /** Verdicts over what the element and the card signed. */
   isElementSignatureValid: boolean | null = null;
   isArqcValid: boolean | null = null;
@@ -62,23 +116,22 @@ export class TestGateway {
   }
 
   /** Answers one message of an element whose key and exporter TLS has told. */
-  answer(
-    message: ApplicationMessage,
-    peer: { readonly publicKeySpki: string; readonly exporter: string },
-  ): GatewayReply {
+  answer(message: ApplicationMessage, peer: Peer): GatewayReply {
     this.received.push(message);
     const reply = this.#reply(message, peer);
     if (reply === 'close') return reply;
     return reply.map((part) => this.#script.mangle?.(part) ?? part);
   }
 
-  #reply(
-    message: ApplicationMessage,
-    peer: { readonly publicKeySpki: string; readonly exporter: string },
-  ): readonly GatewayMessage[] | 'close' {
+  #reply(message: ApplicationMessage, peer: Peer): readonly GatewayMessage[] | 'close' {
     switch (message.type) {
       case 'hello':
-        return [{ type: 'welcome', version: this.#script.version ?? 1, timeMs: 1 }];
+        this.#elementId = message.elementId;
+        return [this.#welcome()];
+      case 'parametersRequest':
+        return this.#script.parameters
+          ? [{ type: 'parameters', set: this.#script.parameters }]
+          : [];
       case 'orderRequest':
         return [{ type: 'signedOrder', order: this.#order(message.orderId) }];
       case 'payment':
@@ -88,6 +141,12 @@ export class TestGateway {
       case 'abandon':
         return 'close';
     }
+  }
+
+  #welcome(): GatewayMessage {
+    const { version = CHANNEL_VERSION, versions } = this.#script;
+    const parameters = versions ?? { newest: 1, minimum: 0 };
+    return { type: 'welcome', version, timeMs: TEST_TIME_MS, parameters };
   }
 
   #order(orderId: string): SignedOrder {
@@ -104,15 +163,15 @@ export class TestGateway {
     return this.#signedOrder;
   }
 
-  #authorise(
-    payment: SealedPayment,
-    peer: { readonly publicKeySpki: string; readonly exporter: string },
-  ): readonly GatewayMessage[] | 'close' {
+  #authorise(payment: SealedPayment, peer: Peer): readonly GatewayMessage[] | 'close' {
     const { onPayment, responseCode = '00', isArpcWrong = false } = this.#script;
     this.payment = payment;
     this.#checkSignature(payment, peer);
     const issuerAuthenticationData = this.#issue(payment, { responseCode, isArpcWrong });
     if (onPayment === 'close') return 'close';
+    if (this.#script.isOutdatedOnce && payment.attestation.parameterVersion === 1) {
+      return [{ type: 'error', code: 'PARAMS_OUTDATED', message: 'refused', data: {} }];
+    }
     if (onPayment?.startsWith('error:')) {
       return [{ type: 'error', code: onPayment.slice(6), message: 'refused', data: {} }];
     }
@@ -143,22 +202,20 @@ export class TestGateway {
     return [authorisation, { type: 'result', paymentId, outcome, responseCode }];
   }
 
-  #checkSignature(
-    payment: SealedPayment,
-    peer: { readonly publicKeySpki: string; readonly exporter: string },
-  ): void {
+  #checkSignature(payment: SealedPayment, peer: Peer): void {
     if (this.#signedOrder === null) throw new Error('payment before its order');
-    const input = paymentSignatureInput({
-      order: this.#signedOrder,
-      exporter: peer.exporter,
-      field55: payment.field55,
-      pinBlock: payment.pin?.block ?? null,
-    });
+    const { field55, pin, attestation } = payment;
+    const { loadFileHash, lifeCycle, counter, parameterVersion, tvr, cvmResults } = attestation;
+    const statement = statementOf(
+      { elementId: this.#elementId, exporter: peer.exporter, loadFileHash, lifeCycle, counter },
+      {
+        ...{ order: this.#signedOrder, field55, pinBlock: pin?.block ?? null },
+        ...{ parameterVersion, tvr, cvmResults },
+      },
+    );
     const der = Buffer.from(peer.publicKeySpki, 'hex');
     const key = createPublicKey({ key: der, format: 'der', type: 'spki' });
-    const signature = Buffer.from(payment.signature, 'hex');
-    const options = { key, dsaEncoding: 'ieee-p1363' } as const;
-    this.isElementSignatureValid = verify('sha256', Buffer.from(input), options, signature);
+    this.isElementSignatureValid = verifyP1363(key, statement, attestation.signature);
   }
 
   /** The issuer: verdict on the ARQC, and tag 91 (ARPC and response code). */

@@ -7,7 +7,9 @@ import type {
   AuditRecord,
   ClosedWorkItem,
   Delivery,
+  Element,
   EnrolmentRequest,
+  LoadFile,
   Merchant,
   MerchantRequest,
   NewApiKey,
@@ -16,13 +18,15 @@ import type {
   Operation,
   Order,
   OrderRequest,
+  ParameterContent,
   Payment,
   PaymentBalance,
+  PaymentEvidence,
   PaymentRow,
+  PublishedParameters,
   RiskRefusal,
   Settlement,
   SettlementDay,
-  TerminalParameters,
   WebhookEndpoint,
   WholeDelivery,
   WorkItem,
@@ -246,10 +250,79 @@ export type Api = {
     readonly initialKeyId: string;
     readonly encipheredInitialKey: string;
     readonly initialKeyKcv: string;
-    readonly parameters: TerminalParameters;
+    readonly parameterPublicKeySpki: string;
+    readonly parameters: {
+      readonly body: string;
+      readonly signature: string;
+    };
   }>;
-  /** What payment applications accept 受理参数. */
-  getParameters(input?: CallOptions): Promise<TerminalParameters>;
+  /** List the elements, newest first 安全单元列表（新的在前）. */
+  listElements(
+    input?: { readonly query?: { readonly state?: 'operable' | 'locked' } } & CallOptions,
+  ): Promise<{
+    readonly data: readonly Element[];
+  }>;
+  /** Read an element 查询安全单元. */
+  getElement(
+    input: { readonly path: { readonly elementId: string } } & CallOptions,
+  ): Promise<Element>;
+  /** Lock an element: it pays no more 锁定安全单元（不再支付）. */
+  lockElement(
+    input: {
+      readonly path: { readonly elementId: string };
+      readonly body: {
+        readonly note: string;
+      };
+    } & CallOptions,
+  ): Promise<Element>;
+  /** Lift the lock of an element 解除安全单元锁定. */
+  unlockElement(
+    input: {
+      readonly path: { readonly elementId: string };
+      readonly body: {
+        readonly note: string;
+      };
+    } & CallOptions,
+  ): Promise<Element>;
+  /** List the code that payments may come from 认可的装载文件列表. */
+  listLoadFiles(input?: CallOptions): Promise<{
+    readonly data: readonly LoadFile[];
+  }>;
+  /** Accept payments of a load file 认可装载文件. */
+  acceptLoadFile(
+    input: {
+      readonly body: {
+        readonly hash: string;
+        readonly name: string;
+      };
+    } & CallOptions,
+  ): Promise<LoadFile>;
+  /** Refuse payments of a load file, for ever 吊销装载文件（永久）. */
+  revokeLoadFile(
+    input: {
+      readonly path: { readonly hash: string };
+      readonly body: {
+        readonly note: string;
+      };
+    } & CallOptions,
+  ): Promise<LoadFile>;
+  /** What payment applications accept: the newest set 受理参数（最新参数集）. */
+  getParameters(input?: CallOptions): Promise<PublishedParameters>;
+  /** Sign and publish a new set 签发新的参数集. */
+  publishParameters(
+    input: {
+      readonly body: {
+        readonly afterVersion: number;
+        readonly minimum?: 'unchanged' | 'thisVersion';
+        readonly termDays?: number;
+        readonly content: ParameterContent;
+      };
+    } & CallOptions,
+  ): Promise<PublishedParameters>;
+  /** What proves a payment, for a check offline 支付证据（可离线验证）. */
+  getPaymentEvidence(
+    input: { readonly path: { readonly paymentId: string } } & CallOptions,
+  ): Promise<PaymentEvidence>;
   /** Add a merchant 新增商户. */
   createMerchant(input: { readonly body: MerchantRequest } & CallOptions): Promise<Merchant>;
   /** List the merchants 商户列表. */
@@ -396,7 +469,36 @@ export const OPERATIONS: Readonly<Record<keyof Api, OperationFacts>> = {
   },
   createPairingCode: { method: 'POST', path: '/v1/pairing-codes', keyed: false, repeatable: false },
   enrolElement: { method: 'POST', path: '/v1/enrolments', keyed: false, repeatable: false },
+  listElements: { method: 'GET', path: '/v1/elements', keyed: false, repeatable: true },
+  getElement: { method: 'GET', path: '/v1/elements/{elementId}', keyed: false, repeatable: true },
+  lockElement: {
+    method: 'POST',
+    path: '/v1/elements/{elementId}/lock',
+    keyed: false,
+    repeatable: false,
+  },
+  unlockElement: {
+    method: 'POST',
+    path: '/v1/elements/{elementId}/unlock',
+    keyed: false,
+    repeatable: false,
+  },
+  listLoadFiles: { method: 'GET', path: '/v1/load-files', keyed: false, repeatable: true },
+  acceptLoadFile: { method: 'POST', path: '/v1/load-files', keyed: false, repeatable: false },
+  revokeLoadFile: {
+    method: 'POST',
+    path: '/v1/load-files/{hash}/revoke',
+    keyed: false,
+    repeatable: false,
+  },
   getParameters: { method: 'GET', path: '/v1/parameters', keyed: false, repeatable: true },
+  publishParameters: { method: 'POST', path: '/v1/parameters', keyed: false, repeatable: false },
+  getPaymentEvidence: {
+    method: 'GET',
+    path: '/v1/payments/{paymentId}/evidence',
+    keyed: false,
+    repeatable: true,
+  },
   createMerchant: { method: 'POST', path: '/v1/merchants', keyed: true, repeatable: true },
   listMerchants: { method: 'GET', path: '/v1/merchants', keyed: false, repeatable: true },
   suspendMerchant: {

@@ -72,6 +72,22 @@ export type Delivery = {
   readonly createdAtMs: number;
 };
 
+/** `Element` of the API. */
+export type Element = {
+  readonly elementId: string;
+  readonly state: 'operable' | 'locked';
+  /** clone: two states of it were seen. Null while it is operable. */
+  readonly lock: {
+    readonly reason: 'clone' | 'operator';
+    readonly note: string;
+    readonly atMs: number;
+  } | null;
+  /** Of its last attested payment. */
+  readonly lastPaymentCounter: number;
+  readonly lastPinCounter: number;
+  readonly enrolledAtMs: number;
+};
+
 /** `EnrolmentRequest` of the API. */
 export type EnrolmentRequest = {
   readonly elementId: string;
@@ -83,6 +99,17 @@ export type EnrolmentRequest = {
   readonly pairingProof: string;
   /** By the key to certify, P1363. */
   readonly signature: string;
+};
+
+/** `LoadFile` of the API. */
+export type LoadFile = {
+  /** SHA-256 of the load file. */
+  readonly hash: string;
+  readonly name: string;
+  readonly state: 'accepted' | 'revoked';
+  readonly acceptedAtMs: number;
+  readonly revokedAtMs: number | null;
+  readonly note: string | null;
 };
 
 /** `Merchant` of the API. */
@@ -254,6 +281,57 @@ export type OrderRequest = {
   };
 };
 
+/** `ParameterContent` of the API. */
+export type ParameterContent = {
+  /** Tag 9F66. */
+  readonly terminalTransactionQualifiers: string;
+  readonly countryCode: string;
+  readonly terminalType: string;
+  readonly terminalCapabilities: string;
+  readonly additionalTerminalCapabilities: string;
+  readonly aids: readonly {
+    readonly aid: string;
+    /** First day on which it is taken. */
+    readonly fromYymmdd: string;
+    /** Last one. */
+    readonly untilYymmdd: string;
+    readonly applicationVersion: string;
+    readonly tacDefault: string;
+    readonly tacDenial: string;
+    readonly tacOnline: string;
+    readonly floorLimitMinor: string;
+    readonly randomSelection: {
+      readonly targetPercentage: number;
+      readonly maximumTargetPercentage: number;
+      readonly thresholdMinor: string;
+    };
+    readonly defaultDdol: string;
+    readonly contactless: {
+      readonly floorLimitMinor: string;
+      readonly transactionLimitMinor: string;
+      readonly cvmLimitMinor: string;
+    } | null;
+  }[];
+  readonly caPublicKeys: readonly {
+    readonly rid: string;
+    readonly index: string;
+    readonly fromYymmdd: string;
+    readonly expiryYymmdd: string;
+    readonly modulus: string;
+    readonly exponent: string;
+    readonly sha1: string;
+  }[];
+  readonly revokedCertificates: readonly {
+    readonly rid: string;
+    readonly index: string;
+    readonly serialNumber: string;
+  }[];
+  readonly token: {
+    /** IPB of dynamic tokens. */
+    readonly issuerProprietaryBitmap: string;
+  };
+};
+
 /** `Payment` of the API. */
 export type Payment = {
   readonly paymentId: string;
@@ -347,6 +425,18 @@ export type PaymentBalance = {
   readonly pendingRefundMinor: string;
   readonly refundableMinor: string;
   readonly disputed: boolean;
+};
+
+/** `PaymentEvidence` of the API. */
+export type PaymentEvidence = {
+  readonly format: 'tapnpay-payment-evidence-1';
+  readonly paymentId: string;
+  /** The very text that the element signed. */
+  readonly statement: string;
+  readonly signature: string;
+  /** The element's certificate. */
+  readonly certificatePem: string;
+  readonly caPem: string;
 };
 
 /** `PaymentRow` of the API. */
@@ -451,6 +541,20 @@ export type Problem = {
   readonly data: Readonly<Record<string, string | number | boolean | null>>;
 };
 
+/** `PublishedParameters` of the API. */
+export type PublishedParameters = {
+  readonly version: number;
+  /** Payments under a lower version are refused. */
+  readonly minimumVersion: number;
+  /** JSON of the set, the very text that was signed. */
+  readonly body: string;
+  /** By the parameter-update key over body, ECDSA P-256, P1363. */
+  readonly signature: string;
+  readonly publishedAtMs: number;
+  /** Key id, or `installation`. */
+  readonly publishedBy: string;
+};
+
 /** `RiskRefusal` of the API. */
 export type RiskRefusal = {
   readonly decisionId: string;
@@ -496,38 +600,6 @@ export type SettlementDay = {
     readonly records: number;
     readonly sha256: string;
   };
-};
-
-/** `TerminalParameters` of the API. */
-export type TerminalParameters = {
-  /** Tag 9F66. */
-  readonly terminalTransactionQualifiers: string;
-  readonly countryCode: string;
-  readonly terminalType: string;
-  readonly terminalCapabilities: string;
-  readonly additionalTerminalCapabilities: string;
-  readonly aids: readonly {
-    readonly aid: string;
-    readonly applicationVersion: string;
-    readonly tacDefault: string;
-    readonly tacDenial: string;
-    readonly tacOnline: string;
-    readonly floorLimitMinor: string;
-    readonly defaultDdol: string;
-    readonly contactless: {
-      readonly floorLimitMinor: string;
-      readonly transactionLimitMinor: string;
-      readonly cvmLimitMinor: string;
-    } | null;
-  }[];
-  readonly caPublicKeys: readonly {
-    readonly rid: string;
-    readonly index: string;
-    readonly modulus: string;
-    readonly exponent: string;
-    readonly sha1: string;
-    readonly expiryYymmdd: string;
-  }[];
 };
 
 /** `WebhookEndpoint` of the API. */

@@ -166,6 +166,7 @@ class FakeHost {
   #state(session: string, state: object, pinKeySpki: string | null = null): void {
     const facts = {
       intent: 'pay',
+      wish: null,
       order: ORDER,
       gatewayOrigin: this.#gatewayOrigin,
       request: null,

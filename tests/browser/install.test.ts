@@ -52,6 +52,7 @@ function configOf({ gateway, extensionId }: ExtensionSystem): HostConfig {
     gatewayUrl: gateway,
     serverName: 'gateway.tapnpay.test',
     pairing: 'operator',
+    managerUrl: null,
     readers: false,
     extensionId,
     geckoId: PLUGIN_GECKO_ID,

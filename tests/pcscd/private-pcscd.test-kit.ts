@@ -44,14 +44,17 @@ exec "$@"
 export type PrivateRun = { readonly code: number | null; readonly output: string };
 
 /** Runs a program of this Node beside a private pcscd; everything in there ends with it. */
-export async function runBesidePcscd(args: readonly string[]): Promise<PrivateRun> {
+export async function runBesidePcscd(
+  args: readonly string[],
+  { timeoutMs = RUN_TIMEOUT_MS }: { readonly timeoutMs?: number } = {},
+): Promise<PrivateRun> {
   const namespaces = ['--mount', '--net', '--fork', '--pid', '--mount-proc', '--kill-child'];
   const command = ['bash', '-c', SCRIPT, 'private-pcscd', process.execPath, ...args];
   // A test runner in a test runner would report to the outer one.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const child = spawn('unshare', [...namespaces, ...command], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: RUN_TIMEOUT_MS,
+    timeout: timeoutMs,
     killSignal: 'SIGKILL',
     env,
   });

@@ -53,14 +53,17 @@ export class Channel {
   }
 
   /** The element's end of a trusted channel. */
-  peer(payer: SimPayer, exporter: string): ChannelPeer {
+  peer(
+    payer: SimPayer,
+    facts: { readonly exporter: string; readonly counterAtHello: number },
+  ): ChannelPeer {
     const { elementId, initialKeyId } = payer;
     const atMs = this.#world.clock.nowMs();
     return {
       elementId,
       publicKeySpki: elementId,
       initialKeyId,
-      exporter,
+      ...facts,
       channelHop: { n: Hop.channel, name: 'channel', party: 'gateway', atMs, facts: {} },
       isOpen: () => this.#isOpen,
       signedOrders: new Map(),

@@ -136,6 +136,8 @@ export class Parties {
     const keyedDigest = this.#keyedDigest();
     const cards = parseCardFile(records, { clock, random, keyedDigest });
     await this.issuerStore.importCards(cards, clock.nowMs());
+    const acceptedAtMs = clock.nowMs();
+    await this.gatewayStore.acceptLoadFile({ hash: SIM_LOAD_FILE, name: 'sim', acceptedAtMs });
     for (const { elementId, initialKeyId } of system.payers) {
       const codeId = `code ${elementId}`;
       const expiresAtMs = clock.nowMs() + 1;
@@ -144,11 +146,10 @@ export class Parties {
         elementId,
         publicKeySpki: elementId,
         certificateSha256: elementId,
+        certificatePem: null,
         initialKeyId,
-        state: 'operable',
-        lastPinCounter: 0,
         enrolledAtMs: clock.nowMs(),
-      } as const;
+      };
       await this.gatewayStore.enrolElement(codeId, element, clock.nowMs());
     }
     for (const party of PARTIES) this.run(party);
@@ -471,6 +472,8 @@ function digest(text: string): string {
   return createHash('sha512').update(text).digest('hex').toUpperCase();
 }
 
+/** Hash of the load file that every element runs. */
+export const SIM_LOAD_FILE: string = '1F'.repeat(32);
 /** Stands for an element's ECDSA signature, which would differ each time. */
 export function elementSignature(key: string, input: string): string {
   return digest(`element ${key} ${input}`);

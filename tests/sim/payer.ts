@@ -22,23 +22,29 @@ import {
   type PinEntry,
   type TerminalTransaction,
 } from '@tapnpay/protocol/emv/terminal';
-import { decodeResponse, encodeCommand, type ResponseApdu } from '@tapnpay/protocol/iso7816';
-import { nodeCiphers } from '@tapnpay/protocol/node';
 import {
-  type CardInterface,
-  type GatewayMessage,
-  type PaymentOutcome,
-  paymentSignatureInput,
-  type SealedCompletion,
-  type SealedPayment,
-  type SignedOrder,
+  decodeResponse,
+  decodeTlv,
+  encodeCommand,
+  flattenTlv,
+  type ResponseApdu,
+} from '@tapnpay/protocol/iso7816';
+import { nodeCiphers, statementOf } from '@tapnpay/protocol/node';
+import type {
+  CardInterface,
+  GatewayMessage,
+  PaymentAttestation,
+  PaymentOutcome,
+  SealedCompletion,
+  SealedPayment,
+  SignedOrder,
 } from '@tapnpay/protocol/wire';
 import { withFinalWord } from '../../online/src/gateway/channel/session.ts';
 import type { GatewayCore } from '../../online/src/gateway/core.ts';
 import type { ChannelPeer } from '../../online/src/gateway/payment/peer.ts';
 import { Channel, ChannelLost, type ChannelWorld } from './channel.ts';
 import type { History } from './history.ts';
-import { elementSignature } from './parties.ts';
+import { elementSignature, SIM_LOAD_FILE } from './parties.ts';
 import { SIM_PIN, type SimPayer } from './system.ts';
 import { bentCryptogram, TERMINAL, withoutFiles } from './terminal.ts';
 
@@ -85,6 +91,7 @@ export class Payer {
   readonly #facts: SimPayer;
   #card: VirtualIcc;
   #pinCounter = 0;
+  #paymentCounter = 0;
   #isTapping = false;
   /** Field 55 of approved taps by amount, for who replays it. */
   readonly #seen: Map<string, string> = new Map();
@@ -125,7 +132,8 @@ export class Payer {
     this.#history.add(this.name, 'tap', { orderId, by: presented, ...named });
     for (const [name] of struck) this.#world.counts.add(name);
     const channel = new Channel(this.#world);
-    const peer = channel.peer(this.#facts, toHex(random.bytes(32)));
+    const facts = { exporter: toHex(random.bytes(32)), counterAtHello: this.#paymentCounter };
+    const peer = channel.peer(this.#facts, facts);
     const asked = await channel.ask((core) => core.requestOrder(peer, orderId));
     if (asked.type !== 'signedOrder') throw new Error(`unexpected ${asked.type}`);
     const { order } = asked;
@@ -161,6 +169,12 @@ export class Payer {
     this.#world.counts.add('replayed');
     this.#history.add(this.name, 'replayed', { amountMinor });
     return seen;
+  }
+
+  /** The counter of the element's next attestation. */
+  nextPaymentCounter(): number {
+    this.#paymentCounter += 1;
+    return this.#paymentCounter;
   }
 
   /** A PIN block under the element's next DUKPT key. @see X9.24-3 */
@@ -322,9 +336,6 @@ class Tap {
     const field55 = this.#field55(toHex(request.field55));
     const digits = this.#faults.wrongPin ? '654321' : SIM_PIN;
     const pin = request.pinRequired ? this.#payer.pinBlock(digits) : null;
-    const { exporter } = this.#peer;
-    const pinBlock = pin?.block ?? null;
-    const input = paymentSignatureInput({ order, exporter, field55, pinBlock });
     return {
       orderId: order.orderId,
       interface: this.#presented,
@@ -335,8 +346,26 @@ class Tap {
       track2: request.track2?.expose() ?? '',
       field55,
       pin,
-      signature: elementSignature(this.#payer.element.elementId, input),
+      attestation: this.#attest(request, { field55, pinBlock: pin?.block ?? null }),
     };
+  }
+
+  /** The element's word on the payment. A replayed tap is attested with its own verification. */
+  #attest(
+    request: OnlineRequest,
+    sealed: { readonly field55: string; readonly pinBlock: string | null },
+  ): PaymentAttestation {
+    const { elementId } = this.#payer.element;
+    const { exporter } = this.#peer;
+    const tags = flattenTlv(decodeTlv(fromHex(sealed.field55)));
+    const hexOf = (tag: string, lengthBytes: number): string =>
+      toHex(tags.get(tag) ?? request.values.get(tag) ?? new Uint8Array(lengthBytes));
+    const counter = this.#payer.nextPaymentCounter();
+    const code = { loadFileHash: SIM_LOAD_FILE, lifeCycle: 'operable' as const, counter };
+    const seen = { parameterVersion: 1, tvr: hexOf('95', 5), cvmResults: hexOf('9F34', 3) };
+    const claim = { ...sealed, ...seen, order: this.#order };
+    const statement = statementOf({ elementId, exporter, ...code }, claim);
+    return { ...code, ...seen, signature: elementSignature(elementId, statement) };
   }
 
   /** Only a tap can be replayed: an inserted card has the last word. */

@@ -86,7 +86,9 @@ export function checkLinks(tree: Tree): readonly Finding[] {
 /** Files that start something and so need no importer. */
 const ENTRIES = [
   /(^|\/)main\.tsx?$/,
-  /^applet\/src\/index\.ts$/,
+  /^(applet|samples\/[a-z]+)\/src\/index\.ts$/,
+  // Types of what has none: the compiler finds them by the name that is imported.
+  /\.d\.ts$/,
   /^tools\/(check|format|property-seed)\.ts$/,
   /^tests\/mutants\/hook\.ts$/,
   /^agent\/src\/pcsc\/native\.ts$/,

@@ -14,13 +14,14 @@ const PACKAGE_ARROWS: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
   applet: ['protocol'],
   element: ['protocol'],
+  samples: ['protocol'],
   agent: ['protocol'],
   plugin: ['protocol'],
   online: ['protocol'],
   sdk: [],
   web: ['protocol', 'plugin'],
   cli: ['protocol', 'agent', 'online', 'sdk'],
-  tests: ['protocol', 'applet', 'element', 'agent', 'plugin', 'online', 'sdk', 'cli'],
+  tests: ['protocol', 'applet', 'samples', 'element', 'agent', 'plugin', 'online', 'sdk', 'cli'],
   bench: ['protocol', 'applet', 'element', 'agent', 'online', 'cli'],
 };
 
@@ -34,6 +35,7 @@ const PROTOCOL_WALLS: Readonly<Record<string, readonly string[]>> = {
   'emv/icc': ['bytes', 'iso7816', 'crypto', 'emv/data'],
   'emv/issuer': ['bytes', 'iso7816', 'crypto', 'emv/data'],
   'globalplatform/data': ['bytes', 'iso7816', 'crypto'],
+  'globalplatform/applet': ['bytes', 'iso7816', 'crypto'],
   'globalplatform/oncard': ['bytes', 'iso7816', 'crypto', 'globalplatform/data'],
   'globalplatform/offcard': ['bytes', 'iso7816', 'crypto', 'globalplatform/data'],
   iso8583: ['bytes'],

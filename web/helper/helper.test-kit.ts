@@ -217,6 +217,7 @@ export function paymentOf(
   return {
     session: SESSION,
     intent: 'pay',
+    wish: null,
     order: ORDER,
     gatewayOrigin: 'http://127.0.0.1:4600',
     state,

@@ -45,6 +45,7 @@ function merchantLabel({ kind }: ShownOrder): HelperKey {
 /** Amount and merchant in one line; of a look at a balance, that it is no more. */
 export function orderStrip({ intent, order }: WindowPayment, t: Translate): HTMLElement | null {
   if (intent === 'balance') return strip(t('stripBalance'), t('stripNoCharge'));
+  if (intent === 'token') return strip(t('stripToken'), t('stripNoCharge'));
   if (order === null) return null;
   const { kind, merchantName: merchant, amountMinor, currency } = order;
   const whom = kind === 'ecashLoad' ? t('stripLoad', { merchant }) : merchant;

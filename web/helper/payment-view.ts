@@ -15,10 +15,13 @@ import {
   deadlineOf,
   END_TEXTS,
   type End,
+  isGoodEnd,
+  isLook,
   promptOf,
   purposeOf,
 } from './screen.ts';
 import type { HelperKey } from './texts.ts';
+import type { Translate } from './ui.ts';
 import { button, type Ui, viewOf } from './ui.ts';
 
 /** What a yes to an order is described by. */
@@ -41,7 +44,7 @@ const SCREENS: Readonly<
     prompt(ui),
     h('div', { class: 'progress-line', 'aria-hidden': 'true' }),
     orderFacts(payment, ui.t),
-    payment.intent === 'balance' ? null : hint(ui, 'connectingHint'),
+    payment.intent === 'pay' ? hint(ui, 'connectingHint') : null,
     cancelButton(ui),
   ],
   consent: consentParts,
@@ -97,13 +100,15 @@ function consentParts(ui: Ui, payment: WindowPayment): readonly Part[] {
   const { t, act } = ui;
   const { session, gatewayOrigin } = payment;
   const purpose = purposeOf(payment);
-  const isBalance = purpose === 'balance';
+  const isNothingPaid = isLook(purpose);
+  const whose = purpose === 'token' ? 'consentTokenWho' : 'consentBalanceWho';
   const texts = CONSENT_TEXTS[purpose];
   const isReal = viewOf(ui)?.readerService.state !== 'off';
   const who = { class: 'hint', id: 'consent-who', 'data-test': 'who' };
   return [
     prompt(ui),
-    isBalance ? h('p', who, t('consentBalanceWho', { origin: gatewayOrigin })) : null,
+    isNothingPaid ? h('p', who, t(whose, { origin: gatewayOrigin })) : null,
+    signedFacts(payment, t),
     orderFacts(payment, t),
     h('p', { class: 'hint quiet', id: 'consent-hint' }, t(isReal ? texts.realHint : texts.hint)),
     h(
@@ -114,13 +119,26 @@ function consentParts(ui: Ui, payment: WindowPayment): readonly Part[] {
         label: t(texts.confirm),
         kind: 'primary wide large',
         press: () => act.send({ type: 'consent', session, given: true }),
-        isDisabled: ui.isPending || !ui.isArmed || (payment.order === null && !isBalance),
+        isDisabled: ui.isPending || !ui.isArmed || (payment.order === null && !isNothingPaid),
         isFocused: true,
-        describedBy: isBalance ? 'consent-who consent-hint' : ORDER_DESCRIPTION,
+        describedBy: isNothingPaid ? 'consent-who consent-hint' : ORDER_DESCRIPTION,
       }),
       cancelButton(ui),
     ),
   ];
+}
+
+/** What the card is to sign for a token, word by word: the person signs what is shown here. */
+function signedFacts({ wish }: WindowPayment, t: Translate): Part {
+  if (wish === null || wish.mode === 'plain') return null;
+  const rows = wish.mode === 'sign' ? wish.data : [wish.challenge];
+  const label = t(wish.mode === 'sign' ? 'tokenSigns' : 'tokenChallenge');
+  return h(
+    'dl',
+    { class: 'facts', 'data-test': 'token-data' },
+    h('dt', {}, label),
+    ...rows.map((row) => h('dd', { class: 'mono' }, row)),
+  );
 }
 
 function waitCardParts(ui: Ui, payment: WindowPayment): readonly Part[] {
@@ -129,7 +147,7 @@ function waitCardParts(ui: Ui, payment: WindowPayment): readonly Part[] {
   if (state.name !== 'waitCard') return [];
   const purpose = purposeOf(payment);
   const again = againText(state, purpose);
-  const takeOut = purpose === 'balance' ? 'takeOutFirstBalanceHint' : 'takeOutFirstHint';
+  const takeOut = isLook(purpose) ? 'takeOutFirstBalanceHint' : 'takeOutFirstHint';
   const isWindow = ui.page === 'window';
   return [
     orderStrip(payment, t),
@@ -184,11 +202,13 @@ const SIGNS = {
   failed: 'wait',
   read: 'good',
   notRead: 'neutral',
+  made: 'good',
+  notMade: 'neutral',
 } as const satisfies Readonly<Record<End['outcome'], string>>;
 
 function endParts(ui: Ui, end: End): readonly Part[] {
   const { t } = ui;
-  const isGood = end.outcome === 'approved' || end.outcome === 'read';
+  const isGood = isGoodEnd(end);
   // What the person wanted needs no reason and no code.
   const isSaid = !isGood && end.reason !== 'ERR_USER_CANCELLED';
   const reason = isSaid ? reasonText(end.reason) : null;

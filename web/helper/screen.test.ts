@@ -35,6 +35,7 @@ const wait = (facts: Partial<WaitCard> = {}): WaitCard => ({
 const payment = (state: State): WindowPayment => ({
   session: SESSION,
   intent: 'pay',
+  wish: null,
   order: null,
   gatewayOrigin: 'http://127.0.0.1:1',
   state,

@@ -20,9 +20,14 @@ export type Model = {
 };
 
 /** What a person is asked for. */
-export type Purpose = OrderKind | 'balance';
+export type Purpose = OrderKind | 'balance' | 'token';
 export function purposeOf({ intent, order }: WindowPayment): Purpose {
-  return intent === 'balance' ? 'balance' : (order?.kind ?? 'purchase');
+  return intent === 'pay' ? (order?.kind ?? 'purchase') : intent;
+}
+
+/** Whether nothing is paid. */
+export function isLook(purpose: Purpose): boolean {
+  return purpose === 'balance' || purpose === 'token';
 }
 
 /** What a yes means, in words: without real readers, and where a real card may answer to it. */
@@ -46,6 +51,12 @@ export const CONSENT_TEXTS: Readonly<
     hint: 'consentBalanceHint',
     realHint: 'consentBalanceHint',
     confirm: 'confirmBalance',
+  },
+  token: {
+    title: 'consentTokenTitle',
+    hint: 'consentTokenHint',
+    realHint: 'consentTokenHint',
+    confirm: 'confirmToken',
   },
 };
 
@@ -108,7 +119,7 @@ export function promptOf(screen: Screen): HelperKey {
   const { state } = screen.payment;
   const purpose = purposeOf(screen.payment);
   if (state.name === 'consent') return CONSENT_TEXTS[purpose].title;
-  if (state.name === 'connecting') return purpose === 'balance' ? 'preparing' : 'connecting';
+  if (state.name === 'connecting') return isLook(purpose) ? 'preparing' : 'connecting';
   if (state.name === 'waitCard') return waitCardPrompt(state);
   if (state.name === 'reading') {
     return state.interface === 'contact' ? 'readingContact' : 'readingContactless';
@@ -145,6 +156,7 @@ export function againText(state: WaitCard, purpose: Purpose): HelperKey | null {
   if (state.reason === 'card:useContact') return 'againContact';
   if (state.attempt > 1) return 'againOther';
   if (state.interfaces.includes('contactless')) return null;
+  if (purpose === 'token') return null;
   return purpose === 'ecashLoad' ? 'loadContactOnly' : 'contactOnlyAmount';
 }
 
@@ -159,7 +171,14 @@ export const END_TEXTS: Readonly<
   failed: { title: 'endFailed', hint: 'endFailedHint' },
   read: { title: 'endRead', hint: 'endReadHint' },
   notRead: { title: 'endNotRead', hint: 'endCancelledHint' },
+  made: { title: 'endMade', hint: 'endReadHint' },
+  notMade: { title: 'endNotMade', hint: 'endCancelledHint' },
 };
+
+/** What the person wanted has come. */
+export function isGoodEnd({ outcome }: End): boolean {
+  return outcome === 'approved' || outcome === 'read' || outcome === 'made';
+}
 
 /**
  * A popup closes itself after a good or a wanted end, once all readers are empty; bad news stays
@@ -167,8 +186,7 @@ export const END_TEXTS: Readonly<
  */
 export function closesItself(end: End, cardsThere: number): boolean {
   if (cardsThere > 0) return false;
-  const isGood = end.outcome === 'approved' || end.outcome === 'read';
-  return isGood || end.reason === 'ERR_USER_CANCELLED';
+  return isGoodEnd(end) || end.reason === 'ERR_USER_CANCELLED';
 }
 
 /** What a person can do with the chosen card now; a text says why not, null: they can. */

@@ -32,6 +32,7 @@ export function testMachine(platform: NodeJS.Platform = 'linux'): TestMachine {
     gatewayUrl: 'http://127.0.0.1:8420',
     serverName: 'gateway.tapnpay.test',
     pairing: 'operator',
+    managerUrl: null,
     readers: false,
     extensionId: EXTENSION_ID,
     geckoId: GECKO_ID,

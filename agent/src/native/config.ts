@@ -9,6 +9,7 @@ import {
   booleanShape,
   checkShape,
   listShape,
+  nullableShape,
   objectShape,
   oneOfShape,
   type Shape,
@@ -29,6 +30,8 @@ export type HostConfig = {
   readonly serverName: string;
   /** Where a new element gets its pairing code: the operator's key in `dataDir`. */
   readonly pairing: 'operator';
+  /** A laboratory's manager of secure elements, which the element calls; null without one. */
+  readonly managerUrl: string | null;
   /** Whether the system's PC/SC readers take part beside the virtual one. */
   readonly readers: boolean;
   /** Chromium's id of the extension. */
@@ -50,6 +53,7 @@ export const hostConfigShape: Shape<HostConfig> = objectShape<HostConfig>({
   gatewayUrl: textShape(256, /^https?:\/\/[^\s?#@]+$/),
   serverName: textShape(253, /^[A-Za-z0-9.-]+$/),
   pairing: oneOfShape('operator'),
+  managerUrl: nullableShape(textShape(256, /^https?:\/\/[^\s?#@]+$/)),
   readers: booleanShape,
   extensionId: textShape(32, /^[a-p]{32}$/),
   geckoId: textShape(80, /^[A-Za-z0-9._-]*@[A-Za-z0-9._-]+$/),

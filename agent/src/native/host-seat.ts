@@ -9,6 +9,7 @@ import type {
   NativeWorkerHello,
   PageMessage,
 } from '@tapnpay/protocol/wire';
+import { SESSION_INTENTS } from '../service/desk.ts';
 import { ServiceError } from '../service/errors.ts';
 import type { AgentLog } from '../service/events.ts';
 import { type LocalAgent, localAgent } from '../service/local-agent.ts';
@@ -19,7 +20,7 @@ import type { HostConfig } from './config.ts';
 const WAITING_FRAMES_MAX = 256;
 
 /** What of a page begins a session. */
-const INTENTS: ReadonlySet<PageMessage['type']> = new Set<PageMessage['type']>(['pay', 'balance']);
+const INTENTS: ReadonlySet<PageMessage['type']> = new Set<PageMessage['type']>(SESSION_INTENTS);
 
 type Frame = Exclude<NativeHostFrame, NativeChunk>;
 

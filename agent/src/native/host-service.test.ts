@@ -41,6 +41,7 @@ beforeEach(async () => {
     gatewayUrl: GATEWAY,
     serverName: SERVER_NAME,
     pairing: 'operator',
+    managerUrl: null,
     readers: false,
     extensionId: EXTENSION_ID,
     geckoId: 'plugin@tapnpay.org',

@@ -33,7 +33,12 @@ import {
   type TerminalParametersJson,
 } from '@tapnpay/protocol/wire';
 import { TestAuthority } from '../../../protocol/node/certificates.test-pki.ts';
-import { TestGateway } from '../../../protocol/node/gateway.test-peer.ts';
+import {
+  TEST_PARAMETER_KEY_SPKI,
+  TestGateway,
+  testParameters,
+} from '../../../protocol/node/gateway.test-peer.ts';
+import { builtLoadFile } from '../../../protocol/node/load-file.test-build.ts';
 import { imageUdk } from '../../../protocol/src/emv/data/icc-image.test-kit.ts';
 import { sampleCard } from '../../../protocol/src/emv/icc/sample.test-card.ts';
 import { nodeCiphers } from '../system.ts';
@@ -139,6 +144,7 @@ export class TestSystem {
     options: { readonly folder?: string; readonly readers?: boolean } = {},
   ): Promise<TestSystem> {
     const { folder = 'data', readers = false } = options;
+    builtLoadFile();
     const system = new TestSystem(folder);
     await listen(system.#http);
     await listen(system.#tls);
@@ -167,6 +173,7 @@ export class TestSystem {
       gatewayUrl: this.gatewayUrl,
       serverName: SERVER_NAME,
       pairing: 'operator',
+      managerUrl: null,
       readers: false,
       extensionId: EXTENSION_ID,
       geckoId: 'plugin@tapnpay.org',
@@ -233,7 +240,8 @@ export class TestSystem {
       initialKeyId: '5441500100000001',
       encipheredInitialKey: toHex(publicEncrypt(key, INITIAL_KEY)),
       initialKeyKcv: kcvAes(nodeCiphers, INITIAL_KEY),
-      parameters: this.#parameters,
+      parameterPublicKeySpki: TEST_PARAMETER_KEY_SPKI,
+      parameters: testParameters(this.#parameters),
     };
   }
 

@@ -11,6 +11,7 @@ import {
   type NativeHostHello,
   type NativeWorkerHello,
 } from '@tapnpay/protocol/wire';
+import type { ManagerCaller } from '../contact/manager-caller.ts';
 import { ElementMemory } from '../service/element-memory.ts';
 import { ServiceError } from '../service/errors.ts';
 import type { AgentLog } from '../service/events.ts';
@@ -158,15 +159,27 @@ export class NativeHost {
       import('./pairing-code.ts'),
     ]);
     const { config, clock, log } = this.#ports;
+    const manager = await this.#manager();
     this.#element ??= new SharedElement({
       config: hostElementConfig(config),
       gatewayUrl: config.gatewayUrl,
       requestPairingCode: () => operatorPairingCode(config),
+      manager,
       memory: this.#memory,
       clock,
       log,
     });
     return this.#element;
+  }
+
+  async #manager(): Promise<ManagerCaller | undefined> {
+    const { clock, config } = this.#ports;
+    const { managerUrl } = config;
+    if (managerUrl === null) return undefined;
+    const { httpManagerCaller } = await import('../contact/manager-caller.ts');
+    const pause = (ms: number): Promise<void> =>
+      new Promise((done) => void clock.startTimer(ms, () => done()));
+    return httpManagerCaller({ managerUrl, isAnnounced: true, pause });
   }
 
   async #runDoctor(): Promise<DoctorReport> {

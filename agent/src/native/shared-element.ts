@@ -3,7 +3,7 @@
  * go at once when another host wants it and no payment is under way here.
  */
 import { type Clock, errorBody, TapError } from '@tapnpay/protocol/bytes';
-import type { AgentHealth, ElementPayResult } from '@tapnpay/protocol/wire';
+import type { AgentHealth, ElementPayResult, ElementTokenResult } from '@tapnpay/protocol/wire';
 import { lockDirectory } from '../directory-lock.ts';
 import type { SeenElement } from '../doctor/element-check.ts';
 import { SerialQueue } from '../readers/serial-queue.ts';
@@ -11,6 +11,7 @@ import {
   ElementKeeper,
   type ElementKeeperPorts,
   type ElementPayment,
+  type ElementToken,
   type ElementUse,
   type PayingElement,
 } from '../service/element-keeper.ts';
@@ -20,7 +21,7 @@ import type { AgentLog } from '../service/events.ts';
 
 export type SharedElementPorts = Pick<
   ElementKeeperPorts,
-  'config' | 'gatewayUrl' | 'requestPairingCode'
+  'config' | 'gatewayUrl' | 'requestPairingCode' | 'manager'
 > & {
   readonly memory: ElementMemory;
   readonly clock: Clock;
@@ -60,6 +61,12 @@ export class SharedElement implements PayingElement {
   /** @throws ServiceError `ERR_BUSY` naming who pays; else as `PayingElement`. */
   pay(payment: ElementPayment): Promise<ElementPayResult> {
     return this.#inUse(payment, (keeper) => keeper.pay(payment));
+  }
+
+  /** @throws ServiceError `ERR_BUSY`; else as `PayingElement`. */
+  token(token: ElementToken): Promise<ElementTokenResult> {
+    const use = { gatewayOrigin: token.gatewayOrigin, orderId: null };
+    return this.#inUse(use, (keeper) => keeper.token(token));
   }
 
   /** The element's lock is what tells the hosts of a system apart. */

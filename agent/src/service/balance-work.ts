@@ -9,7 +9,7 @@ import { readBalance } from '../readers/purse-and-log.ts';
 import type { DeskSession, SessionEnd, SessionWork, TakenCard } from './desk-session.ts';
 import type { PayingElement } from './element-keeper.ts';
 import { ServiceError } from './errors.ts';
-import type { BalanceRequest } from './session-machine.ts';
+import type { LookRequest } from './session-machine.ts';
 
 /** Cards asked for in one look, the first included. */
 export const BALANCE_PRESENTATIONS_MAX = 4;
@@ -94,6 +94,6 @@ function isTorn(fault: unknown): fault is Iso7816Error {
   return fault instanceof Iso7816Error && TORN_CODES.has(fault.code);
 }
 
-function requestOf(attempt: number, reason: string | null): BalanceRequest {
+function requestOf(attempt: number, reason: string | null): LookRequest {
   return { kind: 'balance', interfaces: ['contact', 'contactless'], attempt, reason };
 }

@@ -115,6 +115,7 @@ for (const by of WAYS) {
     assert.deepEqual(asked.payment, {
       session: SESSION,
       intent: 'balance',
+      wish: null,
       order: null,
       gatewayOrigin: GATEWAY,
       state: { name: 'consent' },

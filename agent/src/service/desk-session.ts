@@ -17,6 +17,7 @@ import { cardRemoved } from '../virtual-cards.ts';
 import { ServiceError, type ServiceErrorCode } from './errors.ts';
 import type { AgentLog } from './events.ts';
 import {
+  isLook,
   newSession,
   type SessionEffect,
   type SessionEvent,
@@ -40,9 +41,15 @@ export type SessionEnd = Omit<NonNullable<WindowView['last']>, 'session'>;
 /** Frames of a page that belong to one session. */
 export type SessionFrame = Extract<PageMessage, { session: string }>;
 
+/** How a session ends that came to nothing, and what the log calls its end. */
+const FAILURES = { pay: 'failed', balance: 'notRead', token: 'notMade' } as const;
+const END_EVENTS = { pay: 'paymentEnded', balance: 'balanceEnded', token: 'tokenEnded' } as const;
+
 /** What is done in a session. */
 export type SessionWork = {
   readonly intent: WindowPayment['intent'];
+  /** What a card is to sign for a token. */
+  readonly wish?: WindowPayment['wish'];
   /** Null: no order is paid. */
   readonly orderId: string | null;
   /**
@@ -139,11 +146,12 @@ export class DeskSession {
   /** For the agent's window. */
   view(): WindowPayment {
     const { shown: state, request: asked, pinKeySpki } = this.#state;
-    const request = asked?.kind === 'balance' ? null : asked;
+    const request = asked === null || isLook(asked) ? null : asked;
     const { session, page } = this;
-    const { intent } = this.#work;
+    const { intent, wish = null } = this.#work;
     const order = request && orderOf(request);
-    return { session, intent, order, gatewayOrigin: page.origin, state, request, pinKeySpki };
+    const asks = { intent, wish, order, request };
+    return { session, ...asks, gatewayOrigin: page.origin, state, pinKeySpki };
   }
 
   /** Runs to the end and tells the page; never rejects. */
@@ -156,7 +164,7 @@ export class DeskSession {
     } catch (fault) {
       const error = this.#failure(fault);
       this.tell({ type: 'failed', session, error, sent: this.#state.sealed });
-      end = { outcome: this.#work.intent === 'pay' ? 'failed' : 'notRead', reason: error.code };
+      end = { outcome: FAILURES[this.#work.intent], reason: error.code };
     }
     for (const stop of this.#timers.values()) stop();
     this.#timers.clear();
@@ -164,7 +172,7 @@ export class DeskSession {
     this.#taken?.release();
     const { intent, orderId } = this.#work;
     const references = orderId === null ? [] : [orderId];
-    const event = intent === 'pay' ? 'paymentEnded' : 'balanceEnded';
+    const event = END_EVENTS[intent];
     this.#ports.log({ event, ...end, sent: this.#state.sealed, references });
     return end;
   }

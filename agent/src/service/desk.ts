@@ -34,6 +34,7 @@ import type { ReaderAnswer } from './local-agent.ts';
 import { PaymentWork } from './payment-work.ts';
 import type { InsertedCard, RealReaders } from './real-readers.ts';
 import { interfacesTaken } from './session-machine.ts';
+import { TokenWork } from './token-work.ts';
 
 /** Sessions remembered, so that none is used twice; the oldest are forgotten. */
 const USED_SESSIONS_MAX = 512;
@@ -61,8 +62,16 @@ export type DeskPorts = {
   readonly log: AgentLog;
 };
 
+/** Messages of a page that begin a session. */
+export const SESSION_INTENTS: readonly SessionIntent['type'][] = ['pay', 'balance', 'token'];
+
+/** Whether a message begins a session. */
+export function isIntent(message: PageMessage): message is SessionIntent {
+  return SESSION_INTENTS.some((type) => type === message.type);
+}
+
 /** What of a page begins a session. */
-export type SessionIntent = Extract<PageMessage, { type: 'pay' | 'balance' }>;
+export type SessionIntent = Extract<PageMessage, { type: 'pay' | 'balance' | 'token' }>;
 
 export class PaymentDesk {
   readonly #ports: DeskPorts;
@@ -97,7 +106,7 @@ export class PaymentDesk {
     return { ...this.health(), readers, readerService: realReaders.service };
   }
 
-  /** A page's intent to pay, or to see a balance. */
+  /** A page's intent to pay, to see a balance, or to have a token. */
   begin(page: PageLink, intent: SessionIntent): void {
     const { session } = intent;
     const refused = this.#refusal(page, session);
@@ -266,6 +275,7 @@ export class PaymentDesk {
   #workOf(intent: SessionIntent): SessionWork {
     const { element, serverName, ciphers, clock, log } = this.#ports;
     if (intent.type === 'balance') return new BalanceWork({ element, ciphers });
+    if (intent.type === 'token') return new TokenWork(intent.wish, element);
     return new PaymentWork(intent.orderId, { element, serverName, clock, log });
   }
 

@@ -19,6 +19,11 @@ import {
   type TerminalParametersJson,
 } from '@tapnpay/protocol/wire';
 import { TestAuthority } from '../../../protocol/node/certificates.test-pki.ts';
+import {
+  TEST_PARAMETER_KEY_SPKI,
+  testParameters,
+} from '../../../protocol/node/gateway.test-peer.ts';
+import { builtLoadFile } from '../../../protocol/node/load-file.test-build.ts';
 import type { RelayListener } from '../record-relay.ts';
 import { nodeCiphers, systemClock } from '../system.ts';
 import { ElementKeeper, type ElementPayment } from './element-keeper.ts';
@@ -47,11 +52,12 @@ const log: AgentLogRecord[] = [];
 const elementConfig = (name: string) => ({
   nodePath: process.execPath,
   elementEntry: here('../../../element/src/main.ts'),
-  appletEntry: here('../../../applet/src/index.ts'),
+  loadFile: builtLoadFile(),
   storeDir: join(directory, name),
-  allowRead: ['element', 'applet', 'protocol', 'node_modules'].map((room) =>
-    here(`../../../${room}`),
-  ),
+  allowRead: [
+    builtLoadFile(),
+    ...['element', 'protocol', 'node_modules'].map((room) => here(`../../../${room}`)),
+  ],
 });
 
 function grantOf(request: EnrolmentRequest): EnrolmentGrant {
@@ -67,7 +73,8 @@ function grantOf(request: EnrolmentRequest): EnrolmentGrant {
     initialKeyId: '5441500100000001',
     encipheredInitialKey: toHex(publicEncrypt(key, INITIAL_KEY)),
     initialKeyKcv: kcvAes(nodeCiphers, INITIAL_KEY),
-    parameters,
+    parameterPublicKeySpki: TEST_PARAMETER_KEY_SPKI,
+    parameters: testParameters(parameters),
   };
 }
 

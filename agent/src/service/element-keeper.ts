@@ -3,21 +3,31 @@
  * is there, started again before a payment when it died.
  */
 import { type Clock, errorBody } from '@tapnpay/protocol/bytes';
-import type { AgentHealth, ElementPayResult } from '@tapnpay/protocol/wire';
+import type { AgentHealth, ElementPayResult, ElementTokenResult } from '@tapnpay/protocol/wire';
+import type { ManagerCaller } from '../contact/manager-caller.ts';
 import { type HeldLock, lockDirectory } from '../directory-lock.ts';
 import { type ElementConfig, type ElementProcess, startElement } from '../element-process.ts';
 import { enrolElement } from '../enrolment.ts';
 import { type PaymentRequest, payWithElement } from '../payment.ts';
+import { type TokenRequest, tokenWithElement } from '../token.ts';
 import { ServiceError } from './errors.ts';
 import type { AgentLog } from './events.ts';
 
 /** Pauses between tries to enrol, in milliseconds; the last one repeats. */
 const ENROL_PAUSES_MS = [500, 1000, 2000, 5000] as const;
+/** Pauses between calls of a manager that is not there yet, in milliseconds; the last one repeats. */
+const CALL_PAUSES_MS = [250, 500, 1000, 2000, 5000] as const;
 /** An element that is silent this long is dead. */
 const ALIVE_TIMEOUT_MS = 2_000;
 
 /** A payment without the element that makes it. */
 export type ElementPayment = Omit<PaymentRequest, 'element'> & {
+  /** Of the page that asks, from its browser. */
+  readonly gatewayOrigin: string;
+};
+
+/** A token without the element that makes it. */
+export type ElementToken = Omit<TokenRequest, 'element'> & {
   /** Of the page that asks, from its browser. */
   readonly gatewayOrigin: string;
 };
@@ -30,6 +40,8 @@ export interface PayingElement {
   status(): AgentHealth['element'];
   /** @throws TapError when no payment was tried, or when the element was lost on the way. */
   pay(payment: ElementPayment): Promise<ElementPayResult>;
+  /** @throws TapError when no token was tried, or when the element was lost on the way. */
+  token(token: ElementToken): Promise<ElementTokenResult>;
   /**
    * Does other work with a card while no program of this system can pay, so that no card that was
    * meant for the one is taken by the other. @throws what `work` throws; `ERR_BUSY`.
@@ -42,6 +54,8 @@ export type ElementKeeperPorts = {
   readonly config: ElementConfig;
   readonly gatewayUrl: string;
   readonly requestPairingCode: () => Promise<string>;
+  /** The element's manager; without one the element pays with the application it is started with. */
+  readonly manager?: ManagerCaller | undefined;
   readonly clock: Clock;
   readonly log: AgentLog;
   /** Takes the store's lock at each start of the process; without it, when it is free. */
@@ -65,6 +79,7 @@ export class ElementKeeper implements PayingElement {
   #turn: Promise<unknown> = Promise.resolve();
   #starting: Promise<ElementProcess> | null = null;
   #cancelRetry: () => void = () => {};
+  #cancelCall: () => void = () => {};
   #isClosed = false;
 
   /** Nothing is started yet. */
@@ -83,6 +98,7 @@ export class ElementKeeper implements PayingElement {
   /** As `start`, once. @throws TapError. */
   async open(): Promise<void> {
     await this.#running();
+    this.#callInTime(0);
     this.#enrolInTime(0);
   }
 
@@ -102,6 +118,11 @@ export class ElementKeeper implements PayingElement {
     return await payWithElement({ ...payment, element });
   }
 
+  async token(token: ElementToken): Promise<ElementTokenResult> {
+    const element = await this.#enrolled();
+    return await tokenWithElement({ ...token, element });
+  }
+
   /** The process's lock is ours already. */
   keepFor<T>(_use: ElementUse, work: () => Promise<T>): Promise<T> {
     return work();
@@ -116,6 +137,7 @@ export class ElementKeeper implements PayingElement {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#cancelRetry();
+    this.#cancelCall();
     this.#spawned?.kill();
     await this.#starting?.catch(() => {});
     const element = this.#element;
@@ -132,6 +154,8 @@ export class ElementKeeper implements PayingElement {
 
   async #enrolledNow(): Promise<ElementProcess> {
     const element = await this.#running();
+    // What the manager has locked, or installed anew, holds for this payment already.
+    await this.#callManager(element);
     if (element.state !== 'notEnrolled') return element;
     const { requestPairingCode, gatewayUrl, log } = this.#ports;
     const pairingCode = await requestPairingCode();
@@ -149,6 +173,33 @@ export class ElementKeeper implements PayingElement {
       this.#ports.log({ event: 'elementNotEnrolled', code: errorBody(fault).code, pauseMs });
       this.#cancelRetry = this.#ports.clock.startTimer(pauseMs, () => this.#enrolInTime(tries + 1));
     });
+  }
+
+  /** Whether the manager has had its say. A manager that is away hinders no payment. */
+  async #callManager(element: ElementProcess): Promise<boolean> {
+    const { manager, log } = this.#ports;
+    if (manager === undefined) return true;
+    try {
+      const jobs = await manager.call(element);
+      for (const { kind, state, code } of jobs) log({ event: 'managerJob', kind, state, code });
+      return true;
+    } catch (fault) {
+      log({ event: 'managerNotReached', code: errorBody(fault).code });
+      return false;
+    }
+  }
+
+  /** The first call, as soon as the manager is there; later ones come before each payment. */
+  #callInTime(tries: number): void {
+    if (this.#ports.manager === undefined) return;
+    const called = this.#turn.then(async () => this.#callManager(await this.#running()));
+    this.#turn = called.catch(() => {});
+    const again = (): void => {
+      if (this.#isClosed) return;
+      const pauseMs = CALL_PAUSES_MS[Math.min(tries, CALL_PAUSES_MS.length - 1)] ?? 0;
+      this.#cancelCall = this.#ports.clock.startTimer(pauseMs, () => this.#callInTime(tries + 1));
+    };
+    called.then((isDone) => (isDone ? undefined : again()), again);
   }
 
   async #running(): Promise<ElementProcess> {

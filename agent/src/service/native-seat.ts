@@ -7,7 +7,7 @@ import {
   type PageMessage,
   type WindowMessage,
 } from '@tapnpay/protocol/wire';
-import type { PaymentDesk, WindowLink } from './desk.ts';
+import { isIntent, type PaymentDesk, type WindowLink } from './desk.ts';
 import type { PageLink } from './desk-session.ts';
 import { ServiceError } from './errors.ts';
 import type { NativeSeat, SeatFrame } from './native-port.ts';
@@ -80,7 +80,7 @@ export class DeskSeat implements NativeSeat {
       return;
     }
     if (!this.#isKnown) throw new ServiceError('ERR_SEQUENCE', 'hello comes first');
-    if (message.type === 'pay' || message.type === 'balance') {
+    if (isIntent(message)) {
       this.#desk.begin(this.#page, message);
     } else this.#desk.onFrame(this.#page, message);
   }

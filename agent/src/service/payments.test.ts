@@ -576,7 +576,7 @@ test('a port that is taken is a coded fault, and nothing stays behind', async ()
       gatewayOrigins: [],
       gatewayUrl: GATEWAY,
       serverName: '',
-      element: { nodePath: '', elementEntry: '', appletEntry: '', storeDir: '', allowRead: [] },
+      element: { nodePath: '', elementEntry: '', loadFile: '', storeDir: '', allowRead: [] },
       pagesDir: rig.pagesDir,
       readers: false,
       requestPairingCode: async () => '',
@@ -585,6 +585,7 @@ test('a port that is taken is a coded fault, and nothing stays behind', async ()
       element: {
         status: () => ({ id: null, state: 'notEnrolled' }),
         pay: () => Promise.reject(new Error('never')),
+        token: async () => ({ token: null, reason: null }),
         keepFor: () => Promise.reject(new Error('never')),
         close: async () => {
           element.isClosed = true;

@@ -11,6 +11,7 @@ import {
   type AgentMessage,
   type CardRequest,
   type ElementPayResult,
+  type ElementTokenResult,
   Hop,
   type HopName,
   type PageMessage,
@@ -21,7 +22,7 @@ import {
 } from '@tapnpay/protocol/wire';
 import type { PresentedCard } from '../payment.ts';
 import type { Relay } from '../record-relay.ts';
-import type { ElementPayment, ElementUse, PayingElement } from './element-keeper.ts';
+import type { ElementPayment, ElementToken, ElementUse, PayingElement } from './element-keeper.ts';
 import type { AgentLogRecord } from './events.ts';
 import type { ReaderSource } from './real-readers.ts';
 import { type AgentService, startAgentService } from './start.ts';
@@ -126,6 +127,18 @@ export class ScriptedElement implements PayingElement {
     const payment = new ScriptedPayment(ask);
     this.payments.push(payment);
     return payment.ended;
+  }
+
+  /** Of each token: what was asked, and how the test ends it. */
+  readonly tokens: {
+    readonly ask: ElementToken;
+    readonly end: (made: ElementTokenResult) => void;
+  }[] = [];
+
+  token(ask: ElementToken): Promise<ElementTokenResult> {
+    return new Promise((end) => {
+      this.tokens.push({ ask, end });
+    });
   }
 
   async keepFor<T>(use: ElementUse, work: () => Promise<T>): Promise<T> {
@@ -290,7 +303,7 @@ export class ServiceRig {
         element: {
           nodePath: '',
           elementEntry: '',
-          appletEntry: '',
+          loadFile: '',
           storeDir: '',
           allowRead: [],
         },

@@ -1,5 +1,5 @@
 /**
- * One session as the agent sees it, a payment or a look at a balance, as a pure machine: a state
+ * One session as the agent sees it, a payment, a balance or a token, as a pure machine: a state
  * and an event make a state and effects. Up to hop 7 (seal) every state can be cancelled and
  * nothing was sent; after it nothing can. The driver in `desk-session.ts` carries out the effects.
  */
@@ -24,9 +24,16 @@ export const WINDOW_GRACE_MS = 5_000;
 /** What runs out. */
 export type SessionTimer = 'consent' | 'card' | 'pin' | 'window';
 
-/** What a person and a card are asked for: to pay an order, or to show the card's balance. */
-export type SessionRequest = CardRequest | BalanceRequest;
-export type BalanceRequest = Omit<CardRequest, keyof ShownOrder> & { readonly kind: 'balance' };
+/** What a person and a card are asked for: to pay an order, to show a balance, to make a token. */
+export type SessionRequest = CardRequest | LookRequest;
+export type LookRequest = Omit<CardRequest, keyof ShownOrder> & {
+  readonly kind: 'balance' | 'token';
+};
+
+/** Whether nothing is paid with the card. */
+export function isLook(request: SessionRequest): request is LookRequest {
+  return request.kind === 'balance' || request.kind === 'token';
+}
 
 export type SessionState = {
   /** What pages and windows are shown. */
@@ -167,7 +174,7 @@ function onCardAsked(state: SessionState, request: SessionRequest, nowMs: number
 }
 
 function isSameWish(one: SessionRequest, other: SessionRequest): boolean {
-  if (one.kind === 'balance' || other.kind === 'balance') return one.kind === other.kind;
+  if (isLook(one) || isLook(other)) return one.kind === other.kind;
   const names = ['kind', 'amountMinor', 'currency', 'merchantName', 'origin'] as const;
   return names.every((name) => one[name] === other[name]);
 }

@@ -9,7 +9,7 @@ import {
   type WindowMessage,
   windowMessageShape,
 } from '@tapnpay/protocol/wire';
-import type { PaymentDesk, WindowLink } from './desk.ts';
+import { isIntent, type PaymentDesk, type WindowLink } from './desk.ts';
 import type { PageLink } from './desk-session.ts';
 import { ServiceError } from './errors.ts';
 import type { AgentLog } from './events.ts';
@@ -52,7 +52,7 @@ export function servePage(socket: WebSocket, origin: string, handlers: SocketHan
         return;
       }
       if (!isKnown) throw new ServiceError('ERR_SEQUENCE', 'hello comes first');
-      if (message.type === 'pay' || message.type === 'balance') desk.begin(page, message);
+      if (isIntent(message)) desk.begin(page, message);
       else desk.onFrame(page, message);
     },
     onClosed: () => {

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type Clock, type RandomSource, TapError } from '@tapnpay/protocol/bytes';
 import type { FastifyInstance } from 'fastify';
+import { httpManagerCaller } from '../contact/manager-caller.ts';
 import { lockDirectory } from '../directory-lock.ts';
 import type { ElementConfig } from '../element-process.ts';
 import { PcscReaders } from '../pcsc/index.ts';
@@ -35,6 +36,8 @@ export type AgentServiceConfig = {
   readonly pagesDir: string;
   /** Gets a pairing code for a new element from the gateway's operator. */
   readonly requestPairingCode: () => Promise<string>;
+  /** A laboratory's manager of secure elements, which the element calls. */
+  readonly managerUrl?: string;
   /**
    * Whether the system's PC/SC readers take part: a card that is presented there after a person's
    * consent is asked for a payment cryptogram.
@@ -130,12 +133,16 @@ function startKeeper(
   config: AgentServiceConfig,
   { clock, log }: { readonly clock: Clock; readonly log: AgentLog },
 ): Promise<ElementKeeper> {
-  const { element, gatewayUrl, requestPairingCode } = config;
+  const { element, gatewayUrl, requestPairingCode, managerUrl } = config;
+  const pause = (ms: number): Promise<void> =>
+    new Promise((done) => void clock.startTimer(ms, () => done()));
+  const manager = managerUrl && httpManagerCaller({ managerUrl, isAnnounced: true, pause });
   const memory = new ElementMemory(join(config.dataDir, 'agent'));
   return ElementKeeper.start({
     config: element,
     gatewayUrl,
     requestPairingCode,
+    ...(manager ? { manager } : {}),
     clock,
     log,
     // A native host may hold it for a page that pays nothing yet: it lets go and relays to us.

@@ -94,7 +94,8 @@ function versionsOf(gatewayUrl: string): PluginVersions {
 function systemOf(dataDir: string, gatewayHttp: number) {
   const names = [
     ...['gatewayTls', 'switch', 'hsmGateway', 'hsmSwitch', 'hsmIssuer', 'shop', 'agent'],
-    ...['observer', 'opsGateway', 'opsSwitch', 'opsIssuer'],
+    ...['observer', 'opsGateway', 'opsSwitch', 'opsIssuer', 'issuerTokens'],
+    ...['hsmTsm', 'tsm', 'opsTsm'],
   ];
   const ports = Object.fromEntries(names.map((name) => [name, 9]));
   return { dataDir, ports: { ...ports, gatewayHttp }, databaseUrl: '', lab: true };

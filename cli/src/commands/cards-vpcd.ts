@@ -1,6 +1,7 @@
 /** `tapnpay cards insert NAME --vpcd`: a virtual card for every program that speaks PC/SC. */
 import { spawnSync } from 'node:child_process';
 import {
+  type ChipCard,
   hasQuickRoute,
   insertIntoVpcd,
   listenForVpcd,
@@ -57,15 +58,17 @@ export function readAddress(text: string | undefined): VpcdAddress {
   return { host: host === '' ? QUICK_VPCD_HOST : host, port };
 }
 
+/** A card that may be taken away while it is offered. */
+export type OfferableCard = ChipCard & { isThere(): boolean };
 type Offer = (
-  card: PresentedChannel,
+  card: OfferableCard,
   address: VpcdAddress,
   interrupted: AbortSignal,
   onReady: (address: VpcdAddress) => void,
 ) => Promise<void>;
 
 /** vpcd listens; when it goes away (the service was started anew) the card waits for it. */
-const offerByCalling: Offer = async (card, address, interrupted, onReady) => {
+export const offerByCalling: Offer = async (card, address, interrupted, onReady) => {
   let isFirst = true;
   while (!interrupted.aborted && card.isThere()) {
     try {
@@ -84,7 +87,7 @@ const offerByCalling: Offer = async (card, address, interrupted, onReady) => {
 };
 
 /** vpcd calls us. */
-const offerInReverse: Offer = async (card, address, interrupted, onReady) => {
+export const offerInReverse: Offer = async (card, address, interrupted, onReady) => {
   const server = await listenForVpcd(address);
   server.insert(card);
   onReady({ ...address, port: server.port });
@@ -119,12 +122,16 @@ function tell(values: OptionValues, { card, presented, address, isReverse }: Off
     `${card} (${by}) is offered to vpcd at ${where}; Ctrl-C takes it out\n` +
       `${card}（${by}）已提供给 ${where} 的 vpcd；按 Ctrl-C 取出\n`,
   );
-  if (isSlow(address)) {
-    process.stderr.write(
-      `each APDU may take 44 ms; once as root this takes it away: ${QUICK_ROUTE_COMMAND}\n` +
-        `每条 APDU 可能要 44 毫秒；以 root 执行一次上面的命令即可消除\n`,
-    );
-  }
+  warnOfSlowRoute(address);
+}
+
+/** Says how to take the delay away, where there is one. */
+export function warnOfSlowRoute(address: VpcdAddress): void {
+  if (!isSlow(address)) return;
+  process.stderr.write(
+    `each APDU may take 44 ms; once as root this takes it away: ${QUICK_ROUTE_COMMAND}\n` +
+      `每条 APDU 可能要 44 毫秒；以 root 执行一次上面的命令即可消除\n`,
+  );
 }
 
 /** True where Linux delays its acknowledgements on loopback. */

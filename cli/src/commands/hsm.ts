@@ -2,6 +2,7 @@
  * `tapnpay hsm`: what the HSMs of a system say of themselves, their long-lived keys by usage and
  * check value, and the key ceremony of people who each bring a component.
  */
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { componentCheckValue, newComponent, readHsmTokens } from '@tapnpay/online/hsm';
 import {
@@ -9,6 +10,7 @@ import {
   HSM_PARTIES,
   type HsmClient,
   type HsmParty,
+  partyKeysPath,
   readPartyKeys,
 } from '@tapnpay/online/runtime';
 import { tr31HeaderOf } from '@tapnpay/protocol/crypto';
@@ -26,7 +28,8 @@ const USAGE = `usage: tapnpay hsm status
        tapnpay hsm component [--algorithm T|A|4]
        tapnpay hsm ceremony PARTY USAGE [--algorithm T|A|4]
        all: [--data DIR] [--json]
-parties: ${HSM_PARTIES.join(', ')}; usages: ${Object.values(KeyUsage).join(' ')} (X9.143 table 2)
+parties: ${HSM_PARTIES.join(', ')}, tsm;
+usages: ${Object.values(KeyUsage).join(' ')} (X9.143 table 2)
 algorithms: T 3DES (when left out), A AES, 4 SM4
 component draws a component for one custodian and shows its check value: write both down, alone.
 ceremony reads two or three components from standard input, a line each, shows the check value of
@@ -55,10 +58,17 @@ export const hsm: Command = {
   },
 };
 
+const ALL_PARTIES: readonly HsmParty[] = [...HSM_PARTIES, 'tsm'];
+
+/** Those of payments, and the manager of secure elements where there is one. */
+function partiesOf(dataDir: string): readonly HsmParty[] {
+  return existsSync(partyKeysPath(dataDir, 'tsm')) ? ALL_PARTIES : HSM_PARTIES;
+}
+
 async function status(values: OptionValues): Promise<Report> {
   const system = systemOf(values);
   const answers: HsmAnswers['status'][] = [];
-  for (const party of HSM_PARTIES) {
+  for (const party of partiesOf(system.dataDir)) {
     answers.push(await asCeremony(system, party, (client) => client.call({ command: 'status' })));
   }
   const rows = answers.map(
@@ -72,7 +82,7 @@ async function status(values: OptionValues): Promise<Report> {
 
 async function keys(values: OptionValues): Promise<Report> {
   const { dataDir } = systemOf(values);
-  const rows = HSM_PARTIES.flatMap((party) =>
+  const rows = partiesOf(dataDir).flatMap((party) =>
     Object.entries(readPartyKeys(dataDir, party).keys).map(([name, { keyBlock, kcv }]) => {
       const { usage, algorithm, exportability } = tr31HeaderOf(keyBlock);
       return { party, name, usage, algorithm, exportability, kcv };
@@ -93,10 +103,10 @@ async function component(values: OptionValues): Promise<Report> {
 
 async function ceremony(values: OptionValues, rest: readonly string[]): Promise<Report> {
   const [party, usage, ...more] = rest;
-  const known = HSM_PARTIES.find((name) => name === party);
+  const known = ALL_PARTIES.find((name) => name === party);
   const wanted = Object.values(KeyUsage).find((name) => name === usage);
   if (!known || !wanted || more.length > 0) {
-    throw new UsageError(`ceremony takes a party (${HSM_PARTIES.join(', ')}) and a key usage`);
+    throw new UsageError(`ceremony takes a party (${ALL_PARTIES.join(', ')}) and a key usage`);
   }
   const algorithm = algorithmOf(values);
   const system = systemOf(values);

@@ -19,7 +19,7 @@ export const up: Command = {
     zh: '启动整个系统；按 Ctrl-C 停止',
   },
   usage: `usage: tapnpay up [--port N] [--data DIR] [--database-url URL] [--readers] [--json]
---port is the first of nine ports on 127.0.0.1 (default ${DEFAULT_PORT}, 0 for free ones);
+--port is the first of 15 ports on 127.0.0.1 (default ${DEFAULT_PORT}, 0 for free ones);
 DATABASE_URL or --database-url names your own PostgreSQL 15 or later;
 --readers lets a card in a PC/SC reader pay: after your consent in the helper's window the card that
 you present next is asked for a payment cryptogram. Without it no real card is touched.`,

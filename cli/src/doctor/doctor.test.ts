@@ -35,6 +35,10 @@ const ports = {
   opsGateway: 1010,
   opsSwitch: 1011,
   opsIssuer: 1012,
+  issuerTokens: 1016,
+  hsmTsm: 1013,
+  tsm: 1014,
+  opsTsm: 1015,
 };
 const system: SystemConfig = {
   dataDir: DATA_DIR,

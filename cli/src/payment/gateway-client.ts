@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ErrorBody, errorFromBody, TapError } from '@tapnpay/protocol/bytes';
-import type { HopRecord, PaymentOutcome } from '@tapnpay/protocol/wire';
+import type { HopRecord, PaymentEvidence, PaymentOutcome } from '@tapnpay/protocol/wire';
 
 const HTTP_TIMEOUT_MS = 10_000;
 
@@ -87,6 +87,12 @@ export class GatewayClient {
       key: this.#operatorKey,
     });
     return code;
+  }
+
+  /** @throws TapError `ERR_ATTESTATION_NOT_FOUND`. */
+  evidence(paymentId: string): Promise<PaymentEvidence> {
+    const path = `/v1/payments/${encodeURIComponent(paymentId)}/evidence`;
+    return this.#ask('GET', path, { key: this.#operatorKey });
   }
 
   /** Whether the gateway answers and its line to the switch is established. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import {
   type ElementProcess,
   enrolElement,
+  httpManagerCaller,
   type PaymentApdu,
   payWithElement,
   startElement,
@@ -28,6 +29,9 @@ import { TapPerson } from './tap-person.ts';
 /** How long an unknown payment is watched until it is resolved. */
 const RESOLVE_TIMEOUT_MS = 60_000;
 const RESOLVE_PAUSE_MS = 200;
+/** How long a manager is waited for that is being started. */
+const MANAGER_TIMEOUT_MS = 30_000;
+const MANAGER_PAUSE_MS = 200;
 const ID_BYTES = 8;
 
 /** What `tap` was asked for. */
@@ -47,16 +51,17 @@ export type TapRequest = {
 };
 
 /**
- * Starts the command's own element of a system, so that it runs beside the agent's; enrols it at
- * the gateway the first time.
+ * Starts the command's own element of a system, so that it runs beside the agent's. Its manager has
+ * its say, and the first time installs the payment application; then the gateway enrols it.
  */
 export async function openElement(
   system: SystemConfig,
   gateway: GatewayClient,
 ): Promise<ElementProcess> {
   const element = await startElement(elementConfig(system.dataDir, 'element-tap'));
-  if (element.state !== 'notEnrolled') return element;
   try {
+    if (system.lab) await callManager(element, urlOf(system, 'tsm'));
+    if (element.state !== 'notEnrolled') return element;
     const pairingCode = await gateway.pairingCode();
     await enrolElement({ element, gatewayUrl: urlOf(system, 'gatewayHttp'), pairingCode });
     return element;
@@ -64,6 +69,28 @@ export async function openElement(
     await element.close();
     throw fault;
   }
+}
+
+/** A manager that has just been started is waited for, but by an element that can pay already. */
+async function callManager(element: ElementProcess, managerUrl: string): Promise<void> {
+  const manager = httpManagerCaller({ managerUrl, isAnnounced: true, pause });
+  const deadlineMs = systemClock.nowMs() + MANAGER_TIMEOUT_MS;
+  for (;;) {
+    try {
+      await manager.call(element);
+      return;
+    } catch (fault) {
+      if (errorBody(fault).code !== 'ERR_MANAGER_HTTP') throw fault;
+      const isInstalled = element.card !== null && element.card.paymentApplication !== 'absent';
+      if (isInstalled) return;
+      if (systemClock.nowMs() > deadlineMs) throw fault;
+      await pause(MANAGER_PAUSE_MS);
+    }
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((done) => void systemClock.startTimer(ms, () => done()));
 }
 
 /**
@@ -185,9 +212,7 @@ async function resolvePayment(
       const order = seen?.order ?? (await gateway.order(orderId));
       return { order, payment: seen?.payment ?? null, resolution: null };
     }
-    await new Promise<void>((done) => {
-      systemClock.startTimer(RESOLVE_PAUSE_MS, done);
-    });
+    await pause(RESOLVE_PAUSE_MS);
   }
 }
 

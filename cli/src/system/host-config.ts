@@ -16,6 +16,7 @@ export function hostConfigOf(system: SystemConfig, versions: PluginVersions): Ho
     gatewayUrl,
     serverName: GATEWAY_SERVER_NAME,
     pairing: 'operator',
+    managerUrl: system.lab ? urlOf(system, 'tsm') : null,
     readers: system.readers ?? false,
     extensionId: versions.extension.id,
     geckoId: versions.extension.geckoId,

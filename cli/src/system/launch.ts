@@ -1,7 +1,12 @@
 /** Starts a whole system, step by step, and stops it in the opposite order. */
-import { personaliseCards, readHsmTokens, runCeremony } from '@tapnpay/online/hsm';
+import {
+  personaliseCards,
+  readHsmTokens,
+  runCeremony,
+  runElementCeremony,
+} from '@tapnpay/online/hsm';
 import { connectHsm, startEmbeddedPostgres } from '@tapnpay/online/runtime';
-import { TapError } from '@tapnpay/protocol/bytes';
+import { errorBody, TapError } from '@tapnpay/protocol/bytes';
 import { systemClock } from '@tapnpay/protocol/node';
 import type { Hsm, HsmCaller } from '@tapnpay/protocol/wire';
 import { GatewayClient } from '../payment/gateway-client.ts';
@@ -31,7 +36,7 @@ const HSM_PORT: Readonly<Record<HsmParty, keyof Ports>> = {
 /** What a system is started with. */
 export type LaunchOptions = {
   readonly dataDir: string;
-  /** First of nine ports, or 0 for free ones. */
+  /** First of the ports, which follow one another, or 0 for free ones. */
   readonly basePort: number;
   /** PostgreSQL 15 or later; the embedded one when absent. */
   readonly databaseUrl?: string | undefined;
@@ -125,7 +130,65 @@ async function launchParts(options: LaunchOptions, closers: Closer[]): Promise<S
   await start(['switch', 'issuer', 'gateway', ...(isLab ? ['observer'] : [])]);
   onProgress('shop and payment helper 商城与支付助手');
   await Promise.all([start(isLab ? ['shop', 'agent'] : []), untilEstablished(config)]);
+  if (isLab) closers.push(startManager(config, { onProgress, onRestart }));
   return config;
+}
+
+/**
+ * The manager of secure elements with its HSM, beside a system that is ready: no payment waits for
+ * it. What hinders it is told, and hinders nothing else.
+ */
+function startManager(
+  config: SystemConfig,
+  told: {
+    readonly onProgress: (text: string) => void;
+    readonly onRestart: (name: string, why: string) => void;
+  },
+): Closer {
+  const { dataDir } = config;
+  const { onProgress, onRestart } = told;
+  const started: RoleProcess[] = [];
+  let isClosing = false;
+  const start = async (name: string): Promise<void> => {
+    if (isClosing) return;
+    const role = await startRole({ name, args: [name], dataDir, onRestart });
+    started.push(role);
+    if (isClosing) role.expectEnd();
+  };
+  const run = async (): Promise<void> => {
+    await start('hsm-tsm');
+    if (isClosing) return;
+    await prepareElementKeys(config);
+    await start('tsm');
+    onProgress(`manager of secure elements 可信服务管理 ${urlOf(config, 'tsm')}`);
+  };
+  const running = run().catch((fault: unknown) => {
+    const { message } = errorBody(fault);
+    if (!isClosing) onProgress(`no manager of secure elements 可信服务管理未启动: ${message}`);
+  });
+  return {
+    expectEnd: () => {
+      isClosing = true;
+      for (const role of started) role.expectEnd();
+    },
+    close: async () => {
+      isClosing = true;
+      await running;
+      for (const role of [...started].reverse()) await role.close();
+    },
+  };
+}
+
+/** The manager's own key ceremony; what is there already is kept. */
+async function prepareElementKeys({ dataDir, ports }: SystemConfig): Promise<void> {
+  const caller = 'ceremony';
+  const tokenHex = readHsmTokens(dataDir, 'tsm')[caller] ?? '';
+  const ceremony = await connectHsm({ port: ports.hsmTsm, tokenHex, caller });
+  try {
+    await runElementCeremony({ dataDir, ceremony });
+  } finally {
+    await ceremony.close();
+  }
 }
 
 async function embeddedDatabase(dataDir: string, closers: Closer[]): Promise<string> {

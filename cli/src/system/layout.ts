@@ -28,6 +28,12 @@ export type Ports = {
   readonly opsGateway: number;
   readonly opsSwitch: number;
   readonly opsIssuer: number;
+  /** Where the issuer verifies dynamic tokens. */
+  readonly issuerTokens: number;
+  /** The manager of secure elements, its HSM and its metrics. */
+  readonly hsmTsm: number;
+  readonly tsm: number;
+  readonly opsTsm: number;
 };
 const PORT_NAMES = [
   'gatewayHttp',
@@ -42,14 +48,18 @@ const PORT_NAMES = [
   'opsGateway',
   'opsSwitch',
   'opsIssuer',
+  'issuerTokens',
+  'hsmTsm',
+  'tsm',
+  'opsTsm',
 ] as const satisfies readonly (keyof Ports)[];
 
 /** Where a party's HTTP interface is. */
 export function urlOf(system: Pick<SystemConfig, 'ports'>, party: HttpParty): string {
   return `http://127.0.0.1:${system.ports[party]}`;
 }
-/** Parties that a browser meets. */
-export type HttpParty = 'gatewayHttp' | 'shop' | 'agent' | 'observer';
+/** Parties that speak HTTP. */
+export type HttpParty = 'gatewayHttp' | 'shop' | 'agent' | 'observer' | 'tsm';
 
 /** Folder of the built pages of one audience. */
 export function pagesDir(
@@ -95,9 +105,10 @@ export type Way =
 /** The database as a party reaches it. */
 export function databaseUrlOf(
   system: SystemConfig,
-  party: 'gateway' | 'switch' | 'issuer',
+  party: 'gateway' | 'switch' | 'issuer' | 'tsm',
 ): string {
-  const port = system.ways?.[`${party}-database`];
+  // The manager of secure elements is no party of a trial.
+  const port = party === 'tsm' ? undefined : system.ways?.[`${party}-database`];
   if (port === undefined) return system.databaseUrl;
   const url = new URL(system.databaseUrl);
   url.port = String(port);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type CommonConfig, createLog, type Running } from '@tapnpay/online/runtime';
 import { GATEWAY_SERVER_NAME } from '@tapnpay/protocol/wire';
 import { GatewayClient } from '../payment/gateway-client.ts';
-import { elementConfig } from './element.ts';
+import { elementConfig, labPackages, shippedLoadFiles } from './element.ts';
 import {
   databaseUrlOf,
   type Ports,
@@ -17,13 +17,14 @@ import {
 /** Starts a role in this process. */
 export type StartRole = (system: SystemConfig) => Promise<Running>;
 
-type HsmParty = 'gateway' | 'switch' | 'issuer';
+type HsmParty = 'gateway' | 'switch' | 'issuer' | 'tsm';
 
 /** The port of each party's HSM. */
 export const HSM_PORT: Readonly<Record<HsmParty, keyof Ports>> = {
   gateway: 'hsmGateway',
   switch: 'hsmSwitch',
   issuer: 'hsmIssuer',
+  tsm: 'hsmTsm',
 };
 
 /** How long the gateway waits for the switch, and the switch for the issuer, in a lab. */
@@ -37,6 +38,7 @@ export const ROLES: Readonly<Record<string, StartRole>> = {
   'hsm-gateway': (system) => hsmRole(system, 'gateway'),
   'hsm-switch': (system) => hsmRole(system, 'switch'),
   'hsm-issuer': (system) => hsmRole(system, 'issuer'),
+  'hsm-tsm': (system) => hsmRole(system, 'tsm'),
   switch: async (system) => {
     const { startSwitch } = await import('@tapnpay/online/switch');
     return startSwitch({
@@ -53,6 +55,7 @@ export const ROLES: Readonly<Record<string, StartRole>> = {
       ...(await common(system, 'issuer')),
       switchPort: system.ways?.['issuer-switch'] ?? system.ports.switch,
       opsPort: system.ports.opsIssuer,
+      tokenPort: system.ports.issuerTokens,
       ...(system.lab ? { lab: {} } : {}),
     });
   },
@@ -72,6 +75,7 @@ export const ROLES: Readonly<Record<string, StartRole>> = {
       agentUrl: urlOf(system, 'agent'),
       observerUrl: system.lab ? urlOf(system, 'observer') : null,
       pagesDir: pagesDir('pay'),
+      loadFiles: shippedLoadFiles(),
       plugin: {
         bundleDir: pagesDir('extension'),
         extensionVersion: versionOf('plugin'),
@@ -107,7 +111,17 @@ export const ROLES: Readonly<Record<string, StartRole>> = {
       pagesDir: pagesDir('helper'),
       requestPairingCode: () => new GatewayClient({ url: gatewayUrl, dataDir }).pairingCode(),
       readers: system.readers ?? false,
+      ...(system.lab ? { managerUrl: urlOf(system, 'tsm') } : {}),
       log: (record) => process.stderr.write(`${JSON.stringify(record)}\n`),
+    });
+  },
+  tsm: async (system) => {
+    const { startTsm } = await import('@tapnpay/online/tsm');
+    return startTsm({
+      ...(await common(system, 'tsm')),
+      httpPort: system.ports.tsm,
+      opsPort: system.ports.opsTsm,
+      ...(system.lab ? { lab: { packages: labPackages(), gatewayName: GATEWAY_SERVER_NAME } } : {}),
     });
   },
   observer: async (system) => {
@@ -135,7 +149,8 @@ async function hsmRole(system: SystemConfig, party: HsmParty): Promise<Running> 
 async function common(system: SystemConfig, party: HsmParty): Promise<CommonConfig> {
   const { readHsmTokens } = await import('@tapnpay/online/hsm');
   const tokens = readHsmTokens(system.dataDir, party);
-  const hsmPort = system.ways?.[`${party}-hsm`] ?? system.ports[HSM_PORT[party]];
+  const way = party === 'tsm' ? undefined : system.ways?.[`${party}-hsm`];
+  const hsmPort = way ?? system.ports[HSM_PORT[party]];
   return {
     databaseUrl: databaseUrlOf(system, party),
     schema: party,

@@ -482,7 +482,7 @@ test('cancelled orders and locked elements take no payment', async () => {
   await core.cancelOrder(order.orderId);
   await assert.rejects(core.pay(peer, sealed), code('ERR_ORDER_CANCELLED'));
   const second = await newOrder(core);
-  await store.lockElement('E1');
+  await store.lockElement('E1', { reason: 'operator', note: 'test', atMs: 0 });
   await assert.rejects(payOrder(core, peer, second.orderId), code('ERR_ELEMENT_LOCKED'));
   assert.equal(line.sent.length, 0);
 });

@@ -8,7 +8,7 @@ import {
   type EnrolmentGrant,
   type EnrolmentRequest,
   enrolmentInput,
-  type TerminalParametersJson,
+  type SignedParameterSet,
 } from '@tapnpay/protocol/wire';
 import { uuidv7 } from '../runtime/index.ts';
 import { GatewayError } from './errors.ts';
@@ -30,6 +30,7 @@ const BASE_KEY_ID = '54415001';
 export interface ElementCertifier {
   readonly caPem: string;
   readonly orderPublicKeySpki: string;
+  readonly parameterPublicKeySpki: string;
   certify(element: {
     readonly elementId: string;
     readonly publicKeySpki: string;
@@ -40,7 +41,7 @@ export interface ElementCertifier {
 export type Enrolment = {
   readonly request: EnrolmentRequest;
   readonly certifier: ElementCertifier;
-  readonly parameters: TerminalParametersJson;
+  readonly parameters: SignedParameterSet;
 };
 
 /** Makes a code and keeps it sealed. */
@@ -88,11 +89,10 @@ export async function enrol(ports: GatewayPorts, enrolment: Enrolment): Promise<
     elementId,
     publicKeySpki,
     certificateSha256: certificate.sha256,
+    certificatePem: certificate.pem,
     initialKeyId,
-    state: 'operable',
-    lastPinCounter: 0,
     enrolledAtMs: nowMs,
-  } as const;
+  };
   const result = await store.enrolElement(code.codeId, element, nowMs);
   if (result === 'codeUsed') throw wrongCode();
   if (result === 'exists') {
@@ -106,6 +106,7 @@ export async function enrol(ports: GatewayPorts, enrolment: Enrolment): Promise<
     initialKeyId,
     encipheredInitialKey: key.enciphered,
     initialKeyKcv: key.kcv,
+    parameterPublicKeySpki: certifier.parameterPublicKeySpki,
     parameters,
   };
 }

@@ -1,5 +1,6 @@
 /** Coded faults of the gateway: one table of status, texts in two languages and what to do. */
 import { TapError } from '@tapnpay/protocol/bytes';
+import { ELEMENT_ERRORS } from './elements/errors.ts';
 import { OPERATION_ERRORS } from './operations/errors.ts';
 import { PLUGIN_ERRORS } from './plugin/errors.ts';
 import { SETTLEMENT_ERRORS } from './settlement/errors.ts';
@@ -358,6 +359,7 @@ const BASE_ERRORS = {
 /** Every code this folder throws. */
 export type GatewayErrorCode =
   | keyof typeof BASE_ERRORS
+  | keyof typeof ELEMENT_ERRORS
   | keyof typeof OPERATION_ERRORS
   | keyof typeof PLUGIN_ERRORS
   | keyof typeof SETTLEMENT_ERRORS;
@@ -365,6 +367,7 @@ export type GatewayErrorCode =
 /** Code -> status and texts. The documentation page and the OpenAPI document are made from it. */
 export const GATEWAY_ERRORS: Readonly<Record<GatewayErrorCode, ErrorText>> = {
   ...BASE_ERRORS,
+  ...ELEMENT_ERRORS,
   ...OPERATION_ERRORS,
   ...PLUGIN_ERRORS,
   ...SETTLEMENT_ERRORS,

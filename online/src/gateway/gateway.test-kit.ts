@@ -9,7 +9,7 @@ import {
   type RandomSource,
   toHex,
 } from '@tapnpay/protocol/bytes';
-import { encodeTlv } from '@tapnpay/protocol/iso7816';
+import { decodeTlv, encodeTlv, flattenTlv } from '@tapnpay/protocol/iso7816';
 import {
   buildReply,
   encodeIssuerFacts,
@@ -17,6 +17,7 @@ import {
   type Iso8583Message,
   textField,
 } from '@tapnpay/protocol/iso8583';
+import { type AttestingElement, attest } from '@tapnpay/protocol/node';
 import {
   type GatewayMessage,
   Hop,
@@ -24,7 +25,8 @@ import {
   type Hsm,
   type HsmAnswers,
   type HsmRequest,
-  paymentSignatureInput,
+  type PaymentAttestation,
+  type PaymentClaim,
   type SealedCompletion,
   type SealedPayment,
   type SignedOrder,
@@ -46,6 +48,8 @@ import { MemoryGatewayStore } from './store-memory.ts';
 /** 2026-03-14 09:26:53 in Shanghai. */
 export const START_MS: number = Date.UTC(2026, 2, 14, 1, 26, 53);
 export const TEST_PAN = '6299990000000017';
+/** Hash of the load file that the tests' element runs. */
+export const TEST_LOAD_FILE_HASH: string = '1F'.repeat(32);
 export const TEST_LINE_KEYS = { pin: 'line-pin-key', mac: 'line-mac-key' } as const;
 export const TEST_INITIAL_KEY_ID = '54415001A1B2C3D4';
 
@@ -285,13 +289,13 @@ export async function enrolTestElement(store: GatewayStore, nowMs: number): Prom
       elementId: 'E1',
       publicKeySpki: testElement.publicKeySpki,
       certificateSha256: 'C1',
+      certificatePem: null,
       initialKeyId: TEST_INITIAL_KEY_ID,
-      state: 'operable',
-      lastPinCounter: 0,
       enrolledAtMs: nowMs,
     },
     nowMs,
   );
+  await store.acceptLoadFile({ hash: TEST_LOAD_FILE_HASH, name: 'test', acceptedAtMs: nowMs });
 }
 
 /** A trusted channel of the element. */
@@ -302,6 +306,7 @@ export function testPeer(changes: Partial<ChannelPeer> = {}): ChannelPeer {
     publicKeySpki: testElement.publicKeySpki,
     initialKeyId: TEST_INITIAL_KEY_ID,
     exporter: 'E0'.repeat(32),
+    counterAtHello: 0,
     channelHop: { n: Hop.channel, name: 'channel', party: 'gateway', atMs, facts: {} },
     isOpen: () => true,
     signedOrders: new Map(),
@@ -352,7 +357,19 @@ export type PaymentChanges = {
   readonly pan?: string;
   readonly signedExporter?: string;
   readonly signingKey?: KeyObject;
+  /** What the element and the application say otherwise, under a true signature. */
+  readonly element?: Partial<AttestingElement>;
+  readonly claim?: Partial<PaymentClaim>;
+  /** What is changed after the signature. */
+  readonly told?: Partial<PaymentAttestation>;
 };
+
+let paymentCounter = 0;
+/** The test element's counter. */
+function nextCounter(): number {
+  paymentCounter += 1;
+  return paymentCounter;
+}
 
 /** Asks for the order on the channel and seals a payment of it. */
 export async function sealedPayment(
@@ -378,7 +395,19 @@ export function sealOrder(
     changes.ksn ?? TEST_INITIAL_KEY_ID + (counter ?? 0).toString(16).padStart(8, '0').toUpperCase();
   const pin = counter === undefined ? null : { block: '0F'.repeat(16), ksn };
   const exporter = changes.signedExporter ?? channelExporter;
-  const input = paymentSignatureInput({ order, exporter, field55, pinBlock: pin?.block ?? null });
+  const tags = flattenTlv(decodeTlv(fromHex(field55)));
+  const hexOf = (tag: string, lengthBytes: number): string =>
+    toHex(tags.get(tag) ?? new Uint8Array(lengthBytes));
+  const claim = {
+    ...{ order, parameterVersion: 1, field55, pinBlock: pin?.block ?? null },
+    ...{ tvr: hexOf('95', 5), cvmResults: hexOf('9F34', 3) },
+    ...changes.claim,
+  };
+  const element = {
+    ...{ elementId: 'E1', loadFileHash: TEST_LOAD_FILE_HASH, lifeCycle: 'operable' as const },
+    ...{ counter: nextCounter(), exporter, ...changes.element },
+  };
+  const attestation = attest(changes.signingKey ?? testElement.privateKey, element, claim);
   return {
     orderId: order.orderId,
     interface: changes.interface ?? 'contact',
@@ -389,7 +418,7 @@ export function sealOrder(
     track2: changes.track2 ?? `${TEST_PAN}D301220112345678`,
     field55,
     pin,
-    signature: elementSignature(input, changes.signingKey),
+    attestation: { ...attestation, ...changes.told },
   };
 }
 

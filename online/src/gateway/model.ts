@@ -197,18 +197,6 @@ export type OutboxMessage = Omit<NewEvent, 'url'> & {
   readonly nextAtMs: number;
 };
 
-/** A payment application the gateway has certified. */
-export type ElementRecord = {
-  readonly elementId: string;
-  readonly publicKeySpki: string;
-  readonly certificateSha256: string;
-  readonly initialKeyId: string;
-  readonly state: 'operable' | 'locked';
-  /** DUKPT transaction counter last accepted; a lower or equal one is a replay or a fork. */
-  readonly lastPinCounter: number;
-  readonly enrolledAtMs: number;
-};
-
 /** A single-use code that lets one element enrol; kept sealed by the vault. */
 export type PairingCode = {
   readonly codeId: string;

@@ -1,10 +1,11 @@
 /** Parameter management (参数管理): what the gateway tells a payment application to accept. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { TOKEN_BITMAP_DEFAULT } from '@tapnpay/protocol/emv/data';
 import type {
   CaPublicKeyJson,
   ContactlessLimitsJson,
-  TerminalParametersJson,
+  ParameterContent,
 } from '@tapnpay/protocol/wire';
 import { z } from 'zod';
 import { GatewayError } from './errors.ts';
@@ -43,11 +44,22 @@ export const CONTACTLESS_LIMITS: ContactlessLimitsJson = {
   transactionLimitMinor: '500000',
   cvmLimitMinor: '30000',
 };
+/** Days of what has no other ones; two digits reach to 2049. @see EMV 4.3 B4 §6.7.3 */
+const FROM_YYMMDD = '200101';
+const UNTIL_YYMMDD = '491231';
 /** UnionPay debit, credit and quasi-credit. */
 const UNIONPAY_AIDS = ['A000000333010101', 'A000000333010102', 'A000000333010103'] as const;
 
-/** The parameters of this installation. @throws GatewayError `ERR_INTERNAL`: broken key file. */
-export function terminalParameters(dataDir: string): TerminalParametersJson {
+/**
+ * What this installation accepts unless an operator says otherwise.
+ * @throws GatewayError `ERR_INTERNAL`: broken key file.
+ */
+export function installationParameters(dataDir: string): ParameterContent {
+  return acceptanceParameters(caPublicKeys(join(dataDir, CA_PUBLIC_KEYS_FILE)));
+}
+
+/** The same with these CA keys. */
+export function acceptanceParameters(keys: readonly CaPublicKeyJson[]): ParameterContent {
   return {
     /**
      * qPBOC (20), contact PBOC (10), online PIN (04), no signature over the Internet; fDDA version
@@ -63,10 +75,14 @@ export function terminalParameters(dataDir: string): TerminalParametersJson {
     additionalTerminalCapabilities: '6000801001',
     aids: UNIONPAY_AIDS.map((aid) => ({
       aid,
+      ...{ fromYymmdd: FROM_YYMMDD, untilYymmdd: UNTIL_YYMMDD },
       ...UNIONPAY_ACTION_CODES,
+      randomSelection: { targetPercentage: 0, maximumTargetPercentage: 0, thresholdMinor: '0' },
       contactless: CONTACTLESS_LIMITS,
     })),
-    caPublicKeys: caPublicKeys(join(dataDir, CA_PUBLIC_KEYS_FILE)),
+    caPublicKeys: keys.map((key) => ({ ...key, fromYymmdd: FROM_YYMMDD })),
+    revokedCertificates: [],
+    token: { issuerProprietaryBitmap: TOKEN_BITMAP_DEFAULT },
   };
 }
 

@@ -3,6 +3,8 @@ import type { Clock, RandomSource } from '@tapnpay/protocol/bytes';
 import type { Iso8583Message } from '@tapnpay/protocol/iso8583';
 import type { HopRecord, Hsm, KeyBlock } from '@tapnpay/protocol/wire';
 import type { Tracer } from '../runtime/index.ts';
+import type { AuditLog } from './audit/log.ts';
+import type { ParameterBook } from './elements/parameter-book.ts';
 import type { RiskGate } from './risk/gate.ts';
 import type { GatewayStore } from './store.ts';
 
@@ -89,6 +91,10 @@ export type GatewayPorts = {
   readonly merchants?: { find(merchantId: string): Promise<MerchantProfile | null> };
   /** The installation's risk rules; absent: every payment is allowed. */
   readonly risk?: RiskGate;
+  /** The installation's parameter sets; absent: there are none, and every version is taken. */
+  readonly parameters?: ParameterBook;
+  /** Where a locked element is written down; absent: in the log alone. */
+  readonly audit?: Pick<AuditLog, 'append'>;
   readonly log: GatewayLog;
   /** Sees each hop at the moment it is reached. */
   readonly onHop: (record: HopRecord) => void;

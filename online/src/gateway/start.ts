@@ -1,6 +1,7 @@
 /** The gateway's process: books, HSM, line, HTTP and the listener for payment applications. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { signP1363 } from '@tapnpay/protocol/node';
 import { z } from 'zod';
 import {
   booksAnswer,
@@ -29,6 +30,8 @@ import { createVault, readOrMakeVaultKey } from '../runtime/vault.ts';
 import { PostgresAuditLog } from './audit/log.ts';
 import { ChannelBridge } from './channel/bridge.ts';
 import { listenForApplications } from './channel/tls-listener.ts';
+import { acceptLoadFiles } from './elements/load-files.ts';
+import { ParameterBook } from './elements/parameter-book.ts';
 import { buildHttp } from './http/api.ts';
 import type { PayerSite } from './http/payer.ts';
 import { installLabMerchant, openMerchantKeys, webhookSecretBytes } from './merchant-keys.ts';
@@ -36,6 +39,7 @@ import { remembered } from './merchants/directory.ts';
 import { PostgresIdempotencyStore } from './merchants/idempotency.ts';
 import { PostgresMerchantLists } from './merchants/lists.ts';
 import { PostgresMerchantStore } from './merchants/store-postgres.ts';
+import { installationParameters } from './parameters.ts';
 import { openAuthority } from './pki/authority.ts';
 import { signaturesOf } from './pki/signatures.ts';
 import { openPublisher, type PluginPublisher } from './plugin/publisher.ts';
@@ -83,6 +87,8 @@ export type GatewayConfig = CommonConfig & {
   readonly observerUrl?: string | null | undefined;
   /** Folder of the built pay page; null or absent: none is served. */
   readonly pagesDir?: string | null | undefined;
+  /** Load files of the payment application that this installation ships: accepted at the start. */
+  readonly loadFiles?: readonly string[] | undefined;
   /** The built extension and the versions of both parts; null or absent: none is served. */
   readonly plugin?: PluginConfig | null | undefined;
 };
@@ -111,6 +117,7 @@ const configSchema: z.ZodType<GatewayConfig> = z.object({
   agentUrl: originSchema.optional(),
   observerUrl: originSchema.nullish(),
   pagesDir: z.string().min(1).nullish(),
+  loadFiles: z.array(z.string().min(1)).optional(),
   plugin: z
     .object({
       bundleDir: z.string().min(1),
@@ -169,6 +176,13 @@ async function startParts(
     readOrMakeVaultKey(join(directory, 'vault-key'), systemRandom),
     systemRandom,
   );
+  const audit = new PostgresAuditLog(database);
+  await acceptLoadFiles(store, config.loadFiles ?? [], systemClock.nowMs());
+  const parameters = new ParameterBook({
+    ...{ store, clock: systemClock },
+    sign: (text) => signP1363(authority.parameterKey, text),
+  });
+  await parameters.ensure(installationParameters(config.dataDir));
   const office = new BackOffice({ ...system, database, dataDir: config.dataDir, log });
   await office.start();
   closers.push(() => office.stop());
@@ -200,6 +214,8 @@ async function startParts(
     }),
     vault,
     risk: riskGate(office.engine, vault),
+    audit,
+    parameters,
     signatures: signaturesOf(authority.orderKey),
     courier: crashing(
       'courier',
@@ -242,11 +258,12 @@ async function startParts(
     merchants,
     lists: new PostgresMerchantLists(database),
     idempotency: new PostgresIdempotencyStore(database),
-    audit: new PostgresAuditLog(database),
+    audit,
     office,
     // Keys that a program made at first start protect no real money.
     liveMode: label !== 'LAB',
     certifier: authority,
+    parameters,
     dataDir: config.dataDir,
     site: siteOf(config, log),
     ...(plugin ? { plugin } : {}),

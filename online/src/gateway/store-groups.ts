@@ -50,7 +50,7 @@ export class GatewayGroups {
     });
     this.#begins = new GroupCommit({
       run: (payments) => this.#beginAll(payments),
-      // An order takes one attempt at a time, an element's PIN counter rises.
+      // An order takes one attempt at a time, an element's counters rise.
       keysOf: ({ payment }) => [payment.orderId, payment.elementId],
       find: async ({ payment }) => ((await this.findPayment(payment.paymentId)) ? true : null),
     });
@@ -133,9 +133,9 @@ export class GatewayGroups {
   async #beginAll(payments: readonly NewPayment[]): Promise<readonly boolean[]> {
     const begun = await this.#rows<{ readonly payment_id: string }>(BEGIN_ALL, [
       JSON.stringify(
-        payments.map(({ payment, guard }) => ({
+        payments.map(({ payment, guard: { attestation, ...guard } }) => ({
           ...{ ...payment, amountMinor: String(payment.amountMinor) },
-          ...guard,
+          ...{ ...guard, ...attestation },
         })),
       ),
     ]);
@@ -149,13 +149,18 @@ export class GatewayGroups {
     const isOpen = order?.status === 'open';
     if (!isOpen) return { refused: 'order', status: order?.status ?? null };
     if (order.expiresAtMs <= guard.nowMs) return { refused: 'order', status: 'expired' };
-    const [element] = await this.#rows<rows.ElementRow>(
-      'SELECT * FROM elements WHERE element_id = $1',
-      [payment.elementId],
-    );
-    if (element?.state !== 'operable') return { refused: 'element' };
-    const { pinCounter } = guard;
-    if (pinCounter !== null && BigInt(pinCounter) <= element.last_pin_counter) {
+    const { elementId } = payment;
+    const { pinCounter, attestation } = guard;
+    const { counter, loadFileHash, parameterVersion } = attestation;
+    const [now] = await this.#rows<ElementNow>(ELEMENT_NOW, [elementId, loadFileHash, counter]);
+    if (now?.state !== 'operable') return { refused: 'element' };
+    const { load_file: state, minimum_version: minimum, recorded } = now;
+    if (BigInt(counter) <= now.last_payment_counter) return { refused: 'counter', recorded };
+    if (state !== 'accepted') return { refused: 'loadFile', state: state ?? 'unknown' };
+    if (BigInt(parameterVersion) < minimum) {
+      return { refused: 'parameters', minimumVersion: Number(minimum) };
+    }
+    if (pinCounter !== null && BigInt(pinCounter) <= now.last_pin_counter) {
       return { refused: 'pinCounter' };
     }
     return isLast ? { refused: 'order', status: 'processing' } : null;
@@ -222,6 +227,24 @@ FROM jsonb_to_recordset($1::jsonb) AS given("orderId" text, "merchantId" text, m
   "expiresAtMs" bigint, fault text, "idempotencyKey" text, fingerprint text)
 ON CONFLICT (merchant_id, mode, idempotency_key) DO NOTHING RETURNING order_id`;
 
+type ElementNow = {
+  readonly state: 'operable' | 'locked';
+  readonly last_pin_counter: bigint;
+  readonly last_payment_counter: bigint;
+  readonly load_file: 'accepted' | 'revoked' | null;
+  readonly minimum_version: bigint;
+  readonly recorded: string | null;
+};
+
+/** What stands against an attestation of an element. */
+const ELEMENT_NOW = `
+SELECT state, last_pin_counter, last_payment_counter,
+  (SELECT state FROM load_files WHERE hash = $2) AS load_file,
+  coalesce((SELECT minimum_version FROM parameter_sets ORDER BY version DESC LIMIT 1), 0)
+    AS minimum_version,
+  (SELECT statement FROM payment_attestations WHERE element_id = $1 AND counter = $3) AS recorded
+FROM elements WHERE element_id = $1`;
+
 /**
  * Those that fit are locked first, in one order for every process, and seen again after the wait;
  * the others are left alone.
@@ -232,26 +255,35 @@ WITH given AS MATERIALIZED (
     "elementId" text, interface text, state text, "amountMinor" bigint, currency text,
     "panMasked" text, card jsonb, stan text, "retrievalReference" text, transmission text,
     "sealedOriginal" text, "deadlineMs" bigint, sequence integer, hops jsonb,
-    "createdAtMs" bigint, "updatedAtMs" bigint, "nowMs" bigint, "pinCounter" bigint)
+    "createdAtMs" bigint, "updatedAtMs" bigint, "nowMs" bigint, "pinCounter" bigint,
+    counter bigint, "loadFileHash" text, "parameterVersion" bigint, statement text, signature text)
 ), fit AS MATERIALIZED (
   SELECT given.* FROM given
     JOIN orders ON orders.order_id = "orderId" JOIN elements ON elements.element_id = "elementId"
+    JOIN load_files ON load_files.hash = "loadFileHash"
   WHERE orders.status = 'open' AND orders.expires_at_ms > "nowMs" AND elements.state = 'operable'
+    AND given.counter > elements.last_payment_counter AND load_files.state = 'accepted'
+    AND "parameterVersion" >= coalesce(
+      (SELECT minimum_version FROM parameter_sets ORDER BY version DESC LIMIT 1), 0)
     AND ("pinCounter" IS NULL OR "pinCounter" > elements.last_pin_counter)
   ORDER BY "elementId", "orderId" FOR NO KEY UPDATE OF orders, elements
 ), taken AS (
   UPDATE orders SET status = 'processing', payment_id = "paymentId"
   FROM fit WHERE orders.order_id = "orderId"
 ), counted AS (
-  UPDATE elements SET last_pin_counter = "pinCounter"
-  FROM fit WHERE elements.element_id = "elementId" AND "pinCounter" IS NOT NULL
+  UPDATE elements SET last_payment_counter = fit.counter,
+    last_pin_counter = coalesce("pinCounter", last_pin_counter)
+  FROM fit WHERE elements.element_id = "elementId"
+), attested AS (
+  INSERT INTO payment_attestations (element_id, counter, statement, signature)
+  SELECT "elementId", counter, statement, signature FROM fit
 )
 INSERT INTO payments (payment_id, order_id, element_id, interface, state, amount_minor, currency,
   pan_masked, card, stan, retrieval_reference, transmission, sealed_original, deadline_ms, sequence,
-  hops, created_at_ms, updated_at_ms)
+  hops, created_at_ms, updated_at_ms, attestation_counter)
 SELECT "paymentId", "orderId", "elementId", interface, state, "amountMinor", currency, "panMasked",
   card, stan, "retrievalReference", transmission, "sealedOriginal", "deadlineMs", sequence, hops,
-  "createdAtMs", "updatedAtMs" FROM fit
+  "createdAtMs", "updatedAtMs", counter FROM fit
 RETURNING payment_id`;
 
 /** The payment's moves with all that belongs to them. */

@@ -1,10 +1,9 @@
 /** `GatewayStore` in memory, for simulation and unit tests: each method is one synchronous step. */
 import type { HopRecord } from '@tapnpay/protocol/wire';
+import { MemoryElements } from './elements/store-memory.ts';
 import { GatewayError } from './errors.ts';
-import { MemoryNotices } from './load/store-memory.ts';
 import {
   type CardEnd,
-  type ElementRecord,
   type LedgerEntry,
   type Order,
   type OutboxMessage,
@@ -16,6 +15,7 @@ import {
 } from './model.ts';
 import { assertBalanced, newReversal, reversalKey } from './operations/store-memory.ts';
 import type {
+  BeginGuard,
   BeginResult,
   Claim,
   CreateOrderResult,
@@ -29,15 +29,13 @@ import type { TryResult } from './webhooks/model.ts';
 const TAKING: readonly PaymentState[] = ['captured', 'held'];
 
 /** The tables as maps; survives a simulated crash as long as the object is kept. */
-export class MemoryGatewayStore extends MemoryNotices implements GatewayStore {
+export class MemoryGatewayStore extends MemoryElements implements GatewayStore {
   readonly #orders = this.orders;
   readonly #idempotency = new Map<string, { fingerprint: string; orderId: string }>();
   readonly #payments = this.payments;
   readonly #traces = new Map<string, string>();
   readonly #reversals = this.reversals;
   readonly #outbox = this.outbox;
-  readonly #codes = new Map<string, PairingCode>();
-  readonly #elements = new Map<string, ElementRecord>();
   readonly #entries = this.entries;
   #stan = 0;
 
@@ -87,15 +85,14 @@ export class MemoryGatewayStore extends MemoryNotices implements GatewayStore {
     return String(this.#stan).padStart(6, '0');
   }
 
-  async beginPayment(
-    payment: Payment,
-    guard: { readonly nowMs: number; readonly pinCounter: number | null },
-  ): Promise<BeginResult> {
+  async beginPayment(payment: Payment, guard: BeginGuard): Promise<BeginResult> {
     const order = this.#orders.get(payment.orderId);
     if (order?.status !== 'open') return { refused: 'order', status: order?.status ?? null };
     if (order.expiresAtMs <= guard.nowMs) return { refused: 'order', status: 'expired' };
-    const element = this.#elements.get(payment.elementId);
+    const element = this.elements.get(payment.elementId);
     if (element?.state !== 'operable') return { refused: 'element' };
+    const refusal = this.refusalOf(element, guard.attestation);
+    if (refusal) return refusal;
     if (guard.pinCounter !== null && guard.pinCounter <= element.lastPinCounter) {
       return { refused: 'pinCounter' };
     }
@@ -110,10 +107,8 @@ export class MemoryGatewayStore extends MemoryNotices implements GatewayStore {
       status: 'processing',
       paymentId: payment.paymentId,
     });
-    if (guard.pinCounter !== null) {
-      const lastPinCounter = guard.pinCounter;
-      this.#elements.set(element.elementId, { ...element, lastPinCounter });
-    }
+    const { pinCounter, attestation: kept } = guard;
+    this.count(payment.paymentId, { element, kept, pinCounter });
     return { refused: null };
   }
 
@@ -248,41 +243,19 @@ export class MemoryGatewayStore extends MemoryNotices implements GatewayStore {
   }
 
   async addPairingCode(code: PairingCode): Promise<void> {
-    this.#codes.set(code.codeId, code);
+    this.codes.set(code.codeId, code);
   }
 
   async activePairingCodes(nowMs: number): Promise<readonly PairingCode[]> {
-    return [...this.#codes.values()].filter((code) => code.expiresAtMs > nowMs);
+    return [...this.codes.values()].filter((code) => code.expiresAtMs > nowMs);
   }
 
   async notePairingFailure(_nowMs: number, failuresMax: number): Promise<void> {
-    for (const code of this.#codes.values()) {
+    for (const code of this.codes.values()) {
       const failures = code.failures + 1;
-      if (failures >= failuresMax) this.#codes.delete(code.codeId);
-      else this.#codes.set(code.codeId, { ...code, failures });
+      if (failures >= failuresMax) this.codes.delete(code.codeId);
+      else this.codes.set(code.codeId, { ...code, failures });
     }
-  }
-
-  async enrolElement(
-    codeId: string,
-    element: ElementRecord,
-    nowMs: number,
-  ): Promise<'enrolled' | 'codeUsed' | 'exists'> {
-    const code = this.#codes.get(codeId);
-    if (!code || code.expiresAtMs <= nowMs) return 'codeUsed';
-    if (this.#elements.has(element.elementId)) return 'exists';
-    this.#codes.delete(codeId);
-    this.#elements.set(element.elementId, element);
-    return 'enrolled';
-  }
-
-  async findElement(elementId: string): Promise<ElementRecord | null> {
-    return this.#elements.get(elementId) ?? null;
-  }
-
-  async lockElement(elementId: string): Promise<void> {
-    const element = this.#elements.get(elementId);
-    if (element) this.#elements.set(elementId, { ...element, state: 'locked' });
   }
 
   async ledgerEntries(): Promise<readonly LedgerEntry[]> {

@@ -3,10 +3,9 @@ import { join } from 'node:path';
 import type { HopRecord } from '@tapnpay/protocol/wire';
 import pg from 'pg';
 import { type Database, type Log, openDatabase } from '../runtime/index.ts';
-import { PostgresNotices } from './load/store-postgres.ts';
+import { PostgresElements } from './elements/store-postgres.ts';
 import type {
   CardEnd,
-  ElementRecord,
   LedgerEntry,
   Order,
   OutboxMessage,
@@ -15,6 +14,7 @@ import type {
   Reversal,
 } from './model.ts';
 import type {
+  BeginGuard,
   BeginResult,
   Claim,
   CreateOrderResult,
@@ -29,8 +29,6 @@ import type { TryResult } from './webhooks/model.ts';
 /** Trace numbers a process takes at once. */
 const STAN_BLOCK = 1_000;
 const STAN_COUNT = 999_999;
-/** SQLSTATE unique_violation. */
-const SQLSTATE_UNIQUE = '23505';
 
 /** Opens the gateway's schema and brings it up to date. */
 export function openGatewayDatabase(options: {
@@ -49,7 +47,7 @@ export async function openGatewayStore(
 }
 
 /** The gateway's books in its own schema. */
-export class PostgresGatewayStore extends PostgresNotices implements GatewayStore {
+export class PostgresGatewayStore extends PostgresElements implements GatewayStore {
   readonly #database: Database;
   readonly #groups: GatewayGroups;
   #stans: string[] = [];
@@ -115,10 +113,7 @@ export class PostgresGatewayStore extends PostgresNotices implements GatewayStor
     );
   }
 
-  beginPayment(
-    payment: Payment,
-    guard: { readonly nowMs: number; readonly pinCounter: number | null },
-  ): Promise<BeginResult> {
+  beginPayment(payment: Payment, guard: BeginGuard): Promise<BeginResult> {
     return this.#groups.beginPayment({ payment, guard });
   }
 
@@ -246,52 +241,6 @@ export class PostgresGatewayStore extends PostgresNotices implements GatewayStor
     });
   }
 
-  async enrolElement(
-    codeId: string,
-    element: ElementRecord,
-    nowMs: number,
-  ): Promise<'enrolled' | 'codeUsed' | 'exists'> {
-    try {
-      return await this.#database.transaction(async (client) => {
-        const used = await client.query(
-          'DELETE FROM pairing_codes WHERE code_id = $1 AND expires_at_ms > $2',
-          [codeId, nowMs],
-        );
-        if (used.rowCount !== 1) return 'codeUsed';
-        await client.query(
-          `INSERT INTO elements (element_id, public_key_spki, certificate_sha256, initial_key_id,
-             state, last_pin_counter, enrolled_at_ms)
-           VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-          [
-            element.elementId,
-            element.publicKeySpki,
-            element.certificateSha256,
-            element.initialKeyId,
-            element.state,
-            element.lastPinCounter,
-            element.enrolledAtMs,
-          ],
-        );
-        return 'enrolled';
-      });
-    } catch (thrown) {
-      if (sqlStateOf(thrown) === SQLSTATE_UNIQUE) return 'exists';
-      throw thrown;
-    }
-  }
-
-  async findElement(elementId: string): Promise<ElementRecord | null> {
-    const [row] = await this.#rows<rows.ElementRow>(
-      'SELECT * FROM elements WHERE element_id = $1',
-      [elementId],
-    );
-    return row ? rows.elementOf(row) : null;
-  }
-
-  async lockElement(elementId: string): Promise<void> {
-    await this.#rows(`UPDATE elements SET state = 'locked' WHERE element_id = $1`, [elementId]);
-  }
-
   async ledgerEntries(): Promise<readonly LedgerEntry[]> {
     const entries = await this.#rows<rows.LedgerRow>(
       'SELECT * FROM ledger_entries ORDER BY transaction_id, leg',
@@ -307,9 +256,4 @@ export class PostgresGatewayStore extends PostgresNotices implements GatewayStor
     const result = await this.#database.pool.query<Row>(text, [...values]);
     return result.rows;
   }
-}
-
-function sqlStateOf(thrown: unknown): string | null {
-  if (!(thrown instanceof Error) || !('code' in thrown)) return null;
-  return typeof thrown.code === 'string' ? thrown.code : null;
 }

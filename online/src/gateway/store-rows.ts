@@ -4,7 +4,6 @@ import type { HopRecord } from '@tapnpay/protocol/wire';
 import type { LabFault } from './lab.ts';
 import type {
   CardFacts,
-  ElementRecord,
   LedgerEntry,
   Order,
   OrderStatus,
@@ -172,29 +171,6 @@ export function outboxOf(row: OutboxRow): OutboxMessage {
     createdAtMs: Number(row.created_at_ms),
     attempts: row.attempts,
     nextAtMs: Number(row.next_at_ms),
-  };
-}
-
-/** A row of `elements`. */
-export type ElementRow = {
-  readonly element_id: string;
-  readonly public_key_spki: string;
-  readonly certificate_sha256: string;
-  readonly initial_key_id: string;
-  readonly state: 'operable' | 'locked';
-  readonly last_pin_counter: bigint;
-  readonly enrolled_at_ms: bigint;
-};
-
-export function elementOf(row: ElementRow): ElementRecord {
-  return {
-    elementId: row.element_id,
-    publicKeySpki: row.public_key_spki,
-    certificateSha256: row.certificate_sha256,
-    initialKeyId: row.initial_key_id,
-    state: row.state,
-    lastPinCounter: Number(row.last_pin_counter),
-    enrolledAtMs: Number(row.enrolled_at_ms),
   };
 }
 

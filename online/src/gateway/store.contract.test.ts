@@ -6,8 +6,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Database, openDatabase } from '../runtime/index.ts';
 import { startTestDatabase, type TestDatabase } from '../runtime/test-database.ts';
+import type { KeptAttestation } from './elements/model.ts';
 import type { NewEvent, NewPosting, Order, Payment } from './model.ts';
-import type { GatewayStore, PaymentChange } from './store.ts';
+import type { BeginGuard, GatewayStore, PaymentChange } from './store.ts';
 import { MemoryGatewayStore } from './store-memory.ts';
 import { openGatewayStore } from './store-postgres.ts';
 
@@ -76,6 +77,21 @@ function aPayment(order: Order, elementId: string, changes: Partial<Payment> = {
   };
 }
 
+const LOAD_FILE = '1F'.repeat(32);
+
+/** A guard whose attestation is newer than each before. */
+function guardOf(
+  changes: Partial<BeginGuard> = {},
+  attested: Partial<KeptAttestation> = {},
+): BeginGuard {
+  const counter = ++count;
+  const attestation = {
+    ...{ counter, loadFileHash: LOAD_FILE, parameterVersion: 1 },
+    ...{ statement: `statement ${counter}`, signature: 'AB', ...attested },
+  };
+  return { nowMs: NOW, pinCounter: null, attestation, ...changes };
+}
+
 function change(payment: Payment, changes: Partial<PaymentChange>): PaymentChange {
   return {
     paymentId: payment.paymentId,
@@ -122,13 +138,14 @@ async function anElement(store: GatewayStore): Promise<string> {
     elementId,
     publicKeySpki: 'AA',
     certificateSha256: 'BB',
+    certificatePem: 'PEM',
     initialKeyId: `key-${count}`,
-    state: 'operable',
-    lastPinCounter: 0,
     enrolledAtMs: NOW,
-  } as const;
+  };
+  const fresh = { state: 'operable', lastPinCounter: 0, lastPaymentCounter: 0, lock: null };
+  await store.acceptLoadFile({ hash: LOAD_FILE, name: 'test', acceptedAtMs: NOW });
   assert.equal(await store.enrolElement(codeId, element, NOW), 'enrolled');
-  assert.deepEqual(await store.findElement(elementId), element);
+  assert.deepEqual(await store.findElement(elementId), { ...element, ...fresh });
   assert.equal(await store.enrolElement(codeId, element, NOW), 'codeUsed');
   return elementId;
 }
@@ -137,7 +154,7 @@ async function begun(store: GatewayStore): Promise<{ order: Order; payment: Paym
   const order = anOrder();
   await store.createOrder(order, { key: order.orderId, fingerprint: 'f' });
   const payment = aPayment(order, await anElement(store));
-  const guard = { nowMs: NOW, pinCounter: null };
+  const guard = guardOf();
   assert.deepEqual(await store.beginPayment(payment, guard), { refused: null });
   return { order, payment };
 }
@@ -210,7 +227,7 @@ function beginRules(rule: Rule): void {
     const order = anOrder();
     await store.createOrder(order, { key: order.orderId, fingerprint: 'f' });
     const elementId = await anElement(store);
-    const guard = { nowMs: NOW, pinCounter: null };
+    const guard = guardOf();
     const results = await Promise.all(
       Array.from({ length: 20 }, () => store.beginPayment(aPayment(order, elementId), guard)),
     );
@@ -229,7 +246,7 @@ function beginRules(rule: Rule): void {
     const open = anOrder();
     await store.createOrder(open, { key: open.orderId, fingerprint: 'f' });
     const begin = (changes: Partial<Payment>, nowMs = NOW, pinCounter: number | null = null) =>
-      store.beginPayment(aPayment(open, elementId, changes), { nowMs, pinCounter });
+      store.beginPayment(aPayment(open, elementId, changes), guardOf({ nowMs, pinCounter }));
     assert.deepEqual(await begin({ orderId: 'none' }), { refused: 'order', status: null });
     assert.deepEqual(await begin({}, NOW + 1000), { refused: 'order', status: 'expired' });
     assert.deepEqual(await begin({ elementId: 'none' }), { refused: 'element' });
@@ -246,15 +263,86 @@ function beginRules(rule: Rule): void {
     const begin = async (pinCounter: number) => {
       const order = anOrder();
       await store.createOrder(order, { key: order.orderId, fingerprint: 'f' });
-      return store.beginPayment(aPayment(order, elementId), { nowMs: NOW, pinCounter });
+      return store.beginPayment(aPayment(order, elementId), guardOf({ pinCounter }));
     };
     assert.deepEqual(await begin(3), { refused: null });
     assert.deepEqual(await begin(3), { refused: 'pinCounter' });
     assert.deepEqual(await begin(2), { refused: 'pinCounter' });
     const parallel = await Promise.all(Array.from({ length: 8 }, () => begin(4)));
     assert.equal(parallel.filter(({ refused }) => refused === null).length, 1);
-    await store.lockElement(elementId);
+    await store.lockElement(elementId, { reason: 'operator', note: 'lost', atMs: NOW });
     assert.deepEqual(await begin(9), { refused: 'element' });
+    assert.equal((await store.unlockElement(elementId))?.lock, null);
+    assert.deepEqual(await begin(9), { refused: null });
+  });
+
+  rule(
+    'an attestation is kept with its payment; its counter rises, code and parameters are known',
+    async (store) => {
+      const { payment } = await begun(store);
+      const { elementId } = payment;
+      const kept = await store.findAttestation(payment.paymentId);
+      assert.match(kept?.statement ?? '', /^statement [0-9]+$/);
+      assert.deepEqual([kept?.elementId, kept?.certificatePem], [elementId, 'PEM']);
+      const last = (await store.findElement(elementId))?.lastPaymentCounter ?? 0;
+      const begin = async (attested: Partial<KeptAttestation>) => {
+        const order = anOrder();
+        await store.createOrder(order, { key: order.orderId, fingerprint: 'f' });
+        return store.beginPayment(aPayment(order, elementId), guardOf({}, attested));
+      };
+      const recorded = kept?.statement ?? '';
+      assert.deepEqual(await begin({ counter: last }), { refused: 'counter', recorded });
+      assert.deepEqual(await begin({ counter: last - 1 }), { refused: 'counter', recorded: null });
+      const parallel = await Promise.all(
+        Array.from({ length: 8 }, () => begin({ counter: last + 1, statement: 'one' })),
+      );
+      assert.equal(parallel.filter(({ refused }) => refused === null).length, 1);
+      assert.deepEqual(
+        parallel.find(({ refused }) => refused !== null),
+        { refused: 'counter', recorded: 'one' },
+      );
+      const unknown = { refused: 'loadFile', state: 'unknown' };
+      assert.deepEqual(await begin({ loadFileHash: 'AB'.repeat(32) }), unknown);
+      const file = { hash: `${++count}`.padStart(64, '0'), name: 'file', acceptedAtMs: NOW };
+      assert.equal((await store.acceptLoadFile(file)).state, 'accepted');
+      assert.deepEqual(await begin({ loadFileHash: file.hash }), { refused: null });
+      const revocation = { atMs: NOW + 1, note: 'hole' };
+      assert.equal((await store.revokeLoadFile(file.hash, revocation))?.state, 'revoked');
+      await store.revokeLoadFile(file.hash, { atMs: NOW + 2, note: 'later' });
+      const revoked = await store.acceptLoadFile(file);
+      assert.deepEqual(
+        [revoked.state, revoked.revokedAtMs, revoked.note],
+        ['revoked', NOW + 1, 'hole'],
+      );
+      assert.ok((await store.listLoadFiles()).some(({ hash }) => hash === file.hash));
+      const isRevoked = { refused: 'loadFile', state: 'revoked' };
+      assert.deepEqual(await begin({ loadFileHash: file.hash }), isRevoked);
+      assert.equal(await store.revokeLoadFile('none', revocation), null);
+      assert.equal(await store.findAttestation('none'), null);
+    },
+  );
+
+  rule('parameter sets rise, and payments under an old one are refused', async (store) => {
+    const { payment } = await begun(store);
+    const newest = (await store.newestParameters())?.version ?? 0;
+    const set = { body: '{}', signature: 'AB', publishedAtMs: NOW, publishedBy: 'key' };
+    const next = { ...set, version: newest + 5, minimumVersion: 0 };
+    const twice = await Promise.all([store.publishParameters(next), store.publishParameters(next)]);
+    assert.deepEqual(twice.toSorted(), ['exists', 'published']);
+    const between = { ...next, version: newest + 4 };
+    assert.equal(await store.publishParameters(between), 'exists', 'never between two');
+    assert.deepEqual(await store.newestParameters(), next);
+    const begin = async (parameterVersion: number) => {
+      const order = anOrder();
+      await store.createOrder(order, { key: order.orderId, fingerprint: 'f' });
+      const guard = guardOf({}, { parameterVersion });
+      return store.beginPayment(aPayment(order, payment.elementId), guard);
+    };
+    assert.deepEqual(await begin(1), { refused: null });
+    // Of the other rules' payments none is under version 0.
+    await store.publishParameters({ ...next, version: newest + 6, minimumVersion: 1 });
+    assert.deepEqual(await begin(0), { refused: 'parameters', minimumVersion: 1 });
+    assert.deepEqual(await begin(1), { refused: null });
   });
 }
 
@@ -475,11 +563,10 @@ function pairingRules(rule: Rule): void {
       elementId,
       publicKeySpki: 'AA',
       certificateSha256: 'BB',
+      certificatePem: null,
       initialKeyId: elementId,
-      state: 'operable',
-      lastPinCounter: 0,
       enrolledAtMs: NOW,
-    } as const;
+    };
     assert.equal(await store.enrolElement(old, element, NOW), 'codeUsed');
     const enrolments = await Promise.all(
       Array.from({ length: 5 }, () => store.enrolElement(code, element, NOW)),
@@ -550,7 +637,7 @@ describe('what the database itself refuses', () => {
       );
       const begun = await Promise.all(
         wanted.map((payment, place) =>
-          store.beginPayment(payment, { nowMs: NOW, pinCounter: place === 3 ? 0 : 1 }),
+          store.beginPayment(payment, guardOf({ pinCounter: place === 3 ? 0 : 1 })),
         ),
       );
       const refused = begun.map(({ refused: why }) => why);

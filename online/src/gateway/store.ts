@@ -3,10 +3,11 @@
  * change survives a kill; when it rejects nothing of it happened or the caller must ask again.
  */
 import type { HopRecord } from '@tapnpay/protocol/wire';
+import type { KeptAttestation } from './elements/model.ts';
+import type { AttestationRefusal, ElementStore } from './elements/store.ts';
 import type { NoticeStore } from './load/store.ts';
 import type {
   CardEnd,
-  ElementRecord,
   LedgerEntry,
   NewEvent,
   NewPosting,
@@ -30,8 +31,15 @@ export type CreateOrderResult =
 
 /** Why the commit point refused a payment. Nothing was written. */
 export type BeginRefusal =
+  | AttestationRefusal
   | { readonly refused: 'order'; readonly status: OrderStatus | null }
   | { readonly refused: 'pinCounter' | 'element' | 'trace' };
+/** What must hold when a payment passes the commit point, beside its order and element. */
+export type BeginGuard = {
+  readonly nowMs: number;
+  readonly pinCounter: number | null;
+  readonly attestation: KeptAttestation;
+};
 export type BeginResult = { readonly refused: null } | BeginRefusal;
 
 /** Fields of a new reversal; the store adds its life. */
@@ -71,7 +79,7 @@ export type PaymentQuery = {
 };
 
 /** The gateway's durable memory: PostgreSQL in service, a map in simulation. */
-export interface GatewayStore extends OperationStore, NoticeStore, WebhookStore {
+export interface GatewayStore extends OperationStore, NoticeStore, WebhookStore, ElementStore {
   createOrder(
     order: Order,
     idempotency: { readonly key: string; readonly fingerprint: string },
@@ -84,11 +92,11 @@ export interface GatewayStore extends OperationStore, NoticeStore, WebhookStore 
 
   /** The next systems trace audit number, 000001 to 999999, then round again. */
   nextStan(): Promise<string>;
-  /** THE commit point: payment `sending`, order open -> processing, PIN counter moved on. */
-  beginPayment(
-    payment: Payment,
-    guard: { readonly nowMs: number; readonly pinCounter: number | null },
-  ): Promise<BeginResult>;
+  /**
+   * THE commit point: payment `sending`, order open -> processing, the element's counters moved on,
+   * its attestation kept.
+   */
+  beginPayment(payment: Payment, guard: BeginGuard): Promise<BeginResult>;
   /** The payment after the move, or null when it was in none of `from`: nothing was written. */
   changePayment(change: PaymentChange): Promise<Payment | null>;
   /**
@@ -129,15 +137,6 @@ export interface GatewayStore extends OperationStore, NoticeStore, WebhookStore 
   activePairingCodes(nowMs: number): Promise<readonly PairingCode[]>;
   /** Counts a wrong proof against every active code; those at `failuresMax` die. */
   notePairingFailure(nowMs: number, failuresMax: number): Promise<void>;
-  /** Uses the code up and writes the element, or neither. */
-  enrolElement(
-    codeId: string,
-    element: ElementRecord,
-    nowMs: number,
-  ): Promise<'enrolled' | 'codeUsed' | 'exists'>;
-  findElement(elementId: string): Promise<ElementRecord | null>;
-  lockElement(elementId: string): Promise<void>;
-
   ledgerEntries(): Promise<readonly LedgerEntry[]>;
   close(): Promise<void>;
 }

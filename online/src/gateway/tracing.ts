@@ -120,9 +120,15 @@ function paymentSeen(payment: SealedPayment): SeenThing {
       chipDataBytes: field55.length / 2,
       pinBlockBytes: pin ? pin.block.length / 2 : null,
       pinKsn: pin?.ksn ?? null,
-      signatureBytes: payment.signature.length / 2,
+      ...attestedSeen(payment),
     },
   };
+}
+
+function attestedSeen({ attestation }: SealedPayment): SeenThing['data'] {
+  const { counter, loadFileHash, lifeCycle, parameterVersion, signature } = attestation;
+  const element = { counter, loadFileHash, lifeCycle, parameterVersion };
+  return { ...element, signatureBytes: signature.length / 2 };
 }
 
 function completionSeen(completion: SealedCompletion): SeenThing {

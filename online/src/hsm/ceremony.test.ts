@@ -22,7 +22,7 @@ import {
   imageObject,
   imageUdk,
 } from '../../../protocol/src/emv/data/icc-image.test-kit.ts';
-import { HSM_PARTIES, type HsmParty, readPartyKeys } from '../runtime/party-keys.ts';
+import { HSM_PARTIES, type PaymentParty, readPartyKeys } from '../runtime/party-keys.ts';
 import { systemClock } from '../runtime/system.ts';
 import { LAB_CARDS, personaliseCards } from './cards.ts';
 import { runCeremony } from './ceremony.ts';
@@ -44,7 +44,7 @@ after(() => {
 /** 2026-11-25T00:00:00Z */
 const clock = { ...systemClock, nowMs: () => 1_795_564_800_000 };
 
-type Contexts = Readonly<Record<HsmParty, HsmContext>>;
+type Contexts = Readonly<Record<PaymentParty, HsmContext>>;
 function threeHsms(seed = ''): Contexts {
   return {
     gateway: contextOf('gateway', `gateway${seed}`),
@@ -52,7 +52,7 @@ function threeHsms(seed = ''): Contexts {
     issuer: contextOf('issuer', `issuer${seed}`),
   };
 }
-function ceremonyOf(contexts: Contexts): (party: HsmParty) => Hsm {
+function ceremonyOf(contexts: Contexts): (party: PaymentParty) => Hsm {
   return (party) => inProcessHsm(contexts[party], 'ceremony');
 }
 function snapshot(dataDir: string): Readonly<Record<string, string>> {
@@ -119,7 +119,7 @@ test('a lost key file or a lost master key ends with what to do, never with new 
 test('check values that differ at the ends of a zone stop the ceremony', async () => {
   const dataDir = dataFolder();
   const honest = ceremonyOf(threeHsms());
-  const connect = (party: HsmParty): Hsm => ({
+  const connect = (party: PaymentParty): Hsm => ({
     async call(request) {
       const answer = await honest(party).call(request);
       return party === 'switch' && 'kcv' in answer ? { ...answer, kcv: '00000000' } : answer;

@@ -10,9 +10,9 @@ import { fromHex, type RandomSource, toHex } from '@tapnpay/protocol/bytes';
 import { type Hsm, type KeyAlgorithm, KeyUsage } from '@tapnpay/protocol/wire';
 import {
   HSM_PARTIES,
-  type HsmParty,
   type PartyKey,
   type PartyKeys,
+  type PaymentParty,
   parsePartyKeys,
   partyKeysPath,
   readPartyKeys,
@@ -32,15 +32,15 @@ import { KEY_BYTES } from './profile.ts';
 const COMPONENTS = 2;
 
 /** The key files of all parties. */
-export type SystemKeys = { readonly [P in HsmParty]: PartyKeys<P> };
+export type SystemKeys = { readonly [P in PaymentParty]: PartyKeys<P> };
 /** Gives the ceremony its way into each HSM, as caller `ceremony`. */
-export type CeremonyHsms = (party: HsmParty) => Hsm;
+export type CeremonyHsms = (party: PaymentParty) => Hsm;
 
 /** One key: what it is for and the names that it has with each party. */
 type PlannedKey = {
   readonly usage: KeyUsage;
   readonly algorithm: KeyAlgorithm;
-  readonly homes: readonly (readonly [party: HsmParty, name: string])[];
+  readonly homes: readonly (readonly [party: PaymentParty, name: string])[];
 };
 
 /** Every long-lived key of the system. */
@@ -112,7 +112,7 @@ export async function formSystemKeys(
   connect: CeremonyHsms,
   random: RandomSource,
 ): Promise<SystemKeys> {
-  const found = new Map<HsmParty, Map<string, PartyKey>>();
+  const found = new Map<PaymentParty, Map<string, PartyKey>>();
   for (const { usage, algorithm, homes } of PLAN) {
     const components = Array.from({ length: COMPONENTS }, () => toHex(random.bytes(KEY_BYTES)));
     const formed = await Promise.all(
@@ -136,9 +136,9 @@ export async function formSystemKeys(
   };
 }
 
-async function partyKeys<P extends HsmParty>(
+async function partyKeys<P extends PaymentParty>(
   party: P,
-  found: ReadonlyMap<HsmParty, ReadonlyMap<string, PartyKey>>,
+  found: ReadonlyMap<PaymentParty, ReadonlyMap<string, PartyKey>>,
   connect: CeremonyHsms,
 ): Promise<PartyKeys<P>> {
   const { label, masterKeyKcv } = await connect(party).call({ command: 'status' });
@@ -165,7 +165,9 @@ function finishCeremony(dataDir: string): void {
   const path = recordPath(dataDir);
   const file = readFileIfAny(path);
   if (!file) return;
-  const record = JSON.parse(new TextDecoder().decode(file)) as Readonly<Record<HsmParty, unknown>>;
+  const record = JSON.parse(new TextDecoder().decode(file)) as Readonly<
+    Record<PaymentParty, unknown>
+  >;
   for (const party of HSM_PARTIES) {
     const keys = parsePartyKeys(JSON.stringify(record[party]), party);
     createFileAtomic(partyKeysPath(dataDir, party), `${JSON.stringify(keys, null, 2)}\n`);

@@ -8,6 +8,7 @@ import { HSM_MECHANISMS, type HsmMechanism } from './driver.ts';
 import { HsmError } from './errors.ts';
 import { LAB_LABEL } from './profile.ts';
 import { memoryRsaVault, type RsaVault } from './rsa-vault.ts';
+import { memorySigningVault, type SigningVault } from './signing-vault.ts';
 
 /** Unwrapped keys kept at one time. */
 export const OPEN_KEYS_MAX = 1024;
@@ -41,6 +42,7 @@ export type HsmContext = {
   /** Keyed digest of a clear key -> the one usage and algorithm that it has here. */
   readonly knownKeys: BoundedMap<string, string>;
   readonly rsa: RsaVault;
+  readonly signing: SigningVault;
   /** What these ciphers can compute. */
   readonly mechanisms: ReadonlySet<HsmMechanism>;
   readonly initialKeys: InitialKeyLedger;
@@ -48,7 +50,7 @@ export type HsmContext = {
 
 /**
  * An HSM without a server, for the server and for a simulator in one process.
- * `rsa` and `initialKeys` live in memory when left out.
+ * `rsa`, `signing` and `initialKeys` live in memory when left out.
  * @throws HsmError `ERR_HSM_PARAMETER` for a master key of another size than 32 bytes.
  */
 export function createHsmContext(options: {
@@ -58,6 +60,7 @@ export function createHsmContext(options: {
   readonly party: HsmParty;
   readonly label?: string;
   readonly rsa?: RsaVault;
+  readonly signing?: SigningVault;
   readonly initialKeys?: InitialKeyLedger;
 }): HsmContext {
   const { ciphers, random, party } = options;
@@ -75,6 +78,7 @@ export function createHsmContext(options: {
     openKeys: new BoundedMap(OPEN_KEYS_MAX, ({ key }) => key.expose().fill(0)),
     knownKeys: new BoundedMap(KNOWN_KEYS_MAX),
     rsa: options.rsa ?? memoryRsaVault(),
+    signing: options.signing ?? memorySigningVault(),
     mechanisms: mechanismsOf(ciphers),
     initialKeys: options.initialKeys ?? memoryInitialKeyLedger(),
   };

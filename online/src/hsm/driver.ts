@@ -39,13 +39,17 @@ export type HsmMechanism =
   | 'aesDukpt'
   | 'emvCryptograms'
   | 'rsaOaep'
-  | 'cardPersonalisation';
+  | 'cardPersonalisation'
+  /** Sessions with secure elements, their key sets and data. */
+  | 'globalPlatform'
+  | 'loadFileSignatures';
 
 /** All of them. */
 export const HSM_MECHANISMS: readonly HsmMechanism[] = [
   ...(['tdes', 'aes', 'sm4', 'tdesUnwrap', 'aesUnwrap', 'sm4Unwrap'] as const),
   ...(['cbcMac', 'retailMac', 'unionPayPosMac', 'pinBlocks', 'pvv', 'aesDukpt'] as const),
   ...(['emvCryptograms', 'rsaOaep', 'cardPersonalisation'] as const),
+  ...(['globalPlatform', 'loadFileSignatures'] as const),
 ];
 
 /** The block cipher that a key of an algorithm needs. */

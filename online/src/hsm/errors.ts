@@ -16,6 +16,12 @@ export type HsmErrorCode =
   | 'ERR_HSM_PIN'
   /** The driver cannot compute this; `mechanism` in the data names what it lacks. */
   | 'ERR_HSM_MECHANISM'
+  /** The keys do not explain the cryptogram of the element; nothing may be sent to it. */
+  | 'ERR_HSM_CARD_CRYPTOGRAM'
+  /** The MAC of an element's answer is missing or wrong. */
+  | 'ERR_HSM_RESPONSE_MAC'
+  /** No session of this HSM and caller, or one that has had too many commands. */
+  | 'ERR_HSM_SESSION'
   | 'ERR_HSM_INTERNAL'
   /** Who connected did not prove to be a caller of this HSM. */
   | 'ERR_HSM_HELLO'

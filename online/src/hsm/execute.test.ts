@@ -23,7 +23,7 @@ import {
 import { withOddParity } from './keys.ts';
 import { KEY_RULES } from './profile.ts';
 
-const CALLERS: readonly HsmCaller[] = ['gateway', 'switch', 'issuer', 'bureau', 'ceremony'];
+const CALLERS: readonly HsmCaller[] = ['gateway', 'switch', 'issuer', 'bureau', 'ceremony', 'tsm'];
 const COMMANDS = Object.keys(HSM_COMMANDS) as HsmCommand[];
 const element = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const spki = toHex(element.publicKey.export({ format: 'der', type: 'spki' }));
@@ -59,7 +59,7 @@ function attempt(command: HsmCommand, change: object, caller?: HsmCaller): HsmEr
 
 test('each HSM takes each command from the callers of its row and of its party alone', () => {
   const allowed: string[] = [];
-  for (const party of HSM_PARTIES) {
+  for (const party of [...HSM_PARTIES, 'tsm'] as const) {
     for (const caller of CALLERS) {
       for (const command of COMMANDS) {
         const { request } = samples[command];
@@ -80,10 +80,18 @@ test('each HSM takes each command from the callers of its row and of its party a
     ...['issuer issuer status', 'issuer issuer forgetKeys', 'issuer issuer importKey'],
     ...['issuer issuer generateMac', 'issuer issuer verifyMac', 'issuer issuer verifyPin'],
     ...['issuer issuer generatePvv', 'issuer issuer generatePin', 'issuer issuer verifyArqc'],
+    'issuer issuer verifyToken',
     ...['issuer issuer generateArpc', 'issuer issuer generateScriptMac'],
     ...['issuer issuer generatePinChange', 'issuer issuer verifyEcBalance'],
     ...['issuer bureau status', 'issuer bureau generatePin', 'issuer bureau personaliseCard'],
     ...['issuer ceremony status', 'issuer ceremony forgetKeys', 'issuer ceremony formKey'],
+    ...['tsm ceremony status', 'tsm ceremony forgetKeys', 'tsm ceremony formKey'],
+    ...['tsm tsm status', 'tsm tsm forgetKeys', 'tsm tsm generateElementMaster'],
+    ...['tsm tsm elementKeyCheckValues', 'tsm tsm openElementSession'],
+    ...['tsm tsm openElementScript', 'tsm tsm verifyElementAnswer'],
+    ...['tsm tsm wrapElementCommands', 'tsm tsm unwrapElementAnswers'],
+    ...['tsm tsm putElementKeys', 'tsm tsm storeElementData', 'tsm tsm signLoadFile'],
+    ...['tsm tsm loadFileVerificationKey', 'tsm tsm exportFactoryKeys'],
   ]);
 });
 
@@ -269,14 +277,14 @@ test('no answer but the new card holds a clear key or PIN', () => {
   const secrets = new Set<string>();
   for (const context of Object.values(system.contexts)) {
     secrets.add(toHex(context.masterKey.expose()));
-    for (const [party, file] of Object.entries(system.keys)) {
+    for (const [party, file] of Object.entries({ ...system.keys, tsm: system.elementKeys })) {
       if (party !== context.party) continue;
       for (const { keyBlock } of Object.values(file.keys)) {
         secrets.add(toHex(tr31UnwrapD(nodeCiphers, context.masterKey.expose(), keyBlock).key));
       }
     }
   }
-  assert.equal(secrets.size, 3 + 12 - 2, 'two zone keys are shared');
+  assert.equal(secrets.size, 4 + 12 + 5 - 2, 'two zone keys are shared');
   for (const command of COMMANDS) {
     if (command === 'personaliseCard') continue;
     const { party, caller, request } = samples[command];
@@ -298,7 +306,7 @@ test('a context shows no key when it is printed or serialised', () => {
 });
 
 test('every usage has a rule, and the executor in process answers as a client does', async () => {
-  assert.deepEqual(Object.keys(KEY_RULES).length, 10);
+  assert.deepEqual(Object.keys(KEY_RULES).length, 11);
   const hsm = inProcessHsm(system.contexts.issuer, 'issuer');
   await assert.rejects(hsm.call(samples.formKey.request), { code: 'ERR_HSM_CALLER' });
   const good = samples.generateMac.request;

@@ -1,11 +1,13 @@
-/** For tests: three HSMs in one process, their keys, and a line of two zones between them. */
+/** For tests: the HSMs in one process, their keys, and a line of two zones between them. */
 import { createHash } from 'node:crypto';
 import { fromHex, type RandomSource, toHex } from '@tapnpay/protocol/bytes';
 import type { Hsm, HsmCaller, HsmCommand, HsmRequest } from '@tapnpay/protocol/wire';
-import type { HsmParty } from '../runtime/party-keys.ts';
+import type { HsmParty, PartyKeys } from '../runtime/party-keys.ts';
 import { nodeCiphers } from '../runtime/system.ts';
 import { formSystemKeys, type SystemKeys } from './ceremony.ts';
 import { createHsmContext, type HsmContext } from './context.ts';
+import { formElementKeys } from './element-ceremony.ts';
+import { elementSamples } from './element-samples.test-kit.ts';
 import { inProcessHsm } from './execute.ts';
 import { memoryRsaVault } from './rsa-vault.ts';
 
@@ -44,6 +46,7 @@ export type TestSystem = {
   readonly contexts: Readonly<Record<HsmParty, HsmContext>>;
   readonly hsm: (party: HsmParty, caller?: HsmCaller) => Hsm;
   readonly keys: SystemKeys;
+  readonly elementKeys: PartyKeys<'tsm'>;
   readonly gatewayLine: { readonly gateway: LineEnd; readonly switch: LineEnd };
   readonly issuerLine: { readonly switch: LineEnd; readonly issuer: LineEnd };
 };
@@ -54,11 +57,14 @@ export async function testSystem(): Promise<TestSystem> {
     gateway: contextOf('gateway'),
     switch: contextOf('switch'),
     issuer: contextOf('issuer'),
+    tsm: contextOf('tsm'),
   };
   const hsm = (party: HsmParty, caller: HsmCaller = party): Hsm =>
     inProcessHsm(contexts[party], caller);
   const ceremony = (party: HsmParty): Hsm => hsm(party, 'ceremony');
   const keys = await formSystemKeys(ceremony, seededRandom('ceremony'));
+  const random = seededRandom('element ceremony');
+  const elementKeys = await formElementKeys(hsm('tsm', 'ceremony'), random);
   const exchange = async (member: 'gateway' | 'issuer'): Promise<[LineEnd, LineEnd]> => {
     const zones = keys.switch.keys;
     const zone = member === 'gateway' ? zones.zmkGateway : zones.zmkIssuer;
@@ -88,7 +94,7 @@ export async function testSystem(): Promise<TestSystem> {
   const [gateway, gatewaySide] = await exchange('gateway');
   const [issuer, issuerSide] = await exchange('issuer');
   return {
-    ...{ contexts, hsm, keys },
+    ...{ contexts, hsm, keys, elementKeys },
     gatewayLine: { gateway, switch: gatewaySide },
     issuerLine: { switch: issuerSide, issuer },
   };
@@ -166,6 +172,12 @@ export function sampleRequests(
       ...({ command: 'verifyArqc', imkAc: imkAc.keyBlock, data: 'AA' } as const),
       ...cryptogram,
     }),
+    verifyToken: of(issuer, {
+      ...({ command: 'verifyToken', imkAc: imkAc.keyBlock, card: CARD } as const),
+      ...{ atcs: ['0001'], aip: '7C00', issuerApplicationData: '07010103A0000001' },
+      ...{ unpredictableNumber: '00000000', mask: 'FFFF000000000000' },
+      cryptogram: '0000000000000000',
+    }),
     generateArpc: of(issuer, {
       ...({ command: 'generateArpc', imkAc: imkAc.keyBlock, arc: '3030' } as const),
       ...cryptogram,
@@ -196,6 +208,7 @@ export function sampleRequests(
         ...{ pin: '123456', label: 'PBOC DEBIT' },
       },
     ),
+    ...elementSamples(system, spki),
   };
 }
 

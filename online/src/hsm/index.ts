@@ -8,6 +8,7 @@ export {
   type InitialKeyLedger,
 } from './context.ts';
 export * from './driver.ts';
+export { formElementKeys, runElementCeremony } from './element-ceremony.ts';
 export { EmbeddedDriver } from './embedded.ts';
 export * from './errors.ts';
 export {
@@ -22,4 +23,5 @@ export { CALLERS_OF_PARTY, LAB_LABEL } from './profile.ts';
 export { memoryRsaVault, type RsaVault, type SandboxAuthority } from './rsa-vault.ts';
 export * from './server.ts';
 export type { HsmTokens } from './session.ts';
+export { memorySigningVault, type SigningVault } from './signing-vault.ts';
 export { hsmFolder, readHsmTokens } from './store.ts';

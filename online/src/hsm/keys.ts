@@ -17,7 +17,7 @@ import {
 import type { KeyAlgorithm, KeyBlock, KeyUsage } from '@tapnpay/protocol/wire';
 import type { HsmContext, OpenKey } from './context.ts';
 import { HsmError } from './errors.ts';
-import { EXPORTABILITY, KEY_BYTES, KEY_RULES } from './profile.ts';
+import { EXPORTABILITY, KEY_BYTES, KEY_RULES, keyLengths } from './profile.ts';
 
 /** A key as it leaves the HSM. */
 export type WrappedKey = { readonly keyBlock: KeyBlock; readonly kcv: string };
@@ -124,9 +124,13 @@ export function adjusted(algorithm: KeyAlgorithm, key: Uint8Array): Uint8Array {
 }
 
 /** A random key that keeps the rules of its kind. */
-export function randomKey(context: HsmContext, algorithm: KeyAlgorithm): Uint8Array {
+export function randomKey(
+  context: HsmContext,
+  algorithm: KeyAlgorithm,
+  lengthBytes: number = KEY_BYTES,
+): Uint8Array {
   for (;;) {
-    const key = adjusted(algorithm, context.random.bytes(KEY_BYTES));
+    const key = adjusted(algorithm, context.random.bytes(lengthBytes));
     if (!hasEqualHalves(key)) return key;
   }
 }
@@ -169,8 +173,9 @@ function knownKind(content: Tr31KeyBlock): KeyKind {
 }
 
 function assertKeyRules({ usage, algorithm }: KeyKind, key: Uint8Array): void {
-  if (key.length !== KEY_BYTES) {
-    throw new HsmError('ERR_HSM_PARAMETER', `a key has ${KEY_BYTES} bytes`);
+  const lengths = keyLengths(usage, algorithm);
+  if (!lengths.includes(key.length)) {
+    throw new HsmError('ERR_HSM_PARAMETER', `a key has ${lengths.join(' or ')} bytes`);
   }
   const mayBeSingle = algorithm === 'T' && KEY_RULES[usage].mayBeSingleLength;
   if (!mayBeSingle && hasEqualHalves(key)) {
@@ -180,7 +185,7 @@ function assertKeyRules({ usage, algorithm }: KeyKind, key: Uint8Array): void {
 
 /** Compared without parity bits, which DES does not see. */
 function hasEqualHalves(key: Uint8Array): boolean {
-  const half = KEY_BYTES / 2;
+  const half = key.length / 2;
   const [left, right] = [key.slice(0, half), key.slice(half)].map(withOddParity);
   return left !== undefined && right !== undefined && equalBytes(left, right);
 }

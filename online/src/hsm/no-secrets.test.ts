@@ -13,9 +13,12 @@ import {
   tdesEncrypt,
   tr31UnwrapD,
 } from '@tapnpay/protocol/crypto';
+import { diversifyKey } from '@tapnpay/protocol/globalplatform/data';
 import type { HsmCommand, HsmRequest } from '@tapnpay/protocol/wire';
+import type { HsmParty } from '../runtime/party-keys.ts';
 import { nodeCiphers } from '../runtime/system.ts';
 import { HSM_COMMANDS } from './commands/table.ts';
+import { SAMPLE_DATA } from './element-samples.test-kit.ts';
 import { executeForeign } from './execute.ts';
 import { type Sample, sampleRequests, type TestSystem, testSystem } from './hsm.test-kit.ts';
 
@@ -33,7 +36,7 @@ before(async () => {
   samples = { ...sampleRequests(system, spki), ...goodPins() };
 });
 
-function clearKey(party: 'gateway' | 'switch' | 'issuer', block: string): Uint8Array {
+function clearKey(party: HsmParty, block: string): Uint8Array {
   return tr31UnwrapD(nodeCiphers, system.contexts[party].masterKey.expose(), block).key;
 }
 
@@ -97,7 +100,19 @@ function systemKeys(): readonly Uint8Array[] {
       clearKey('issuer', block),
     ),
   ];
-  return [...keys, ...working];
+  const masters = Object.entries(system.elementKeys.keys);
+  // The open factory master is known to everybody.
+  const ofElements = masters
+    .filter(([name]) => name !== 'factoryOpen')
+    .map(([, { keyBlock }]) => clearKey('tsm', keyBlock));
+  const source = { way: 'kdf3' as const, keyDiversificationData: fromHex(SAMPLE_DATA) };
+  const ofSample = (['encryption', 'mac', 'dataEncryption'] as const).map((usage) =>
+    diversifyKey(nodeCiphers, clearKey('tsm', system.elementKeys.keys.elementAes.keyBlock), {
+      ...source,
+      usage,
+    }),
+  );
+  return [...keys, ...working, ...ofElements, ...ofSample];
 }
 
 test('no answer and no refusal holds a key or a PIN', () => {

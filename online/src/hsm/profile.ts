@@ -10,6 +10,7 @@ export const CALLERS_OF_PARTY: Readonly<Record<HsmParty, readonly HsmCaller[]>> 
   gateway: ['gateway', 'ceremony'],
   switch: ['switch', 'ceremony'],
   issuer: ['issuer', 'bureau', 'ceremony'],
+  tsm: ['tsm', 'ceremony'],
 };
 
 /** What the header of a key block must say for a usage, beside the usage itself. */
@@ -19,6 +20,8 @@ export type KeyRule = {
   readonly modeOfUse: string;
   /** Whether a key with equal halves, that is single DES, may be taken from a peer. */
   readonly mayBeSingleLength: boolean;
+  /** Lengths of AES keys; 16 bytes when nothing is said. */
+  readonly aesBytes?: readonly number[];
 };
 
 /**
@@ -36,11 +39,22 @@ export const KEY_RULES: Readonly<Record<KeyUsage, KeyRule>> = {
   E2: { algorithms: ['T', '4'], modeOfUse: 'X', mayBeSingleLength: false },
   V2: { algorithms: ['T'], modeOfUse: 'C', mayBeSingleLength: false },
   B0: { algorithms: ['A'], modeOfUse: 'X', mayBeSingleLength: false },
+  E5: {
+    ...{ algorithms: ['A', 'T'], modeOfUse: 'X', mayBeSingleLength: false },
+    aesBytes: [16, 24, 32],
+  },
 };
 /** The only exportability of a block here: none. @see X9.143 table 5 */
 export const EXPORTABILITY = 'N';
-/** Every key of this system has 16 bytes: two DES keys, AES-128 or SM4. */
+/** Every key of payments has 16 bytes: two DES keys, AES-128 or SM4. */
 export const KEY_BYTES = 16;
+/** Longest key of any usage: a master of secure elements for AES-256. */
+export const KEY_BYTES_MAX = 32;
+
+/** Lengths that a key of a usage and algorithm may have. */
+export function keyLengths(usage: KeyUsage, algorithm: KeyAlgorithm): readonly number[] {
+  return (algorithm === 'A' && KEY_RULES[usage].aesBytes) || [KEY_BYTES];
+}
 
 /** Usages of the working keys that lines exchange; no other kind is made or imported there. */
 export const LINE_KEY_USAGES: readonly KeyUsage[] = ['P0', 'M1', 'M3', '10'];

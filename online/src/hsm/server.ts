@@ -13,6 +13,7 @@ import { EmbeddedDriver } from './embedded.ts';
 import type { HsmDevice } from './execute.ts';
 import { sealedRsaVault } from './rsa-vault.ts';
 import { HsmSession, type HsmTokens, refusal, type SessionOutput } from './session.ts';
+import { sealedSigningVault } from './signing-vault.ts';
 import { hsmFolder, openInitialKeyLedger, openMasterKey, openTokens } from './store.ts';
 
 /** Most callers at one time; further ones are cut off. */
@@ -50,10 +51,12 @@ export async function startHsm(config: HsmServerConfig): Promise<RunningHsm> {
   const ciphers = config.ciphers ?? nodeCiphers;
   const { lmk, label } = openMasterKey({ dataDir, party, random, ciphers });
   const tokens = openTokens({ dataDir, party, random });
-  const path = join(hsmFolder(dataDir, party), 'rsa.bin');
+  const folder = hsmFolder(dataDir, party);
+  const path = join(folder, 'rsa.bin');
   const context = createHsmContext({
     ...{ lmk, label, ciphers, random, party },
     rsa: sealedRsaVault({ path, lmk, random }),
+    signing: sealedSigningVault({ path: join(folder, 'signing.bin'), lmk, random }),
     initialKeys: openInitialKeyLedger(dataDir, party),
   });
   lmk.fill(0);

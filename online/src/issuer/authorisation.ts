@@ -5,6 +5,7 @@
 import { TapError, toHex } from '@tapnpay/protocol/bytes';
 import {
   CRYPTOGRAM_VERSION_17,
+  isTokenShaped,
   TVR_1_CDA_FAILED,
   TVR_1_DDA_FAILED,
   TVR_1_SDA_FAILED,
@@ -223,6 +224,7 @@ function checkExpiry({ request, card, ports }: KnownCard): StepResult {
 async function checkCryptogram({ request, ports }: KnownCard): Promise<StepResult> {
   const values = request.card?.expose();
   if (!values) return no('30', 'iccDataMalformed');
+  if (isTokenShaped(values)) return no('05', 'tokenCryptogram');
   const cryptogram = values.get(TAG_9F26_APPLICATION_CRYPTOGRAM);
   const algorithm = algorithmOf(values);
   if (cryptogram?.length !== CRYPTOGRAM_BYTES || request.atc === null || algorithm === null) {

@@ -610,6 +610,7 @@ test('no answer leaves before the commit: a store that fails means silence', asy
       findLoadPayer: (cardId, panLookup) => world.store.findLoadPayer(cardId, panLookup),
       expireHolds: (nowMs, limit) => world.store.expireHolds(nowMs, limit),
       settlementLines: (date) => world.store.settlementLines(date),
+      burnAtc: (cardId, atc) => world.store.burnAtc(cardId, atc),
       readBooks: () => world.store.readBooks(),
       close: () => world.store.close(),
       commit: () => Promise.reject(new TapError('ERR_DATABASE_COMMIT_UNKNOWN', 'lost')),

@@ -70,7 +70,7 @@ export type NewCard = {
 };
 
 /** How a counter of a verified cryptogram was used up. */
-export type AtcUse = 'request' | 'advice';
+export type AtcUse = 'request' | 'advice' | 'token';
 
 /** What a card has spent on one day of China; reversed payments are taken out again. */
 export type DayUsage = {

@@ -30,6 +30,9 @@ import { type IssuerFaults, openDropReply } from './lab-faults.ts';
 import { openKeyedDigest } from './lookup-key.ts';
 import { ISSUER_LIMITS, type IssuerLimits, type IssuerPorts } from './ports.ts';
 import { openIssuerStore } from './store-postgres.ts';
+import { TokenVerifier } from './token.ts';
+import { TOKEN_PROFILE } from './token-profile.ts';
+import { openTokenKey, serveTokens } from './token-server.ts';
 import { issuerCore } from './tracing.ts';
 
 /** Institution numbers of an installation that asks for no others. */
@@ -45,6 +48,8 @@ const LINE_WAIT_MS = 5_000;
 export type IssuerConfig = CommonConfig & {
   /** The switch's listener on 127.0.0.1. */
   readonly switchPort: number;
+  /** Where tokens are verified, on loopback; absent: nowhere. */
+  readonly tokenPort?: number | undefined;
   readonly institution?: string | undefined;
   readonly switchInstitution?: string | undefined;
   /** Limits of cards that have none of their own; amounts in minor units. */
@@ -61,6 +66,7 @@ const limitSchema = z
 const issuerConfigSchema: z.ZodType<IssuerConfig> = z.object({
   ...commonConfigShape,
   switchPort: portSchema,
+  tokenPort: portSchema.optional(),
   institution: institutionSchema.optional(),
   switchInstitution: institutionSchema.optional(),
   limits: z
@@ -138,6 +144,7 @@ export async function startIssuer(input: IssuerConfig): Promise<RunningIssuer> {
     };
     closers.push(keepHoldsCurrent(store, log));
     const core = issuerCore(ports, tracer);
+    closers.push(await tokenDoor(config, ports, log));
     const line = openLine({ config, core, hsm, zoneKey: partyKeys.zmk.keyBlock, log });
     closers.push(() => line.close());
     await lineUpOrWaited(line);
@@ -159,6 +166,18 @@ export async function startIssuer(input: IssuerConfig): Promise<RunningIssuer> {
     await closeAll(closers);
     throw thrown;
   }
+}
+
+/** Verification of dynamic tokens, if this issuer offers it. */
+async function tokenDoor(
+  { tokenPort: port, dataDir }: IssuerConfig,
+  ports: IssuerPorts,
+  log: PartyLog,
+): Promise<() => Promise<void>> {
+  if (port === undefined) return async () => undefined;
+  const verifier = new TokenVerifier(ports, TOKEN_PROFILE);
+  const key = openTokenKey(dataDir, systemRandom);
+  return (await serveTokens({ port, key, verifier, log: log.info })).close;
 }
 
 function limitsOf({ limits = {} }: IssuerConfig): IssuerLimits {

@@ -223,6 +223,14 @@ export class MemoryIssuerStore implements IssuerStore, IssuerAdmin {
     });
   }
 
+  async burnAtc(cardId: string, atc: number): Promise<boolean> {
+    const card = this.#cards.get(cardId);
+    if (!card || atc <= card.atcHighest) return false;
+    const { pinFailures, version } = card;
+    this.#changeCard({ cardId, version, pinFailures, usedAtc: atc, atcUse: 'token' });
+    return true;
+  }
+
   #use(change: UsageChange): void {
     const key = `${change.cardId}/${change.day}`;
     const used = this.#usage.get(key) ?? NO_USAGE;

@@ -220,6 +220,18 @@ export class PostgresIssuerStore implements IssuerStore, IssuerAdmin {
     }
   }
 
+  async burnAtc(cardId: string, atc: number): Promise<boolean> {
+    const { rowCount } = await this.#database.pool.query(
+      `WITH raised AS (
+         UPDATE cards SET atc_highest = $2, version = version + 1
+         WHERE card_id = $1 AND atc_highest < $2 RETURNING card_id
+       )
+       INSERT INTO card_atcs (card_id, atc, atc_use) SELECT card_id, $2, 'token' FROM raised`,
+      [cardId, atc],
+    );
+    return rowCount === 1;
+  }
+
   async #commitAll(changes: readonly IssuerChange[]): Promise<readonly CommitResult[]> {
     const { rows: answers } = await this.#database.steps.query<{
       readonly places: readonly number[] | null;

@@ -206,6 +206,23 @@ function contract(name: string, open: () => Promise<Opened | null>): void {
       assert.equal((await view(store, card)).balanceMinor, 900n);
     });
 
+    rule(
+      'a counter is burnt for a token once, upwards only, and pays nothing then',
+      async (store) => {
+        const card = newCard();
+        await store.importCards([card], NOW_MS);
+        const { cardId } = card;
+        const burnt = await Promise.all(Array.from({ length: 8 }, () => store.burnAtc(cardId, 7)));
+        assert.equal(burnt.filter(Boolean).length, 1);
+        assert.equal(await store.burnAtc(cardId, 6), false);
+        assert.equal(await store.burnAtc('nobody', 9), false);
+        const { panLookup, panSequenceNumber } = card;
+        const query = { card: { panLookup, panSequenceNumber }, atc: 7, day: '20261125' };
+        const found = await store.findCard(query);
+        assert.deepEqual([found?.atcHighest, found?.atcUse, found?.version], [7, 'token', 1n]);
+      },
+    );
+
     rule('fifty commits on one version of a card: one wins, the rest are stale', async (store) => {
       const card = newCard();
       await store.importCards([card], NOW_MS);

@@ -94,6 +94,8 @@ export interface IssuerStore {
   /** Card whose account is bound to load this one, if a card of that number is. */
   findLoadPayer(cardId: string, panLookup: string): Promise<string | null>;
   commit(change: IssuerChange): Promise<CommitResult>;
+  /** Uses a counter up for a token; false when it is not above every one that was used. */
+  burnAtc(cardId: string, atc: number): Promise<boolean>;
   /** Frees holds whose time is over, `limit` at most; how many. Safe to repeat. */
   expireHolds(nowMs: number, limit: number): Promise<number>;
   /** What moved through the clearing on one settlement date, oldest first. */

@@ -38,6 +38,10 @@ const SENTENCES: Readonly<Record<HsmCommand, TwoLanguages>> = {
     "Derives the card's key and makes the cryptogram again: only this card can have made it",
     '分散出卡片密钥并重算应用密文：只有这张卡能产生它',
   ),
+  verifyToken: two(
+    "Makes the cryptograms of a window of counters again: the token is one of this card's",
+    '重算计数器窗口内的应用密文：动态令牌由这张卡产生',
+  ),
   generateArpc: two(
     "Makes the issuer's answer that the card itself will check",
     '生成授权响应密文 ARPC，由卡片验证',
@@ -53,6 +57,21 @@ const SENTENCES: Readonly<Record<HsmCommand, TwoLanguages>> = {
   ),
   exportInitialKey: two("Makes an element's initial PIN key", '为安全单元导出初始 PIN 密钥'),
   personaliseCard: two('Makes the keys and certificates of a card', '生成卡片的密钥与证书'),
+  generateElementMaster: two("Makes a master for elements' keys", '生成安全单元主密钥'),
+  elementKeyCheckValues: two("Tells check values of an element's keys", '给出安全单元密钥校验值'),
+  openElementSession: two(
+    "Checks an element's proof, then opens a session with it",
+    '先核对安全单元的密文，再打开安全通道',
+  ),
+  openElementScript: two('Prepares a session for an element that is away', '为离线单元预计算会话'),
+  verifyElementAnswer: two('Checks whose answer a script got', '核对脚本应答来自哪个单元'),
+  wrapElementCommands: two('Protects commands for an element', '为安全单元命令加保护'),
+  unwrapElementAnswers: two("Checks and opens an element's answers", '核对并解开安全单元应答'),
+  putElementKeys: two('Enciphers a key set for an element', '为安全单元加密一组密钥'),
+  storeElementData: two('Enciphers personal data for an element', '为安全单元加密个人化数据'),
+  signLoadFile: two('Signs a load file for its release', '为放行的加载文件签名'),
+  loadFileVerificationKey: two('Tells the key that verifies load files', '给出加载文件验签公钥'),
+  exportFactoryKeys: two('Seals factory keys to a new element', '为新单元封装出厂密钥'),
 };
 const UNKNOWN = two('HSM command', '加密机命令');
 

@@ -1,4 +1,6 @@
 /** What every party stands on: database, log, configuration, process life, line and HSM client. */
+export * from './audit/chain.ts';
+export * from './audit/log.ts';
 export * from './config.ts';
 export * from './crash-point.ts';
 export * from './database.ts';

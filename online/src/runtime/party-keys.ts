@@ -13,14 +13,18 @@ type KeyNames = {
     | ('imkAc' | 'imkMac' | 'imkEnc')
     | ('imkAcSm4' | 'imkMacSm4' | 'imkEncSm4')
     | 'pvk';
+  /** Masters of key sets of secure elements: those in use, and those of the factory. */
+  readonly tsm: 'elementAes' | 'elementDes' | 'factoryAes' | 'factoryDes' | 'factoryOpen';
 };
 /** The parties that have an HSM of their own. */
 export type HsmParty = keyof KeyNames;
 /** Name of a key of party `P`. */
 export type PartyKeyName<P extends HsmParty> = KeyNames[P];
 
-/** All of them. */
-export const HSM_PARTIES: readonly HsmParty[] = ['gateway', 'switch', 'issuer'];
+/** Those that a payment passes. The manager of secure elements is none of them. */
+export type PaymentParty = Exclude<HsmParty, 'tsm'>;
+/** All that a payment passes. */
+export const HSM_PARTIES: readonly PaymentParty[] = ['gateway', 'switch', 'issuer'];
 /** The keys of each party. */
 export const PARTY_KEY_NAMES: { readonly [P in HsmParty]: readonly KeyNames[P][] } = {
   gateway: ['zmk', 'bdk'],
@@ -29,6 +33,7 @@ export const PARTY_KEY_NAMES: { readonly [P in HsmParty]: readonly KeyNames[P][]
     ...(['zmk', 'imkAc', 'imkMac', 'imkEnc'] as const),
     ...(['imkAcSm4', 'imkMacSm4', 'imkEncSm4', 'pvk'] as const),
   ],
+  tsm: ['elementAes', 'elementDes', 'factoryAes', 'factoryDes', 'factoryOpen'],
 };
 
 /** A key under the local master key of the party's HSM, and what people compare. */

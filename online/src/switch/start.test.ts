@@ -14,7 +14,7 @@ import {
   connectHsm,
   connectTcp,
   type HsmClient,
-  type HsmParty,
+  type PaymentParty,
   MemberLine,
   systemClock,
   systemRandom,
@@ -40,9 +40,9 @@ after(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-async function startHsms(): Promise<Readonly<Record<HsmParty, number>>> {
+async function startHsms(): Promise<Readonly<Record<PaymentParty, number>>> {
   const ports = { gateway: 0, switch: 0, issuer: 0 };
-  const ceremony = new Map<HsmParty, HsmClient>();
+  const ceremony = new Map<PaymentParty, HsmClient>();
   for (const party of ['gateway', 'switch', 'issuer'] as const) {
     const hsm = await startHsm({ dataDir, party, port: 0 });
     closers.push(() => hsm.close());
@@ -61,9 +61,9 @@ async function startHsms(): Promise<Readonly<Record<HsmParty, number>>> {
 }
 
 async function connectAs(
-  party: HsmParty,
+  party: PaymentParty,
   port: number,
-  caller: HsmParty | 'ceremony',
+  caller: PaymentParty | 'ceremony',
 ): Promise<HsmClient> {
   const tokenHex = readHsmTokens(dataDir, party)[caller] ?? '';
   const client = await connectHsm({ port, tokenHex, caller });

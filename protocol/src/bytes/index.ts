@@ -4,4 +4,5 @@ export * from './bytes.ts';
 export * from './errors.ts';
 export * from './ports.ts';
 export * from './secret.ts';
+export * from './utf8.ts';
 export * from './values.ts';

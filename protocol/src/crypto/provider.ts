@@ -13,4 +13,9 @@ export interface CipherProvider {
   /** SM4-ECB without padding over whole 16-byte blocks. */
   sm4EcbEncrypt(key: Uint8Array, blocks: Uint8Array): Uint8Array;
   sm4EcbDecrypt(key: Uint8Array, blocks: Uint8Array): Uint8Array;
+  /**
+   * Whether an SM2 signature with the usual user identity stands, where the outside is faster than
+   * this room's own arithmetic: inside an interpreter. @see GM/T 0003.2 §7
+   */
+  isSm2Signature?(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
 }

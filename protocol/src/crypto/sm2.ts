@@ -56,7 +56,7 @@ export function sm2PublicKey(privateKey: Uint8Array): Uint8Array {
 
 /** Whether the 64 bytes are a point of the curve. @see GM/T 0003 part 1 §6.2 */
 export function isSm2PublicKey(publicKey: Uint8Array): boolean {
-  return pointOf(publicKey) !== null;
+  return affineOf(publicKey) !== null;
 }
 
 /**
@@ -121,7 +121,7 @@ export function sm2Sign(
 
 /** Whether the signature r ‖ s stands; false too for what is no key or no signature. */
 export function sm2Verify(
-  ciphers: Pick<CipherProvider, 'sm3'>,
+  ciphers: Pick<CipherProvider, 'sm3' | 'isSm2Signature'>,
   input: {
     readonly publicKey: Uint8Array;
     readonly message: Uint8Array;
@@ -129,7 +129,10 @@ export function sm2Verify(
     readonly userId?: string;
   },
 ): boolean {
-  const { publicKey, signature } = input;
+  const { publicKey, message, signature, userId } = input;
+  if (ciphers.isSm2Signature && userId === undefined) {
+    return ciphers.isSm2Signature(publicKey, message, signature);
+  }
   const key = pointOf(publicKey);
   if (key === null || signature.length !== SM2_SIGNATURE_BYTES) return false;
   const r = bytesToNumber(signature.subarray(0, COORDINATE_BYTES));
@@ -144,12 +147,18 @@ export function sm2Verify(
 }
 
 function pointOf(publicKey: Uint8Array): Point | null {
+  const affine = affineOf(publicKey);
+  return affine && points().fromAffine(affine);
+}
+
+/** The coordinates, if they are of a point of the curve. */
+function affineOf(publicKey: Uint8Array): { readonly x: bigint; readonly y: bigint } | null {
   if (publicKey.length !== SM2_PUBLIC_KEY_BYTES) return null;
   const x = bytesToNumber(publicKey.subarray(0, COORDINATE_BYTES));
   const y = bytesToNumber(publicKey.subarray(COORDINATE_BYTES));
   const { p, a, b } = CURVE;
   const isOnCurve = x < p && y < p && (y * y - (x * x * x + a * x + b)) % p === 0n;
-  return isOnCurve ? points().fromAffine({ x, y }) : null;
+  return isOnCurve ? { x, y } : null;
 }
 
 function pointBytes(point: Point): Uint8Array {

@@ -133,6 +133,8 @@ export type TestCardOptions = {
   readonly seed?: number;
   /** Keys as of a card in use, not of the factory. */
   readonly keyVersion?: number;
+  /** Instead of the small runner above. */
+  readonly runner?: on.AppletRunner;
 };
 
 /** A card with everything a test looks at. */
@@ -172,7 +174,7 @@ export class TestCard {
     this.#ports = {
       ...{ ciphers: nodeCiphers, random: this.random, verifier: nodeVerifier },
       clock: { nowMs: () => this.nowMs },
-      runner: testRunner(this.log),
+      runner: options.runner ?? testRunner(this.log),
       report: (fault) => void this.faults.push(fault),
       store: {
         load: () => stored,

@@ -33,6 +33,7 @@ import {
   textShape,
   unionShape,
 } from './shape.ts';
+import { tokenDigits, tokenWishShape } from './token.ts';
 
 /** Readers, virtual and real, and virtual cards of one machine at most. */
 export const READERS_MAX = 64;
@@ -105,12 +106,14 @@ export const agentMessageShape: Shape<AgentMessage> = unionShape<AgentMessage>({
   channelEnd: objectShape({ session }),
   result: objectShape({ session, result: elementPayResultShape }),
   balanceResult: objectShape({ session, balance: nullableShape(cardBalance), reason }),
+  tokenResult: objectShape({ session, token: nullableShape(tokenDigits), reason }),
   failed: objectShape({ session, error: errorBodyShape, sent: booleanShape }),
 });
 
 const payment: Shape<WindowPayment> = objectShape<WindowPayment>({
   session,
-  intent: oneOfShape('pay', 'balance'),
+  intent: oneOfShape('pay', 'balance', 'token'),
+  wish: nullableShape(tokenWishShape),
   order: nullableShape(objectShape<ShownOrder>(shownOrderFields)),
   gatewayOrigin: textShape(256),
   state: stateShape,
@@ -163,6 +166,8 @@ export const windowOutputShape: Shape<WindowView | WindowError> = unionShape<
             'failed',
             'read',
             'notRead',
+            'made',
+            'notMade',
           ] as const),
         ),
         reason,

@@ -11,6 +11,7 @@ import {
   textShape,
   unionShape,
 } from './shape.ts';
+import { tokenWishShape } from './token.ts';
 
 /** Last APDU number that a torn presentation can be lifted before. */
 export const LIFT_AFTER_MAX = 255;
@@ -34,6 +35,7 @@ export const pageMessageShape: Shape<PageMessage> = unionShape<PageMessage>({
   hello: objectShape({ version: countShape(), token: nullableShape(token) }),
   pay: objectShape({ session, orderId }),
   balance: objectShape({ session }),
+  token: objectShape({ session, wish: tokenWishShape }),
   channelOpened: objectShape({ session }),
   channelData: objectShape({ session, base64 }),
   channelClosed: objectShape({ session }),

@@ -11,6 +11,7 @@ import type {
   ElementState,
   ShownOrder,
 } from './element.ts';
+import type { ElementTokenResult, TokenWish } from './token.ts';
 
 /** Version of these messages. */
 export const AGENT_VERSION = 1;
@@ -66,14 +67,16 @@ export type AgentReport = Omit<AgentHealth, 'readers'> & {
 };
 
 /**
- * From a page. `session` is a UUID of the page's own, on every frame of one payment or one look at
- * a balance; there is one session at a time, whatever it is for.
+ * From a page. `session` is a UUID of the page's own, on every frame of one payment, look or token;
+ * there is one session at a time, whatever it is for.
  */
 export type PageMessage =
   | { readonly type: 'hello'; readonly version: number; readonly token: string | null }
   | { readonly type: 'pay'; readonly session: string; readonly orderId: string }
   /** The page wants to see a card's e-cash balance; answered by `balanceResult` or `failed`. */
   | { readonly type: 'balance'; readonly session: string }
+  /** The page wants a dynamic token of a card; answered by `tokenResult` or `failed`. */
+  | { readonly type: 'token'; readonly session: string; readonly wish: TokenWish }
   | { readonly type: 'channelOpened'; readonly session: string }
   | { readonly type: 'channelData'; readonly session: string; readonly base64: string }
   | { readonly type: 'channelClosed'; readonly session: string }
@@ -98,6 +101,8 @@ export type AgentMessage =
       /** `card:noPurse`, `card:blocked`, `terminal:noApplication`, `ERR_USER_CANCELLED`, ... */
       readonly reason: string | null;
     }
+  /** End of `token`: digits for the page that asked, or why there are none. */
+  | ({ readonly type: 'tokenResult'; readonly session: string } & ElementTokenResult)
   /** Nothing was tried or the element was lost: `ERR_BUSY`, `ERR_ELEMENT_...`. */
   | {
       readonly type: 'failed';
@@ -158,8 +163,10 @@ export type WindowView = {
   /** The last payment's end, until the next begins. */
   readonly last: {
     readonly session: string;
-    /** `read` and `notRead` are a balance's. */
-    readonly outcome: ElementPayResult['outcome'] | 'failed' | 'read' | 'notRead';
+    /** `read` and `notRead` are a balance's, `made` and `notMade` a token's. */
+    readonly outcome:
+      | ElementPayResult['outcome']
+      | ('failed' | 'read' | 'notRead' | 'made' | 'notMade');
     readonly reason: string | null;
   } | null;
   readonly reader: ReaderView & {
@@ -172,8 +179,10 @@ export type WindowView = {
 };
 export type WindowPayment = {
   readonly session: string;
-  /** What the page wants: a payment, or a look at the balance, which charges nothing. */
-  readonly intent: 'pay' | 'balance';
+  /** What the page wants: a payment, or a balance or token, which charge nothing. */
+  readonly intent: 'pay' | 'balance' | 'token';
+  /** What a card is to sign for a token; null of anything else. */
+  readonly wish: TokenWish | null;
   /** Null until the gateway's signed order is known; a look has none. */
   readonly order: ShownOrder | null;
   /** The page's origin, from its browser. */

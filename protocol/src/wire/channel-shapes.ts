@@ -1,6 +1,8 @@
 /** Shapes of the channel's messages, for whichever side receives them. */
+import type { PaymentAttestation, PaymentClaim } from './attestation.ts';
 import type { ApplicationMessage, GatewayMessage, SignedOrder } from './channel.ts';
 import { cardInterfaceShape } from './element-shapes.ts';
+import { signedParameterSetShape } from './parameters.ts';
 import {
   countShape,
   factsShape,
@@ -33,9 +35,24 @@ export const signedOrderShape: Shape<SignedOrder> = objectShape<SignedOrder>({
   signature: hexShape({ min: 64, max: 64 }),
 });
 
+/** What an application claims of a payment, as the element takes it. */
+export const paymentClaimShape: Shape<PaymentClaim> = objectShape<PaymentClaim>({
+  order: signedOrderShape,
+  parameterVersion: countShape(),
+  field55: hexShape({ min: 1, max: 255 }),
+  pinBlock: nullableShape(hexShape({ min: 16, max: 16 })),
+  tvr: hexShape({ min: 5, max: 5 }),
+  cvmResults: hexShape({ min: 3, max: 3 }),
+});
+
 /** From the gateway. */
 export const gatewayMessageShape: Shape<GatewayMessage> = unionShape<GatewayMessage>({
-  welcome: objectShape({ version: countShape(255), timeMs: countShape() }),
+  welcome: objectShape({
+    version: countShape(255),
+    timeMs: countShape(),
+    parameters: objectShape({ newest: countShape(), minimum: countShape() }),
+  }),
+  parameters: objectShape({ set: signedParameterSetShape }),
   signedOrder: objectShape({ order: signedOrderShape }),
   authorisation: objectShape({
     paymentId: identifier,
@@ -52,6 +69,16 @@ export const gatewayMessageShape: Shape<GatewayMessage> = unionShape<GatewayMess
   error: objectShape({ code: errorCode, message: textShape(1024), data: factsShape(32) }),
 });
 
+const attestationShape: Shape<PaymentAttestation> = objectShape<PaymentAttestation>({
+  loadFileHash: hexShape({ min: 32, max: 32 }),
+  lifeCycle: oneOfShape('installed', 'operable', 'locked'),
+  counter: countShape(),
+  parameterVersion: countShape(),
+  tvr: hexShape({ min: 5, max: 5 }),
+  cvmResults: hexShape({ min: 3, max: 3 }),
+  signature: hexShape({ min: 64, max: 64 }),
+});
+
 /** From the payment application. */
 export const applicationMessageShape: Shape<ApplicationMessage> = unionShape<ApplicationMessage>({
   hello: objectShape({
@@ -60,6 +87,7 @@ export const applicationMessageShape: Shape<ApplicationMessage> = unionShape<App
     applicationVersion: textShape(32),
   }),
   orderRequest: objectShape({ orderId: identifier }),
+  parametersRequest: objectShape<Record<never, never>>({}),
   payment: objectShape({
     payment: objectShape({
       orderId: identifier,
@@ -76,7 +104,7 @@ export const applicationMessageShape: Shape<ApplicationMessage> = unionShape<App
           ksn: hexShape({ min: 12, max: 12 }),
         }),
       ),
-      signature: hexShape({ min: 64, max: 64 }),
+      attestation: attestationShape,
     }),
   }),
   completion: objectShape({

@@ -2,12 +2,14 @@
  * What the payment application and the gateway say to each other inside their TLS channel.
  * Each message is one frame: 4-byte big-endian length, then JSON. Bytes are upper-case hex.
  */
+import type { PaymentAttestation } from './attestation.ts';
 import type { CardInterface } from './element.ts';
+import type { SignedParameterSet } from './parameters.ts';
 
 /** Longest frame accepted, in bytes. */
 export const CHANNEL_FRAME_BYTES_MAX = 32_768;
 /** Version of these messages. */
-export const CHANNEL_VERSION = 1;
+export const CHANNEL_VERSION = 2;
 
 /** What the gateway signs; the only source of amount, merchant and origin for the element. */
 export type SignedOrder = {
@@ -42,8 +44,8 @@ export type SealedPayment = {
   readonly field55: string;
   /** ISO 9564 format 4 block under the element's DUKPT key, or null without online PIN. */
   readonly pin: { readonly block: string; readonly ksn: string } | null;
-  /** Signature over `paymentSignatureInput` (order, amount, origin, exporter, field 55). */
-  readonly signature: string;
+  /** The element's signed word on all of this, on itself and on the channel. */
+  readonly attestation: PaymentAttestation;
 };
 
 /** How a contact card ended the transaction; a contactless one has no second cryptogram. */
@@ -58,6 +60,9 @@ export type SealedCompletion = {
   readonly outcome: 'approved' | 'declined';
 };
 
+/** Which set of parameters there is, and the lowest version that is taken; 0 when there is none. */
+export type ParameterVersions = { readonly newest: number; readonly minimum: number };
+
 /** From the payment application. */
 export type ApplicationMessage =
   | {
@@ -67,6 +72,8 @@ export type ApplicationMessage =
       readonly applicationVersion: string;
     }
   | { readonly type: 'orderRequest'; readonly orderId: string }
+  /** Asks for the newest parameter set. */
+  | { readonly type: 'parametersRequest' }
   | { readonly type: 'payment'; readonly payment: SealedPayment }
   | { readonly type: 'completion'; readonly completion: SealedCompletion }
   /** Ended before the cryptogram left the element: nothing was charged. */
@@ -74,7 +81,13 @@ export type ApplicationMessage =
 
 /** From the gateway. */
 export type GatewayMessage =
-  | { readonly type: 'welcome'; readonly version: number; readonly timeMs: number }
+  | {
+      readonly type: 'welcome';
+      readonly version: number;
+      readonly timeMs: number;
+      readonly parameters: ParameterVersions;
+    }
+  | { readonly type: 'parameters'; readonly set: SignedParameterSet }
   | { readonly type: 'signedOrder'; readonly order: SignedOrder }
   | {
       readonly type: 'authorisation';
@@ -117,18 +130,6 @@ export function orderSignatureInput(order: Omit<SignedOrder, 'signature'>): stri
     order.timeHhmmss,
     order.transactionType,
   ]);
-}
-
-/** The bytes that the element signs for a payment; `exporter` is the channel's (RFC 8446 §7.5). */
-export function paymentSignatureInput(facts: {
-  readonly order: SignedOrder;
-  readonly exporter: string;
-  readonly field55: string;
-  readonly pinBlock: string | null;
-}): string {
-  const { order, exporter, field55, pinBlock } = facts;
-  const bound = [order.orderId, order.amountMinor, order.currency, order.origin, order.signature];
-  return JSON.stringify(['tapnpay-payment-1', ...bound, exporter, field55, pinBlock]);
 }
 
 /** Label of the TLS exporter value (32 bytes, empty context). */

@@ -8,9 +8,10 @@ import type {
   EnrolmentGrant,
   EnrolmentRequest,
   ShownOrder,
-  TerminalParametersJson,
 } from './element.ts';
+import { cardCommandShapes } from './element-card-shapes.ts';
 import { Hop, type HopName, type HopRecord } from './hop.ts';
+import { signedParameterSetShape } from './parameters.ts';
 import {
   booleanShape,
   countShape,
@@ -24,6 +25,7 @@ import {
   textShape,
   unionShape,
 } from './shape.ts';
+import { tokenWishShape } from './token.ts';
 
 /** Longest APDU that passes, extended length included. */
 const APDU_BYTES_MAX = 65_544;
@@ -38,46 +40,6 @@ export const errorBodyShape: Shape<ErrorBody> = objectShape<ErrorBody>({
   data: factsShape(32),
 });
 
-/** Acceptance parameters of the gateway. */
-export const terminalParametersShape: Shape<TerminalParametersJson> =
-  objectShape<TerminalParametersJson>({
-    terminalTransactionQualifiers: hexShape({ min: 4, max: 4 }),
-    countryCode: hexShape({ min: 2, max: 2 }),
-    terminalType: hexShape({ min: 1, max: 1 }),
-    terminalCapabilities: hexShape({ min: 3, max: 3 }),
-    additionalTerminalCapabilities: hexShape({ min: 5, max: 5 }),
-    aids: listShape(
-      objectShape({
-        aid: hexShape({ min: 5, max: 16 }),
-        applicationVersion: hexShape({ min: 2, max: 2 }),
-        tacDefault: hexShape({ min: 5, max: 5 }),
-        tacDenial: hexShape({ min: 5, max: 5 }),
-        tacOnline: hexShape({ min: 5, max: 5 }),
-        floorLimitMinor: textShape(12, /^[0-9]+$/),
-        defaultDdol: hexShape({ max: 64 }),
-        contactless: nullableShape(
-          objectShape({
-            floorLimitMinor: textShape(12, /^[0-9]+$/),
-            transactionLimitMinor: textShape(12, /^[0-9]+$/),
-            cvmLimitMinor: textShape(12, /^[0-9]+$/),
-          }),
-        ),
-      }),
-      32,
-    ),
-    caPublicKeys: listShape(
-      objectShape({
-        rid: hexShape({ min: 5, max: 5 }),
-        index: hexShape({ min: 1, max: 1 }),
-        modulus: hexShape({ min: 64, max: 256 }),
-        exponent: hexShape({ min: 1, max: 3 }),
-        sha1: hexShape({ min: 20, max: 20 }),
-        expiryYymmdd: textShape(6, /^[0-9]{6}$/),
-      }),
-      64,
-    ),
-  });
-
 /** What the gateway grants an element. */
 export const enrolmentGrantShape: Shape<EnrolmentGrant> = objectShape<EnrolmentGrant>({
   certificatePem: textShape(8192),
@@ -86,7 +48,8 @@ export const enrolmentGrantShape: Shape<EnrolmentGrant> = objectShape<EnrolmentG
   initialKeyId: hexShape({ min: 8, max: 8 }),
   encipheredInitialKey: hexShape({ min: 256, max: 256 }),
   initialKeyKcv: hexShape({ min: 3, max: 8 }),
-  parameters: terminalParametersShape,
+  parameterPublicKeySpki: hexShape({ min: 59, max: 512 }),
+  parameters: signedParameterSetShape,
 });
 
 /** What an element asks a gateway to certify. */
@@ -115,6 +78,7 @@ const empty = objectShape<Record<never, never>>({});
 
 /** Agent -> element. */
 export const elementCommandShape: Shape<ElementCommand> = unionShape<ElementCommand>({
+  ...cardCommandShapes,
   status: objectShape({ id }),
   beginEnrolment: objectShape({ id, pairingCode: textShape(64, /^[\x21-\x7e]{6,64}$/) }),
   finishEnrolment: objectShape({ id, grant: enrolmentGrantShape }),
@@ -123,6 +87,7 @@ export const elementCommandShape: Shape<ElementCommand> = unionShape<ElementComm
     orderId: identifier,
     serverName: textShape(253, /^[A-Za-z0-9.-]+$/),
   }),
+  token: objectShape({ id, wish: tokenWishShape }),
   cardAnswer: objectShape({ interface: cardInterfaceShape }),
   cardFault: objectShape({ error: errorBodyShape }),
   channelOpened: empty,
@@ -161,6 +126,10 @@ export const elementEventShape: Shape<ElementEvent> = unionShape<ElementEvent>({
   cardRequest: objectShape({
     ...shownOrderFields,
     interfaces: listShape(cardInterfaceShape, 2),
+    attempt: countShape(CARD_ATTEMPTS_MAX),
+    reason: nullableShape(textShape(128)),
+  }),
+  tokenCardRequest: objectShape({
     attempt: countShape(CARD_ATTEMPTS_MAX),
     reason: nullableShape(textShape(128)),
   }),

@@ -3,13 +3,17 @@
  * The agent carries APDUs and TLS records; it decides nothing.
  */
 import type { ErrorBody } from '../bytes/index.ts';
+import type { CardCommand } from './element-card.ts';
 import type { HopRecord } from './hop.ts';
+import type { SignedParameterSet } from './parameters.ts';
+import type { TokenWish } from './token.ts';
 
 /** Longest frame accepted, in bytes. */
 export const ELEMENT_FRAME_BYTES_MAX = 262_144;
 
 /** Agent -> element. */
 export type ElementCommand =
+  | CardCommand
   | { readonly type: 'status'; readonly id: number }
   /** Makes the client key pair and the transport key; answers `enrolmentRequest`. */
   | { readonly type: 'beginEnrolment'; readonly id: number; readonly pairingCode: string }
@@ -20,6 +24,8 @@ export type ElementCommand =
       readonly orderId: string;
       readonly serverName: string;
     }
+  /** Makes a dynamic token with a card. */
+  | { readonly type: 'token'; readonly id: number; readonly wish: TokenWish }
   /** A card is there, freshly presented for this payment with the person's consent. */
   | { readonly type: 'cardAnswer'; readonly interface: CardInterface }
   /** No card will come: `ERR_CARD_TIMEOUT`, `ERR_USER_CANCELLED`, `ERR_CARD_REMOVED`. */
@@ -49,6 +55,8 @@ export type ElementEvent =
   | { readonly type: 'channelEnd' }
   /** Asks for a person's consent and a fresh insertion or tap; answered by `cardAnswer`. */
   | ({ readonly type: 'cardRequest' } & CardRequest)
+  /** The same for a token, by insertion only; answered by `cardAnswer`. */
+  | { readonly type: 'tokenCardRequest'; readonly attempt: number; readonly reason: string | null }
   | { readonly type: 'apdu'; readonly command: string }
   /** Nothing more is asked of the card: it may be taken away. */
   | { readonly type: 'cardDone' }
@@ -103,7 +111,9 @@ export type EnrolmentGrant = {
   readonly initialKeyId: string;
   readonly encipheredInitialKey: string;
   readonly initialKeyKcv: string;
-  readonly parameters: TerminalParametersJson;
+  /** Key that parameter sets are signed by, ECDSA P-256, SPKI hex. */
+  readonly parameterPublicKeySpki: string;
+  readonly parameters: SignedParameterSet;
 };
 
 /** Acceptance parameters the gateway manages for the payment application; hex values. */

@@ -1,6 +1,12 @@
 /** Frames of our own wires: a 4-byte big-endian length, then JSON in UTF-8. */
-import { bytesToUint, concatBytes, TapError, uintToBytes } from '../bytes/index.ts';
-import { bytesToUtf8, utf8ToBytes } from './utf8.ts';
+import {
+  bytesToUint,
+  bytesToUtf8,
+  concatBytes,
+  TapError,
+  uintToBytes,
+  utf8ToBytes,
+} from '../bytes/index.ts';
 
 /** Faults of frames and of the messages inside them. */
 export type WireErrorCode =

@@ -3,21 +3,18 @@
  * yields calls; the element answers, or throws a coded fault at the call. Keys are handles only.
  */
 import type { Secret } from '../bytes/index.ts';
-import type {
-  CardInterface,
-  CardRequest,
-  ElementPayResult,
-  ShownOrder,
-  TerminalParametersJson,
-} from './element.ts';
+import type { PaymentAttestation, PaymentClaim } from './attestation.ts';
+import type { CardInterface, CardRequest, ElementPayResult, ShownOrder } from './element.ts';
 import type { HopName, HopRecord } from './hop.ts';
+import type { SignedParameterSet } from './parameters.ts';
+import type { ElementTokenResult, TokenWish } from './token.ts';
 
 /** Keys an application may use without seeing them. */
 export const KeyHandle = {
-  /** The element's ECDSA P-256 client key. */
-  client: 'client',
   /** The gateway's public key for orders. */
   order: 'order',
+  /** The gateway's parameter-update key. */
+  parameters: 'parameters',
 } as const;
 export type KeyHandle = (typeof KeyHandle)[keyof typeof KeyHandle];
 
@@ -28,6 +25,12 @@ export type HostCall =
    * `ERR_USER_CANCELLED`, `ERR_CARD_REMOVED`.
    */
   | ({ readonly call: 'presentCard' } & CardRequest)
+  /** Asks for consent to the token of the intent and a fresh inserted card; faults the same. */
+  | {
+      readonly call: 'presentTokenCard';
+      readonly attempt: number;
+      readonly reason: string | null;
+    }
   /** Nothing more is asked of the card. */
   | { readonly call: 'releaseCard' }
   /** Faults: `ERR_CARD_REMOVED`, `ERR_CARD_TRANSPORT`. */
@@ -40,14 +43,19 @@ export type HostCall =
   | { readonly call: 'channelClose' }
   /** Keying material of the open channel. @see RFC 8446 §7.5 */
   | { readonly call: 'exporter'; readonly label: string; readonly lengthBytes: number }
-  /** ECDSA P-256 with SHA-256, IEEE P1363 form. */
-  | { readonly call: 'sign'; readonly key: 'client'; readonly data: Uint8Array }
+  /**
+   * The element's signed word on a payment over the open channel; its counter moves on durably
+   * first. Faults: `APP_LOCKED`, `ERR_MESSAGE_FIELD`.
+   */
+  | ({ readonly call: 'attest' } & PaymentClaim)
   | {
       readonly call: 'verifySignature';
-      readonly key: 'order';
+      readonly key: KeyHandle;
       readonly data: Uint8Array;
       readonly signature: Uint8Array;
     }
+  /** Keeps a newer parameter set durably. Faults: `ERR_PARAMETERS`: not signed, or not newer. */
+  | { readonly call: 'storeParameters'; readonly set: SignedParameterSet }
   /** Asks the person for the PIN; null when it is not given. Once in a payment. */
   | ({ readonly call: 'sealPin'; readonly pan: Secret<string> } & ShownOrder)
   | { readonly call: 'random'; readonly lengthBytes: number }
@@ -67,6 +75,7 @@ export type EncipheredPin = { readonly block: Uint8Array; readonly ksn: Uint8Arr
 /** The element's answer to each call. */
 export type HostAnswers = {
   presentCard: CardInterface;
+  presentTokenCard: CardInterface;
   releaseCard: null;
   cardTransmit: Uint8Array;
   channelOpen: ChannelFacts;
@@ -74,8 +83,9 @@ export type HostAnswers = {
   channelReceive: Uint8Array;
   channelClose: null;
   exporter: Uint8Array;
-  sign: Uint8Array;
+  attest: PaymentAttestation;
   verifySignature: boolean;
+  storeParameters: null;
   sealPin: EncipheredPin | null;
   random: Uint8Array;
   clock: number;
@@ -88,7 +98,8 @@ export type HostConversation<Result> = Generator<HostCall, Result, unknown>;
 /** What the element gives an application when it is made; `Ciphers` is the CipherProvider. */
 export type ApplicationContext<Ciphers> = {
   readonly elementId: string;
-  readonly parameters: TerminalParametersJson;
+  /** The newest set that the element keeps. */
+  readonly parameters: SignedParameterSet;
   readonly ciphers: Ciphers;
 };
 
@@ -98,9 +109,22 @@ export type PayIntent = {
   readonly serverName: string;
 };
 
+/** What the element gives the application's conversation: the intent and what it stands on. */
+export type PaymentIntent = (
+  | (PayIntent & { readonly kind: 'pay' })
+  | (TokenIntent & { readonly kind: 'token' })
+) & {
+  readonly elementId: string;
+  readonly parameters: SignedParameterSet;
+};
+
+/** The intent of a dynamic token. */
+export type TokenIntent = { readonly wish: TokenWish };
+
 /** The payment application. */
 export interface PaymentApplication {
   pay(intent: PayIntent): HostConversation<ElementPayResult>;
+  token(intent: TokenIntent): HostConversation<ElementTokenResult>;
 }
 
 /** What the payment application's entry file exports. */

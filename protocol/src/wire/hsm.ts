@@ -14,6 +14,7 @@ export const KeyUsage = {
   issuerMasterEnc: 'E1', // secure messaging for confidentiality
   pinVerification: 'V2', // Visa PVV
   baseDerivation: 'B0', // DUKPT base derivation key
+  elementMaster: 'E5', // master of secure elements' key sets (card personalisation)
 } as const;
 export type KeyUsage = (typeof KeyUsage)[keyof typeof KeyUsage];
 
@@ -35,7 +36,7 @@ export const CARD_KEY_ALGORITHMS: ReadonlyMap<number, CardKeyAlgorithm> = new Ma
 export type PinFormat = 0 | 3 | 4;
 
 /** Who talks to an HSM; each caller has a whitelist of commands. */
-export type HsmCaller = 'gateway' | 'switch' | 'issuer' | 'bureau' | 'ceremony';
+export type HsmCaller = 'gateway' | 'switch' | 'issuer' | 'bureau' | 'ceremony' | 'tsm';
 
 /** Which card a card key is derived for. */
 export type CardId = { readonly pan: string; readonly panSequenceNumber: string };
@@ -45,6 +46,36 @@ export type CardId = { readonly pan: string; readonly panSequenceNumber: string 
  * 6984, as a card whose risk management wants the contact interface.
  */
 export type CardInterfaces = 'dual' | 'contactOnly' | 'asksForInsertion';
+
+/** How a key set comes from a master; `none` is the master itself. @see EMV CPS 1.1, GP-D §4.1.5 */
+export type KeySetWay = 'none' | 'emv' | 'visa2' | 'kdf3';
+/** The key set of one element or domain: a master, and the data that make it that one's. */
+export type KeySetSource = {
+  readonly key: KeyBlock;
+  readonly way: KeySetWay;
+  /** 10 bytes. */
+  readonly data: string;
+};
+/**
+ * One data grouping: a value in hex, or a key of a set, which leaves the HSM under the session's
+ * key for data alone.
+ */
+export type ElementGrouping =
+  | { readonly identifier: number; readonly value: string }
+  | {
+      readonly identifier: number;
+      readonly source: KeySetSource;
+      readonly usage: 'encryption' | 'mac' | 'dataEncryption';
+    };
+/**
+ * A session with an element: sealed under the HSM's master key, so that it outlives neither that
+ * nor its last command, and says nothing to whoever carries it. Each answer holds the next one.
+ */
+export type ElementSessionToken = string;
+/** Check values of the three keys of a set, in the order encryption, MAC, data encryption. */
+export type KeySetCheckValues = readonly [string, string, string];
+/** An algorithm of signatures over load files. @see GPCS 2.3.1 §C.3 */
+export type LoadFileSignatureKind = 'ecdsaP256' | 'rsaPss';
 
 /** Hex in upper case everywhere; clear keys and PINs never appear in an answer. */
 export type HsmRequest =
@@ -141,6 +172,25 @@ export type HsmRequest =
       readonly data: string;
       readonly arqc: string;
     }
+  /**
+   * A dynamic token: which of these counters its cryptogram was made with. The HSM fills in the
+   * shape of a token itself, so that nothing learnt here serves a payment; the mask names at least
+   * 16 bits. With `signed` the cryptogram's MAC over these data is compared instead.
+   */
+  | {
+      readonly command: 'verifyToken';
+      readonly algorithm?: CardKeyAlgorithm;
+      readonly imkAc: KeyBlock;
+      readonly card: CardId;
+      readonly atcs: readonly string[];
+      readonly aip: string;
+      readonly issuerApplicationData: string;
+      /** 9F37. */
+      readonly unpredictableNumber: string;
+      readonly signed?: string;
+      readonly mask: string;
+      readonly cryptogram: string;
+    }
   | {
       readonly command: 'generateArpc';
       readonly algorithm?: CardKeyAlgorithm;
@@ -218,6 +268,98 @@ export type HsmRequest =
        * application without a PIN of its own checks none offline.
        */
       readonly model?: string;
+    }
+  | HsmElementRequest;
+/** Commands for the manager of secure elements. */
+export type HsmElementRequest =
+  /** A new master for key sets; 16 bytes for `T`, 16, 24 or 32 for `A`. */
+  | {
+      readonly command: 'generateElementMaster';
+      readonly algorithm: 'T' | 'A';
+      readonly lengthBytes: number;
+    }
+  | {
+      readonly command: 'elementKeyCheckValues';
+      readonly source: KeySetSource;
+      readonly protocol: 2 | 3;
+    }
+  /**
+   * A session with the element that gave this answer to INITIALIZE UPDATE. Its cryptogram is
+   * checked first: keys that do not explain it give `ERR_HSM_CARD_CRYPTOGRAM` and no proof of the
+   * host, so that nothing can be sent that the element would count.
+   */
+  | {
+      readonly command: 'openElementSession';
+      readonly source: KeySetSource;
+      readonly hostChallenge: string;
+      readonly answer: string;
+      readonly securityLevel: number;
+      readonly commandBytesMax: number;
+    }
+  /** The same before the element is there, for predictable challenges. @see GP-D §6.2.2.1 */
+  | {
+      readonly command: 'openElementScript';
+      readonly source: KeySetSource;
+      readonly hostChallenge: string;
+      readonly target: {
+        readonly protocol: 2 | 3;
+        readonly parameterI: number;
+        readonly keyVersionNumber: number;
+        readonly sequenceCounter: number;
+        readonly invokerAid: string;
+      };
+      readonly securityLevel: number;
+      readonly commandBytesMax: number;
+    }
+  /** Whether an answer to INITIALIZE UPDATE is the one that a session or script was opened for. */
+  | {
+      readonly command: 'verifyElementAnswer';
+      readonly session: ElementSessionToken;
+      readonly answer: string;
+    }
+  /** Clear commands in, protected ones out, in order. */
+  | {
+      readonly command: 'wrapElementCommands';
+      readonly session: ElementSessionToken;
+      readonly commands: readonly string[];
+    }
+  /** Protected answers in, clear ones out; a wrong MAC is `ERR_HSM_RESPONSE_MAC`. */
+  | {
+      readonly command: 'unwrapElementAnswers';
+      readonly session: ElementSessionToken;
+      readonly answers: readonly string[];
+    }
+  /** Clear PUT KEY commands with a key set under the session's key for data. */
+  | {
+      readonly command: 'putElementKeys';
+      readonly session: ElementSessionToken;
+      readonly source: KeySetSource;
+      readonly type: 'aes' | 'des';
+      readonly replaces: number;
+      readonly newKeyVersionNumber: number;
+    }
+  /** Clear STORE DATA commands whose groupings are under the session's key for data. */
+  | {
+      readonly command: 'storeElementData';
+      readonly session: ElementSessionToken;
+      readonly groupings: readonly ElementGrouping[];
+      readonly isEncrypted: boolean;
+    }
+  /** Signs the SHA-256 of a load file for the domain that verifies (DAP). */
+  | {
+      readonly command: 'signLoadFile';
+      readonly kind: LoadFileSignatureKind;
+      readonly hash: string;
+    }
+  | { readonly command: 'loadFileVerificationKey'; readonly kind: LoadFileSignatureKind }
+  /**
+   * The factory keys of a new element, once, RSA-OAEP(SHA-256) under the element's own transport
+   * key: encryption, MAC and data encryption key one after another.
+   */
+  | {
+      readonly command: 'exportFactoryKeys';
+      readonly source: KeySetSource;
+      readonly publicKeySpki: string;
     };
 export type HsmCommand = HsmRequest['command'];
 
@@ -253,6 +395,8 @@ export type HsmAnswers = {
     readonly letter: string | null;
   };
   verifyArqc: { readonly valid: boolean };
+  /** The counter, or null: the token is not this card's. */
+  verifyToken: { readonly atc: string | null };
   generateArpc: { readonly arpc: string };
   generateScriptMac: { readonly mac: string };
   generatePinChange: { readonly data: string };
@@ -264,6 +408,41 @@ export type HsmAnswers = {
     readonly pvv: string;
     readonly caPublicKey: CaPublicKeyJson;
   };
+} & HsmElementAnswers;
+/** The answer of each command for secure elements. Commands and answers are APDUs in hex. */
+export type HsmElementAnswers = {
+  generateElementMaster: { readonly keyBlock: KeyBlock; readonly kcv: string };
+  elementKeyCheckValues: { readonly kcvs: KeySetCheckValues };
+  openElementSession: OpenedElementSession;
+  /** `commands` begin with INITIALIZE UPDATE. */
+  openElementScript: OpenedElementSession & { readonly initializeUpdate: string };
+  verifyElementAnswer: { readonly valid: boolean };
+  wrapElementCommands: {
+    readonly session: ElementSessionToken;
+    readonly commands: readonly string[];
+  };
+  unwrapElementAnswers: {
+    readonly session: ElementSessionToken;
+    readonly answers: readonly string[];
+  };
+  putElementKeys: {
+    readonly commands: readonly string[];
+    readonly expectedAnswer: string;
+    readonly kcvs: KeySetCheckValues;
+  };
+  storeElementData: { readonly commands: readonly string[] };
+  signLoadFile: { readonly signature: string };
+  loadFileVerificationKey:
+    | { readonly kind: 'ecdsaP256'; readonly point: string }
+    | { readonly kind: 'rsaPss'; readonly modulus: string; readonly exponent: string };
+  exportFactoryKeys: { readonly enciphered: string; readonly kcvs: KeySetCheckValues };
+};
+/** A session that waits for EXTERNAL AUTHENTICATE, which is given as it goes over the wire. */
+export type OpenedElementSession = {
+  readonly session: ElementSessionToken;
+  readonly externalAuthenticate: string;
+  /** Most clear data bytes of a command, so that MAC and padding fit behind them. */
+  readonly dataBytesMax: number;
 };
 /** The sandbox CA's public key as the kernel's key table wants it. */
 export type CaPublicKeyJson = {

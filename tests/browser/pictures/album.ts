@@ -16,8 +16,8 @@ export const PEOPLE: readonly Person[] = [
   { language: 'en', phone: true },
 ];
 
-/** States that no pay page shows: of a shop's own page, and of a look at a balance. */
-type Elsewhere = 'AT_GATEWAY' | 'BALANCE_READ';
+/** States that no pay page shows: of a shop's own page, of a balance, of a token. */
+type Elsewhere = 'AT_GATEWAY' | 'BALANCE_READ' | 'TOKEN_MADE';
 /** All others; a new one is missed here by the type. */
 const PAY_PAGE_STATES: Readonly<Record<Exclude<StateName, Elsewhere>, true>> = {
   CHECKING: true,

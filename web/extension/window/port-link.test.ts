@@ -12,6 +12,7 @@ const VIEW: WindowView = {
   payment: {
     session: SESSION,
     intent: 'pay',
+    wish: null,
     order: null,
     gatewayOrigin: 'https://pay.example',
     state: { name: 'consent' },

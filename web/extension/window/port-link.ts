@@ -8,6 +8,9 @@ import type { Link, LinkListener } from '../../helper/link.ts';
 
 export type PortLinkPorts = LinkListener & { readonly connect: () => Port };
 
+/** How a session that paid nothing ended when it failed; null: a payment. */
+const LOOK_FAILURES = { pay: null, balance: 'notRead', token: 'notMade' } as const;
+
 export class PortLink implements Link {
   readonly #ports: PortLinkPorts;
   #port: Port | null = null;
@@ -57,8 +60,9 @@ export class PortLink implements Link {
     const view = this.#view;
     if (view !== null && last !== null && view.last?.session !== last.session) {
       // The worker does not know what a session was for.
-      const isLook = view.payment?.intent === 'balance' && last.outcome === 'failed';
-      const told = isLook ? { ...last, outcome: 'notRead' as const } : last;
+      const failure = LOOK_FAILURES[view.payment?.intent ?? 'pay'];
+      const isLook = failure !== null && last.outcome === 'failed';
+      const told = isLook ? { ...last, outcome: failure } : last;
       this.#view = { ...view, payment: null, last: told };
       this.#ports.onView(this.#view);
     }

@@ -32,6 +32,9 @@ export type CardPayment = {
   readonly expiryYymm: string;
   readonly track2: string;
   readonly field55: string;
+  /** 95 and 9F34 of field 55. */
+  readonly tvr: string;
+  readonly cvmResults: string;
   readonly withPin: boolean;
   readonly amountMinor: string;
   readonly dateYymmdd: string;
@@ -83,28 +86,30 @@ export class SimulatedCard {
     const atc = uintToBytes(this.#atc, 2);
     const isContact = asked.interface === 'contact';
     const version = isContact ? CRYPTOGRAM_VERSION_01 : CRYPTOGRAM_VERSION_17;
+    // Floor limit exceeded; online PIN entered.
+    const tvr = withPin ? '0000048000' : '0000008000';
+    const cvmResults = withPin ? '020300' : '1F0302';
     const values = new Map<string, Uint8Array>(
       Object.entries({
         '9F27': '80',
         '9F10': `0701${toHex(Uint8Array.of(version))}${CVR}01`,
         '9F37': toHex(systemRandom.bytes(4)),
         '9F36': toHex(atc),
-        // Floor limit exceeded; online PIN entered.
-        '95': withPin ? '0000048000' : '0000008000',
+        '95': tvr,
         '9A': dateYymmdd,
         '9C': '00',
         '9F02': amountMinor.padStart(12, '0'),
         '5F2A': '0156',
         '9F1A': '0156',
         '9F03': '000000000000',
-        '9F34': withPin ? '020300' : '1F0302',
+        '9F34': cvmResults,
         ...FIXED[asked.interface],
       }).map(([tag, hex]) => [tag, fromHex(hex)]),
     );
     const key = deriveSessionKey(this.#udkAc, atc);
     values.set('9F26', applicationCryptogram(key, assembleAcInput(values)));
     const field55 = concatBytes(...[...values].map(([tag, value]) => encodeTlv(tag, value)));
-    return { ...this.#facts, ...asked, field55: toHex(field55) };
+    return { ...this.#facts, ...asked, tvr, cvmResults, field55: toHex(field55) };
   }
 }
 

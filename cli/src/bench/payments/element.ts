@@ -11,6 +11,7 @@ import {
   privateDecrypt,
   sign,
 } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { fromHex, TapError, toHex } from '@tapnpay/protocol/bytes';
 import {
@@ -19,7 +20,7 @@ import {
   encipherPinBlockFormat4,
   nextAesDukptCounter,
 } from '@tapnpay/protocol/crypto';
-import { nodeCiphers, systemRandom } from '@tapnpay/protocol/node';
+import { attest, nodeCiphers, sha256Hex, systemRandom } from '@tapnpay/protocol/node';
 import {
   type ApplicationMessage,
   CHANNEL_EXPORTER_LABEL,
@@ -32,9 +33,9 @@ import {
   type GatewayMessage,
   JsonFrameDecoder,
   type PaymentOutcome,
-  paymentSignatureInput,
   type SealedPayment,
 } from '@tapnpay/protocol/wire';
+import { shippedLoadFiles } from '../../system/element.ts';
 import type { CardPayment } from './card.ts';
 
 const ELEMENT_ID_BYTES = 8;
@@ -74,7 +75,9 @@ export class SimulatedElement {
   readonly #port: number;
   readonly #initialKeyId: Uint8Array;
   readonly #initialKey: Uint8Array;
+  readonly #loadFileHash: string;
   #pinCounter = 0;
+  #paymentCounter = 0;
   #ticket: Buffer | undefined;
   #channel: Channel | null = null;
 
@@ -84,11 +87,13 @@ export class SimulatedElement {
     readonly grant: EnrolmentGrant;
     readonly initialKey: Uint8Array;
     readonly port: number;
+    readonly loadFileHash: string;
   }) {
     const { elementId, key, grant, initialKey, port } = facts;
     this.elementId = elementId;
     this.#key = key;
     this.#port = port;
+    this.#loadFileHash = facts.loadFileHash;
     this.#initialKeyId = fromHex(grant.initialKeyId);
     this.#initialKey = initialKey;
     this.#context = createSecureContext({
@@ -127,7 +132,10 @@ export class SimulatedElement {
       fromHex(grant.encipheredInitialKey),
     );
     const initialKey = new Uint8Array(opened);
-    return new SimulatedElement({ elementId, key: pair.privateKey, grant, initialKey, port });
+    const [loadFile = ''] = shippedLoadFiles();
+    const loadFileHash = sha256Hex(readFileSync(loadFile));
+    const made = { elementId, key: pair.privateKey, grant, initialKey, port, loadFileHash };
+    return new SimulatedElement(made);
   }
 
   /** PIN block and card data; part of no channel, so that it can be made before a load begins. */
@@ -190,13 +198,21 @@ export class SimulatedElement {
     channel.send({ type: 'orderRequest', orderId });
     const { order } = await channel.expect('signedOrder');
     const { card, pin } = ready;
-    const facts = { exporter: channel.exporter, field55: card.field55 };
-    const input = paymentSignatureInput({ order, ...facts, pinBlock: pin?.block ?? null });
+    const { field55 } = card;
+    this.#paymentCounter += 1;
+    const element = {
+      ...{ elementId: this.elementId, loadFileHash: this.#loadFileHash },
+      lifeCycle: 'operable' as const,
+      ...{ counter: this.#paymentCounter, exporter: channel.exporter },
+    };
+    const claim = { order, parameterVersion: 1, field55 };
+    const attestation = attest(this.#key, element, {
+      ...{ ...claim, pinBlock: pin?.block ?? null, tvr: card.tvr, cvmResults: card.cvmResults },
+    });
     const payment: SealedPayment = {
       ...{ orderId, interface: card.interface, pan: card.pan },
       ...{ panSequenceNumber: card.panSequenceNumber, expiryYymm: card.expiryYymm },
-      ...{ applicationLabel: 'PBOC DEBIT', track2: card.track2, field55: card.field55, pin },
-      signature: signP1363(this.#key, Buffer.from(input)),
+      ...{ applicationLabel: 'PBOC DEBIT', track2: card.track2, field55, pin, attestation },
     };
     channel.send({ type: 'payment', payment });
     const answer = await channel.expect('authorisation');

@@ -14,6 +14,7 @@ import { after, before, test } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import {
   CHANNEL_FRAME_BYTES_MAX,
+  CHANNEL_VERSION,
   encodeJsonFrame,
   GATEWAY_SERVER_NAME,
   JsonFrameDecoder,
@@ -383,8 +384,8 @@ async function enrolled(): Promise<{ cert: string; key: string }> {
   const code = { codeId: 'BRIDGE-1', sealedCode: '', expiresAtMs: nowMs + 1, failures: 0 };
   await gateway.store.addPairingCode(code);
   const facts = { elementId: 'BRIDGE-1', publicKeySpki, certificateSha256: sha256 };
-  const more = { initialKeyId: 'key', state: 'operable', lastPinCounter: 0 } as const;
-  const element = { ...facts, ...more, enrolledAtMs: nowMs };
+  const more = { initialKeyId: 'key', certificatePem: pem, enrolledAtMs: nowMs };
+  const element = { ...facts, ...more };
   await gateway.store.enrolElement('BRIDGE-1', element, nowMs);
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   return { cert: pem, key };
@@ -409,7 +410,7 @@ test('TLS passes unread: both ends talk, the bridge and its log hold no plaintex
     return { tls, sent, ended: closed(page) };
   };
   const hello = (tls: TLSSocket): void => {
-    const greeting = { type: 'hello', version: 1, elementId: 'BRIDGE-1' };
+    const greeting = { type: 'hello', version: CHANNEL_VERSION, elementId: 'BRIDGE-1' };
     const frame = { ...greeting, applicationVersion: MARK };
     tls.write(encodeJsonFrame(frame, CHANNEL_FRAME_BYTES_MAX));
   };

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Iso8583Message } from '@tapnpay/protocol/iso8583';
-import { checkShape, gatewayMessageShape } from '@tapnpay/protocol/wire';
+import { CHANNEL_VERSION, checkShape, gatewayMessageShape } from '@tapnpay/protocol/wire';
 import fc from 'fast-check';
 import {
   approving,
@@ -21,7 +21,7 @@ const channel = {
   protocol: 'TLSv1.3',
   isOpen: () => true,
 };
-const hello = { type: 'hello', version: 1, elementId: 'E1', applicationVersion: '1' };
+const hello = { type: 'hello', version: CHANNEL_VERSION, elementId: 'E1', applicationVersion: '1' };
 
 test('junk and half-right messages are answered by coded errors; nothing is charged', async () => {
   const { core, line, store } = await testGateway();

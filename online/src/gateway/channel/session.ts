@@ -38,6 +38,7 @@ const CLOSING_CODES: ReadonlySet<string> = new Set([
   'ERR_CHANNEL_VERSION',
   'ERR_ELEMENT_UNKNOWN',
   'ERR_ELEMENT_LOCKED',
+  'ERR_ELEMENT_CLONED',
 ]);
 /** Codes of the gateway's own condition: the card is told that nobody can be asked. */
 const UNABLE_CODES: ReadonlySet<string> = new Set([
@@ -88,6 +89,8 @@ export class ChannelSession {
     switch (message.type) {
       case 'orderRequest':
         return [await this.#core.requestOrder(peer, message.orderId)];
+      case 'parametersRequest':
+        return [await this.#parameters()];
       case 'payment':
         return withFinalWord(message.payment, await this.#core.pay(peer, message.payment));
       case 'completion':
@@ -119,13 +122,24 @@ export class ChannelSession {
       publicKeySpki: element.publicKeySpki,
       initialKeyId: element.initialKeyId,
       exporter,
+      counterAtHello: element.lastPaymentCounter,
       channelHop: reachHop(this.#core.ports, { n: Hop.channel, name: 'channel', facts }),
       isOpen,
       signedOrders: new Remembered(),
       finishHops: new Remembered(),
       authorised: new Remembered(),
     };
-    return { type: 'welcome', version: CHANNEL_VERSION, timeMs: this.#core.ports.clock.nowMs() };
+    const { clock, parameters } = this.#core.ports;
+    const versions = (await parameters?.versions()) ?? { newest: 0, minimum: 0 };
+    const version = CHANNEL_VERSION;
+    return { type: 'welcome', version, timeMs: clock.nowMs(), parameters: versions };
+  }
+
+  /** The newest set, for an application that has an older one. */
+  async #parameters(): Promise<GatewayMessage> {
+    const set = await this.#core.ports.parameters?.signed();
+    if (set) return { type: 'parameters', set };
+    throw new GatewayError('ERR_CHANNEL_STATE', 'this gateway publishes no parameters');
   }
 }
 

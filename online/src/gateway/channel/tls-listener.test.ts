@@ -15,6 +15,7 @@ import {
   type ApplicationMessage,
   CHANNEL_EXPORTER_LABEL,
   CHANNEL_FRAME_BYTES_MAX,
+  CHANNEL_VERSION,
   encodeJsonFrame,
   GATEWAY_SERVER_NAME,
   type GatewayMessage,
@@ -23,10 +24,8 @@ import {
 import { systemClock, systemRandom } from '../../runtime/index.ts';
 import {
   completionOf,
-  elementSignature,
-  field55Of,
   newOrder,
-  TEST_PAN,
+  sealOrder,
   type TestGateway,
   testElement,
   testGateway,
@@ -53,6 +52,8 @@ after(async () => {
   rmSync(directory, { recursive: true });
 });
 
+const LOCK = { reason: 'operator', note: 'test', atMs: 0 } as const;
+
 /** Certifies a key and writes the element as enrolment does. */
 async function enrolled(
   elementId: string,
@@ -67,11 +68,10 @@ async function enrolled(
     elementId,
     publicKeySpki,
     certificateSha256: sha256,
+    certificatePem: pem,
     initialKeyId: `key of ${elementId}`,
-    state: 'operable',
-    lastPinCounter: 0,
     enrolledAtMs: nowMs,
-  } as const;
+  };
   await gateway.store.enrolElement(elementId, element, nowMs);
   return { cert: pem, key };
 }
@@ -121,7 +121,7 @@ class Client {
   }
 
   hello(elementId = 'TLS-1'): void {
-    this.send({ type: 'hello', version: 1, elementId, applicationVersion: '1' });
+    this.send({ type: 'hello', version: CHANNEL_VERSION, elementId, applicationVersion: '1' });
   }
 }
 
@@ -158,21 +158,8 @@ test('a payment through the channel: TLS 1.3, both certificates, bound to its ex
   const exporter = toHex(
     client.socket.exportKeyingMaterial(32, CHANNEL_EXPORTER_LABEL, Buffer.alloc(0)),
   );
-  const field55 = field55Of(signed.order);
-  const bound = [order.orderId, '1234', '156', order.origin, signed.order.signature];
-  const input = JSON.stringify(['tapnpay-payment-1', ...bound, exporter, field55, null]);
-  const payment = {
-    orderId: order.orderId,
-    interface: 'contact',
-    pan: TEST_PAN,
-    panSequenceNumber: '01',
-    expiryYymm: '3012',
-    applicationLabel: 'PBOC DEBIT',
-    track2: `${TEST_PAN}D301220112345678`,
-    field55,
-    pin: null,
-    signature: elementSignature(input),
-  };
+  const element = { elementId: 'TLS-1', counter: 1 };
+  const payment = sealOrder(signed.order, exporter, { element });
   client.send({ type: 'payment', payment });
   const authorisation = await client.next();
   assert.ok(authorisation.type === 'authorisation' && authorisation.result === 'answered');
@@ -233,7 +220,7 @@ test('plain text instead of TLS is dropped, and the listener lives on', async ()
 async function ticketOf(elementId: string, options: ConnectionOptions = {}): Promise<Buffer> {
   const client = new Client(options);
   const ticket = new Promise<Buffer>((resolve) => client.socket.once('session', resolve));
-  client.send({ type: 'hello', version: 1, elementId, applicationVersion: '1' });
+  client.send({ type: 'hello', version: CHANNEL_VERSION, elementId, applicationVersion: '1' });
   assert.equal((await client.next()).type, 'welcome');
   const got = await ticket;
   client.socket.end();
@@ -249,7 +236,7 @@ async function resumedHello(
   const client = new Client(options);
   await new Promise((resolve) => client.socket.once('secureConnect', resolve));
   assert.equal(client.socket.isSessionReused(), true);
-  client.send({ type: 'hello', version: 1, elementId, applicationVersion: '1' });
+  client.send({ type: 'hello', version: CHANNEL_VERSION, elementId, applicationVersion: '1' });
   const answer = await client.next();
   client.socket.destroy();
   return answer;
@@ -289,7 +276,7 @@ test('an element that was locked meanwhile is refused in spite of its ticket', a
   const spki = toHex(pair.publicKey.export({ type: 'spki', format: 'der' }));
   const own = await enrolled('TLS-LOCKED', spki, keyPem(pair.privateKey));
   const session = await ticketOf('TLS-LOCKED', own);
-  await gateway.store.lockElement('TLS-LOCKED');
+  await gateway.store.lockElement('TLS-LOCKED', LOCK);
   const answer = await resumedHello('TLS-LOCKED', { ...own, session });
   assert.equal(answer.type === 'error' && answer.code, 'ERR_ELEMENT_LOCKED');
 });
@@ -308,11 +295,16 @@ test('a ticket of another process leads to a full handshake', async () => {
 });
 
 test('hello comes first and once, names the certificate’s element, speaks our version', async () => {
-  const hello = { type: 'hello', version: 1, elementId: 'TLS-1', applicationVersion: '1' };
+  const hello = {
+    type: 'hello',
+    version: CHANNEL_VERSION,
+    elementId: 'TLS-1',
+    applicationVersion: '1',
+  };
   for (const [messages, code] of [
     [[{ type: 'orderRequest', orderId: 'o' }], 'ERR_CHANNEL_STATE'],
     [[hello, hello], 'ERR_CHANNEL_STATE'],
-    [[{ ...hello, version: 2 }], 'ERR_CHANNEL_VERSION'],
+    [[{ ...hello, version: CHANNEL_VERSION + 1 }], 'ERR_CHANNEL_VERSION'],
     [[{ ...hello, elementId: 'E1' }], 'ERR_ELEMENT_UNKNOWN'],
   ] as const) {
     const client = new Client();
@@ -327,7 +319,7 @@ test('a locked or replaced element is refused although its certificate is ours',
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const spki = toHex(publicKey.export({ type: 'spki', format: 'der' }));
   const locked = await enrolled('TLS-2', spki, keyPem(privateKey));
-  await gateway.store.lockElement('TLS-2');
+  await gateway.store.lockElement('TLS-2', LOCK);
   const { pem } = await authority.certify({ elementId: 'TLS-1', publicKeySpki: spki });
   const replaced = { cert: pem, key: keyPem(privateKey) };
   for (const [options, elementId, code] of [

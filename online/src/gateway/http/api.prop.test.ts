@@ -18,6 +18,7 @@ import { installLabMerchant, openMerchantKeys } from '../merchant-keys.ts';
 import { PostgresIdempotencyStore } from '../merchants/idempotency.ts';
 import { PostgresMerchantLists } from '../merchants/lists.ts';
 import { PostgresMerchantStore } from '../merchants/store-postgres.ts';
+import { acceptanceParameters } from '../parameters.ts';
 import { openGatewayDatabase, PostgresGatewayStore } from '../store-postgres.ts';
 import { buildHttp } from './api.ts';
 import { testHttpPorts } from './http.test-kit.ts';
@@ -42,8 +43,10 @@ before(async () => {
   const merchants = new PostgresMerchantStore(database);
   const profile = { ...gateway.ports.profile.merchant, merchantId: '898110000000001' };
   await installLabMerchant(merchants, { profile, nameZh: '测试', keys, nowMs: 1 });
+  const ports = testHttpPorts(gateway, { keys, dataDir });
+  await ports.parameters.ensure(acceptanceParameters([]));
   onDatabase = buildHttp({
-    ...testHttpPorts(gateway, { keys, dataDir }),
+    ...ports,
     merchants,
     lists: new PostgresMerchantLists(database),
     idempotency: new PostgresIdempotencyStore(database),

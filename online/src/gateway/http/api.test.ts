@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { toHex } from '@tapnpay/protocol/bytes';
-import { enrolmentInput } from '@tapnpay/protocol/wire';
+import { enrolmentInput, readParameterSet } from '@tapnpay/protocol/wire';
 import type { FastifyInstance } from 'fastify';
 import {
   completionOf,
@@ -214,7 +214,8 @@ test('an order is cancelled once; health tells the line; parameters hold the CA 
   gateway.line.up = true;
   assert.deepEqual([down.status, down.json['switchLine']], [503, 'down']);
   const parameters = await ask('GET', '/v1/parameters');
-  assert.deepEqual(parameters.json['caPublicKeys'], [KEY]);
+  const { caPublicKeys } = readParameterSet(String(parameters.json['body']));
+  assert.deepEqual(caPublicKeys, [{ ...KEY, fromYymmdd: '200101' }]);
 });
 
 test('the key file is for its owner only and stays the same', () => {

@@ -1,11 +1,21 @@
 /** For tests of the HTTP interface: its ports over stores in memory, the lab's keys in them. */
+import { generateKeyPairSync } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { signP1363 } from '@tapnpay/protocol/node';
 import { MemoryAuditLog } from '../audit/log.ts';
+import { ParameterBook } from '../elements/parameter-book.ts';
 import type { ElementCertifier } from '../enrolment.ts';
 import { type TestGateway, testSite } from '../gateway.test-kit.ts';
 import { installLabMerchant, type MerchantKeys } from '../merchant-keys.ts';
 import { MemoryIdempotencyStore } from '../merchants/idempotency.ts';
 import { MemoryMerchantLists } from '../merchants/lists.ts';
 import { MemoryMerchantStore } from '../merchants/store-memory.ts';
+import {
+  acceptanceParameters,
+  CA_PUBLIC_KEYS_FILE,
+  installationParameters,
+} from '../parameters.ts';
 import type { OfficeBooks } from '../settlement/back-office.ts';
 import { MemoryGatewayStore } from '../store-memory.ts';
 import type { HttpPorts } from './api.ts';
@@ -14,6 +24,7 @@ import type { HttpPorts } from './api.ts';
 export const testCertifier: ElementCertifier = {
   caPem: 'the CA',
   orderPublicKeySpki: 'AA'.repeat(91),
+  parameterPublicKeySpki: 'BB'.repeat(91),
   certify: async ({ elementId }) => ({ pem: `certificate of ${elementId}`, sha256: 'EE' }),
 };
 
@@ -26,6 +37,19 @@ const emptyOffice: OfficeBooks = {
   },
   refusals: async () => [],
 };
+
+const parameterKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+
+/** The sets of the gateway; over a store in memory the first one, with the CA keys of the folder. */
+function testParameterBook({ store, clock }: TestGateway, dataDir: string): ParameterBook {
+  const sign = (text: string): string => signP1363(parameterKey, text);
+  const book = new ParameterBook({ store, clock, sign });
+  const hasKeys = existsSync(join(dataDir, CA_PUBLIC_KEYS_FILE));
+  const content = hasKeys ? installationParameters(dataDir) : acceptanceParameters([]);
+  // In memory: done before the first request is read.
+  if (store instanceof MemoryGatewayStore) void book.ensure(content);
+  return book;
+}
 
 /** Everything `buildHttp` stands on. */
 export function testHttpPorts(
@@ -47,6 +71,7 @@ export function testHttpPorts(
     idempotency: new MemoryIdempotencyStore(),
     office: emptyOffice,
     certifier: testCertifier,
+    parameters: testParameterBook(gateway, given.dataDir),
     site: testSite(),
     liveMode: false,
     ...changes,

@@ -41,6 +41,7 @@ after(() => rmSync(dataDir, { recursive: true }));
 const keys = openMerchantKeys(dataDir, 'M1', testRandom());
 const certifier: ElementCertifier = {
   caPem: '',
+  parameterPublicKeySpki: '',
   orderPublicKeySpki: '',
   certify: async () => ({ pem: '', sha256: '' }),
 };

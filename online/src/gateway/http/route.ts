@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import type { AuditLog } from '../audit/log.ts';
 import type { GatewayCore } from '../core.ts';
+import type { ParameterBook } from '../elements/parameter-book.ts';
 import type { ElementCertifier } from '../enrolment.ts';
 import type { BothTexts, GatewayErrorCode } from '../errors.ts';
 import type { IdempotencyStore } from '../merchants/idempotency.ts';
@@ -56,6 +57,7 @@ export interface RouteContext {
   readonly audit: AuditLog;
   readonly office: OfficeBooks;
   readonly certifier: ElementCertifier;
+  readonly parameters: ParameterBook;
   /** Counts wrong pairing codes. */
   readonly codes: RefusalCount;
   /** Folder of the system. */

@@ -1,4 +1,5 @@
 /** Every route of the merchant API v1, and the sections of its documentation. */
+import { MANAGED_ELEMENT_ROUTES } from '../elements/routes.ts';
 import type { BothTexts } from '../errors.ts';
 import { OPERATION_ROUTES } from '../operations/routes.ts';
 import { SETTLEMENT_ROUTES } from '../settlement/routes.ts';
@@ -26,5 +27,6 @@ export const ROUTES: readonly Route[] = [
   ...WEBHOOK_ROUTES,
   ...SETTLEMENT_ROUTES,
   ...ELEMENT_ROUTES,
+  ...MANAGED_ELEMENT_ROUTES,
   ...OPERATOR_ROUTES,
 ];

@@ -12,7 +12,6 @@ import { decodeTlv, flattenTlv } from '@tapnpay/protocol/iso7816';
 import type { SealedPayment, SignedOrder } from '@tapnpay/protocol/wire';
 import { GatewayError } from '../errors.ts';
 import type { CardFacts } from '../model.ts';
-import { CONTACTLESS_LIMITS } from '../parameters.ts';
 
 /** Objects field 55 of an online request needs. @see Q/CUP 006, field 55; PBOC3 P5 §13 */
 const FIELD_55_TAGS = ['9F26', '9F27', '9F10', '9F37', '9F36', '95', '9A', '9C', '9F02', '5F2A'];
@@ -38,14 +37,17 @@ export type Field55 = ReadonlyMap<string, Uint8Array>;
  * the card returned. Messages name tags, never values.
  * @throws GatewayError `ERR_PAYMENT_FIELD`, `ERR_PAYMENT_AMOUNT`.
  */
-export function checkCardData(payment: SealedPayment, order: SignedOrder): Field55 {
+export function checkCardData(
+  payment: SealedPayment,
+  order: SignedOrder,
+  tapLimitMinor: bigint,
+): Field55 {
   checkTrack2(payment);
-  const { transactionLimitMinor } = CONTACTLESS_LIMITS;
   const isTapped = payment.interface === 'contactless';
   if (isTapped && order.transactionType !== '00') {
     throw fault('ERR_PAYMENT_FIELD', 'interface', 'loads by insertion only');
   }
-  if (isTapped && BigInt(order.amountMinor) > BigInt(transactionLimitMinor)) {
+  if (isTapped && BigInt(order.amountMinor) > tapLimitMinor) {
     throw fault('ERR_PAYMENT_AMOUNT', 'interface', 'takes no tap of this amount');
   }
   const field55 = parseField55(payment.field55);

@@ -9,17 +9,23 @@ import {
   type GatewayMessage,
   Hop,
   type HopRecord,
-  paymentSignatureInput,
   type SealedPayment,
   type SignedOrder,
 } from '@tapnpay/protocol/wire';
 import { joinTrace, traceIdOfParts, uuidv7 } from '../../runtime/index.ts';
+import {
+  checkAttestation,
+  checkAttestedVerification,
+  refuseAttestation,
+} from '../elements/attestation.ts';
+import type { KeptAttestation } from '../elements/model.ts';
 import { GatewayError } from '../errors.ts';
 import { HOPS_BEFORE_RETURN, LEAVE_MS, strike } from '../lab.ts';
 import { localTime } from '../local-time.ts';
 import { acceptorOf } from '../merchants/directory.ts';
 import type { Order, Payment } from '../model.ts';
 import { payableOrder, refusalOf } from '../orders.ts';
+import { CONTACTLESS_LIMITS } from '../parameters.ts';
 import { type GatewayPorts, type LineKeys, reachHop } from '../ports.ts';
 import type { BeginRefusal } from '../store.ts';
 import {
@@ -43,6 +49,9 @@ import { judgeAnswer, type Verdict } from './verdict.ts';
 /** Slack after the switch's time-out before the sweep takes a `sending` payment for lost. */
 const SENDING_GRACE_MS = 10_000;
 
+/** Where no parameters are published. */
+const TAP_LIMIT_MINOR = BigInt(CONTACTLESS_LIMITS.transactionLimitMinor);
+
 /** What the steps know of the payment under way. Later steps fill in the later fields. */
 type PaymentContext = {
   readonly peer: ChannelPeer;
@@ -50,6 +59,7 @@ type PaymentContext = {
   readonly hops: readonly HopRecord[];
   readonly order?: Order;
   readonly signedOrder?: SignedOrder;
+  readonly attestation?: KeptAttestation;
   readonly field55?: Secret<Field55>;
   readonly keys?: LineKeys;
   readonly pin?: { readonly block: string; readonly counter: number } | null;
@@ -64,7 +74,7 @@ type Step = (ports: GatewayPorts, context: PaymentContext) => Promise<Partial<Pa
 /** The steps in order. The name of a step is what the log calls it. */
 export const PAYMENT_STEPS: readonly (readonly [name: string, step: Step])[] = [
   ['checkOrder', checkOrder],
-  ['verifySignature', verifySignature],
+  ['verifyAttestation', verifyAttestation],
   ['checkCard', checkCard],
   ['assessRisk', assessRisk],
   ['readyLine', readyLine],
@@ -150,28 +160,24 @@ async function checkOrder(
   return { order, signedOrder: issued.order, hops: [ordered, ...context.hops] };
 }
 
-/** Order, amount, origin, this channel and the card data under the element's own key. */
-async function verifySignature(
+/** Element, code, channel, order and card data under the element's own key. */
+async function verifyAttestation(
   ports: GatewayPorts,
   context: PaymentContext,
 ): Promise<Partial<PaymentContext>> {
-  const { peer } = context;
-  const { field55, pin, signature } = context.sealed.expose();
-  const input = paymentSignatureInput({
-    order: known(context.signedOrder),
-    exporter: peer.exporter,
-    field55,
-    pinBlock: pin?.block ?? null,
-  });
-  if (ports.signatures.verifyElement(peer.publicKeySpki, input, signature)) return {};
-  throw new GatewayError('ERR_PAYMENT_SIGNATURE', "the element's signature is wrong");
+  const order = known(context.signedOrder);
+  const payment = context.sealed.expose();
+  return { attestation: checkAttestation(ports, context.peer, { payment, order }) };
 }
 
 async function checkCard(
-  _ports: GatewayPorts,
+  { parameters }: GatewayPorts,
   context: PaymentContext,
 ): Promise<Partial<PaymentContext>> {
-  const field55 = checkCardData(context.sealed.expose(), known(context.signedOrder));
+  const payment = context.sealed.expose();
+  const tapLimitMinor = (await parameters?.tapLimitMinor()) ?? TAP_LIMIT_MINOR;
+  const field55 = checkCardData(payment, known(context.signedOrder), tapLimitMinor);
+  checkAttestedVerification(payment, field55);
   return { field55: new Secret(field55) };
 }
 
@@ -302,13 +308,22 @@ async function commit(
   const begun = await store.beginPayment(payment, {
     nowMs,
     pinCounter: context.pin?.counter ?? null,
+    attestation: known(context.attestation),
   });
-  if (begun.refused !== null) throw commitRefusal(begun);
+  if (begun.refused !== null) throw await commitRefusal(ports, context, begun);
   return { payment, hops: [] };
 }
 
-function commitRefusal(refusal: BeginRefusal): GatewayError {
+async function commitRefusal(
+  ports: GatewayPorts,
+  { peer, attestation }: PaymentContext,
+  refusal: BeginRefusal,
+): Promise<GatewayError> {
   switch (refusal.refused) {
+    case 'counter':
+    case 'loadFile':
+    case 'parameters':
+      return refuseAttestation(ports, { peer, kept: known(attestation), refusal });
     case 'order':
       return (
         refusalOf(refusal.status) ?? new GatewayError('ERR_ORDER_BUSY', 'the order is not free')

@@ -26,6 +26,8 @@ export type ChannelPeer = {
   readonly initialKeyId: string;
   /** The channel's exporter value, hex. @see RFC 8446 §7.5 */
   readonly exporter: string;
+  /** Counter of the element's last payment when this channel began. */
+  readonly counterAtHello: number;
   readonly channelHop: HopRecord;
   readonly isOpen: () => boolean;
   readonly signedOrders: Map<string, { readonly order: SignedOrder; readonly atMs: number }>;

@@ -40,6 +40,8 @@ export type Authority = ElementCertifier & {
   readonly serverCertificatePem: string;
   readonly serverKeyPem: string;
   readonly orderKey: KeyObject;
+  /** The parameter-update key. */
+  readonly parameterKey: KeyObject;
 };
 
 /** Opens the authority in `directory`, making what is missing. */
@@ -54,12 +56,16 @@ export async function openAuthority(directory: string, ports: Ports): Promise<Au
   const serverPath = join(directory, 'server.pem');
   const serverCertificatePem = await openServerCertificate(serverPath, serverKeyPem, issuer, ports);
   const orderKey = createPrivateKey(privateFile(join(directory, 'order-key.pem'), newKeyPem));
+  const parameterPath = join(directory, 'parameter-key.pem');
+  const parameterKey = createPrivateKey(privateFile(parameterPath, newKeyPem));
   return {
     caPem,
     serverCertificatePem,
     serverKeyPem,
     orderKey,
     orderPublicKeySpki: spkiOf(createPublicKey(orderKey)),
+    parameterKey,
+    parameterPublicKeySpki: spkiOf(createPublicKey(parameterKey)),
     certify: (element) => certifyElement(issuer, element, ports),
   };
 }

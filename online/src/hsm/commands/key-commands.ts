@@ -25,7 +25,7 @@ import {
   randomKey,
   wrapKey,
 } from '../keys.ts';
-import { KEY_BYTES, LINE_KEY_USAGES } from '../profile.ts';
+import { KEY_BYTES, KEY_BYTES_MAX, LINE_KEY_USAGES } from '../profile.ts';
 import {
   bytesOf,
   type Command,
@@ -58,7 +58,7 @@ export const formKeyCommand: Command<'formKey'> = command('formKey', {
   fields: {
     usage: anyUsage,
     algorithm,
-    components: listShape(exactHex(KEY_BYTES), COMPONENTS_MAX),
+    components: listShape(hexShape({ min: KEY_BYTES, max: KEY_BYTES_MAX }), COMPONENTS_MAX),
   },
   mechanisms: (request) => [CIPHER_OF[request.algorithm]],
   keys: noKeys,
@@ -66,6 +66,9 @@ export const formKeyCommand: Command<'formKey'> = command('formKey', {
     assertAlgorithm(request);
     if (request.components.length < COMPONENTS_MIN) {
       throw new HsmError('ERR_HSM_PARAMETER', `a key has at least ${COMPONENTS_MIN} components`);
+    }
+    if (new Set(request.components.map(({ length }) => length)).size > 1) {
+      throw new HsmError('ERR_HSM_PARAMETER', 'components of a key have one length');
     }
     const key = request.components.map(bytesOf).reduce(xorBytes);
     return wrapKey(context, request, adjusted(request.algorithm, key));

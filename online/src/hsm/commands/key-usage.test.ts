@@ -43,6 +43,7 @@ const KEYS: readonly (readonly [HsmCommand, path: string, kinds: readonly string
   ['generatePin', 'pinKey', ['P0 T']],
   ['generatePin', 'pvk', ['V2 T']],
   ['verifyArqc', 'imkAc', ['E0 T']],
+  ['verifyToken', 'imkAc', ['E0 T']],
   ['generateArpc', 'imkAc', ['E0 T']],
   ['generateScriptMac', 'imkMac', ['E2 T']],
   ['generatePinChange', 'imkEnc', ['E1 T']],
@@ -53,6 +54,11 @@ const KEYS: readonly (readonly [HsmCommand, path: string, kinds: readonly string
   ['personaliseCard', 'imkMac', ['E2 T']],
   ['personaliseCard', 'imkEnc', ['E1 T']],
   ['personaliseCard', 'pvk', ['V2 T']],
+  ['elementKeyCheckValues', 'source.key', ['E5 A']],
+  ['openElementSession', 'source.key', ['E5 A']],
+  ['openElementScript', 'source.key', ['E5 A']],
+  ['putElementKeys', 'source.key', ['E5 A']],
+  ['exportFactoryKeys', 'source.key', ['E5 A']],
 ];
 
 let system: TestSystem;
@@ -139,6 +145,7 @@ test('an SM4 key needs the request to name SM4, and a 3DES key not to', () => {
   const context = system.contexts.issuer;
   for (const [command, path, usage] of [
     ['verifyArqc', 'imkAc', 'E0'],
+    ['verifyToken', 'imkAc', 'E0'],
     ['generateArpc', 'imkAc', 'E0'],
     ['generateScriptMac', 'imkMac', 'E2'],
     ['generatePinChange', 'imkEnc', 'E1'],

@@ -1,6 +1,9 @@
 /** What one row of the command table says, and how a row is run. */
 import { CryptoError } from '@tapnpay/protocol/crypto';
+import { EmvDataError } from '@tapnpay/protocol/emv/data';
 import { EmvIssuerError } from '@tapnpay/protocol/emv/issuer';
+import { GlobalPlatformError } from '@tapnpay/protocol/globalplatform/data';
+import { Iso7816Error } from '@tapnpay/protocol/iso7816';
 import {
   type HsmAnswers,
   type HsmCaller,
@@ -121,12 +124,22 @@ export function bytesOf(hex: string): Uint8Array {
   return new Uint8Array(Buffer.from(hex, 'hex'));
 }
 
+/** What was wrong between the HSM and an element, as a fault of this folder. */
+function elementFault({ code, message }: GlobalPlatformError): HsmError {
+  if (code === 'ERR_GP_CARD_CRYPTOGRAM') return new HsmError('ERR_HSM_CARD_CRYPTOGRAM', message);
+  if (code === 'ERR_GP_RESPONSE_MAC') return new HsmError('ERR_HSM_RESPONSE_MAC', message);
+  return new HsmError('ERR_HSM_PARAMETER', message);
+}
+
 function withHsmErrors<T>(action: () => T): T {
   try {
     return action();
   } catch (thrown) {
-    if (thrown instanceof WireError) throw new HsmError('ERR_HSM_PARAMETER', thrown.message);
-    if (thrown instanceof CryptoError || thrown instanceof EmvIssuerError) {
+    if (thrown instanceof WireError || thrown instanceof Iso7816Error)
+      throw new HsmError('ERR_HSM_PARAMETER', thrown.message);
+    if (thrown instanceof GlobalPlatformError) throw elementFault(thrown);
+    const isCardFault = thrown instanceof EmvIssuerError || thrown instanceof EmvDataError;
+    if (thrown instanceof CryptoError || isCardFault) {
       throw new HsmError('ERR_HSM_PARAMETER', thrown.message);
     }
     throw thrown;

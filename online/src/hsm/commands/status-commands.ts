@@ -13,7 +13,7 @@ export const HSM_NOTICE: string =
 
 /** Who this HSM is. */
 export const statusCommand: Command<'status'> = command('status', {
-  callers: ['gateway', 'switch', 'issuer', 'bureau', 'ceremony'],
+  callers: ['gateway', 'switch', 'issuer', 'bureau', 'ceremony', 'tsm'],
   fields: {},
   keys: noKeys,
   run: ({ context: { party, masterKeyKcv, label, mechanisms } }) => ({
@@ -25,7 +25,7 @@ export const statusCommand: Command<'status'> = command('status', {
 
 /** After a key change nothing of the old key needs to stay in memory. */
 export const forgetKeysCommand: Command<'forgetKeys'> = command('forgetKeys', {
-  callers: ['gateway', 'switch', 'issuer', 'ceremony'],
+  callers: ['gateway', 'switch', 'issuer', 'ceremony', 'tsm'],
   fields: { keys: optionalShape(listShape(keyBlockShape, FORGOTTEN_MAX)) },
   keys: noKeys,
   run: ({ context, request }) => ({ forgotten: forgetKeys(context, request.keys) }),

@@ -18,6 +18,7 @@ export type EmvDataErrorCode =
   | 'ERR_DGI_LENGTH'
   | 'ERR_DGI_CUT'
   | 'ERR_DGI_COUNT'
+  | 'ERR_EMV_TOKEN'
   | 'ERR_STORE_DATA';
 
 /** Malformed AFL, CVM list, issuer application data, bit field, image, model, DGI or CA key. */

@@ -19,6 +19,7 @@ export * from './cvm.ts';
 export * from './cvr.ts';
 export * from './dgi.ts';
 export * from './dictionary.ts';
+export * from './dynamic-token.ts';
 export * from './ec-balance-data.ts';
 export * from './errors.ts';
 export * from './expiration-date.ts';

@@ -65,7 +65,7 @@ export function* contactTransaction(
 }
 
 /** Selection and GPO; another candidate when the card says 6985. @see EMV 4.3 B1 §12; B3 §10.1 */
-function* startApplication(context: KernelContext): Kernel<Ending | null> {
+export function* startApplication(context: KernelContext): Kernel<Ending | null> {
   const list = yield* buildCandidateList(context);
   if (list.cardBlocked) return { outcome: 'notAccepted', reason: 'card:blocked' };
   let candidates = list.candidates;

@@ -74,6 +74,18 @@ export function* firstGenerateAc(
 }
 
 /**
+ * First GENERATE AC of a dynamic token: over the values that are there, with its own 9F37, without
+ * CDA. @throws KernelError `ERR_CARD_DATA`, `ERR_CARD_CRYPTOGRAM`.
+ */
+export function* tokenGenerateAc(context: KernelContext): Kernel<GenerateAcAnswer> {
+  const request = 'ARQC';
+  const answer = yield* generateAc(context, { request, cdolTag: data.TAG_8C_CDOL1 });
+  if (answer.result === 'refused') return answer;
+  assertAllowed(answer.cryptogram, { request, allowed: ALLOWED_FIRST[request] });
+  return answer;
+}
+
+/**
  * Second GENERATE AC with CDOL2 and the same unpredictable number; there is never a third (a card
  * would answer 6985). @throws KernelError `ERR_CARD_DATA`, `ERR_CARD_CRYPTOGRAM`.
  * @see EMV 4.3 B3 §10.11

@@ -26,6 +26,7 @@ export { contactlessTransaction } from './contactless-transaction.ts';
 export { COMMANDS_MAX } from './context.ts';
 export type { DataValues } from './data-objects.ts';
 export { driveKernel, type KernelDriver } from './driver.ts';
+export { type TokenReading, tokenTransaction } from './dynamic-token.ts';
 export { KernelError, type KernelErrorCode } from './errors.ts';
 export {
   CHALLENGE_BYTES,

@@ -22,7 +22,9 @@ export type GlobalPlatformErrorCode =
   /** A named limit would be passed; `limit` names it. */
   | 'ERR_GP_LIMIT'
   /** The card refuses a command; `statusWord` is its answer. */
-  | 'ERR_GP_REFUSED';
+  | 'ERR_GP_REFUSED'
+  /** Bytes that are no application package; `fieldPath` says which part. */
+  | 'ERR_GP_PACKAGE';
 
 /** A malformed answer, template or key; `data` holds the place, never a key. */
 export class GlobalPlatformError extends TapError<GlobalPlatformErrorCode> {}

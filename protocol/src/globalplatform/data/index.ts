@@ -1,4 +1,5 @@
 /** What a secure element says about itself, and the arithmetic of its secure channels. */
+export * from './application-package.ts';
 export * from './card-recognition.ts';
 export * from './commands.ts';
 export * from './cplc.ts';
@@ -16,6 +17,7 @@ export * from './install-parameters.ts';
 export * from './key-check-value.ts';
 export * from './key-data.ts';
 export * from './key-information.ts';
+export * from './known-aids.ts';
 export * from './length-value.ts';
 export * from './life-cycle.ts';
 export * from './load-file.ts';

@@ -27,7 +27,12 @@ import {
 import { diversifyKeys, type StaticKeys } from './keys.ts';
 import { scp02Messages } from './scp02-session.ts';
 import { scp03Messages } from './scp03-session.ts';
-import { COMMAND_BYTES_MAX_SHORT, HostSession, type SessionMessages } from './session.ts';
+import {
+  COMMAND_BYTES_MAX_SHORT,
+  HostSession,
+  type SessionMessages,
+  type SessionSnapshot,
+} from './session.ts';
 
 /** A key set that may be the card's, with a name for the report. */
 export type KeyCandidate = { readonly name: string; readonly keys: StaticKeys };
@@ -171,8 +176,11 @@ function* initializeUpdate(
   return { hostChallenge, response };
 }
 
-/** What the answer says fits together and is spoken here. */
-function checkedAnswer(
+/**
+ * What the answer says fits together and is spoken here.
+ * @throws GlobalPlatformError `ERR_GP_PROTOCOL`, `ERR_GP_FORMAT`.
+ */
+export function checkedAnswer(
   answer: InitializeUpdateAnswer,
   hostChallenge: Uint8Array,
 ): InitializeUpdateAnswer {
@@ -225,7 +233,7 @@ function messagesOf(
 }
 
 /** A 32-byte key is no DES key, and three lengths are AES (report 3). */
-function isKeyFit(keys: StaticKeys, protocol: 2 | 3): boolean {
+export function isKeyFit(keys: StaticKeys, protocol: 2 | 3): boolean {
   const allowed = protocol === 3 ? [16, 24, 32] : [16];
   const lengths = [keys.encryption, keys.mac, keys.dataEncryption].map(
     (key) => key.expose().length,
@@ -243,13 +251,15 @@ export function sessionMessages(
       'secureChannelProtocol' | 'cardChallenge' | 'sequenceCounter'
     >;
     readonly hostChallenge: Uint8Array;
+    /** To go on with a session that was put down. */
+    readonly from?: SessionSnapshot | undefined;
   },
 ): SessionMessages {
-  const { keys, answer, hostChallenge } = parts;
+  const { keys, answer, hostChallenge, from } = parts;
   const { cardChallenge } = answer;
   if (answer.secureChannelProtocol === 3) {
-    return scp03Messages(ciphers, keys, { hostChallenge, cardChallenge });
+    return scp03Messages(ciphers, keys, { hostChallenge, cardChallenge }, from);
   }
   const sequenceCounter = answer.sequenceCounter ?? new Uint8Array();
-  return scp02Messages(keys, { hostChallenge, sequenceCounter, cardChallenge });
+  return scp02Messages(keys, { hostChallenge, sequenceCounter, cardChallenge }, from);
 }

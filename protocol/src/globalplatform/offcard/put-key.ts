@@ -17,6 +17,7 @@ import {
   KEY_TYPE_A1_RSA_MODULUS,
   KEY_TYPE_B0_ECC_PUBLIC,
   KEY_TYPE_F0_ECC_PARAMETERS,
+  KEY_VERSION_FF_FACTORY,
   type KeyData,
   limitFault,
   PUT_KEY_80_MORE_COMMANDS,
@@ -56,7 +57,7 @@ export function putKeySet(
 
 /** Puts an RSA key that verifies, for DAP or tokens. */
 export function putRsaPublicKey(
-  session: HostSession,
+  session: Pick<HostSession, 'dataBytesMax'>,
   request: Versions & { readonly modulus: Uint8Array; readonly exponent: Uint8Array },
 ): PutKeyRequest {
   const components = [
@@ -68,7 +69,7 @@ export function putRsaPublicKey(
 
 /** Puts a P-256 key that verifies: 04, x and y. */
 export function putEccPublicKey(
-  session: HostSession,
+  session: Pick<HostSession, 'dataBytesMax'>,
   request: Versions & { readonly point: Uint8Array },
 ): PutKeyRequest {
   const parameters = Uint8Array.of(ECC_PARAMETERS_00_P256);
@@ -92,7 +93,7 @@ export function checkPutKeyAnswer(request: PutKeyRequest, response: ResponseApdu
 }
 
 function putKey(
-  session: HostSession,
+  session: Pick<HostSession, 'dataBytesMax'>,
   { replaces, newKeyVersionNumber }: Versions,
   { keys, p2 }: { readonly keys: readonly KeyData[]; readonly p2: number },
 ): PutKeyRequest {
@@ -103,10 +104,13 @@ function putKey(
     throw limitFault('PUT KEY commands', count, PUT_KEY_COMMANDS_MAX);
   }
   const header = { cla: CLA_GLOBALPLATFORM, ins: INS_D8_PUT_KEY, p2, le: 256 };
+  // FF has the bit of more commands: a long change is sent as an addition, which the factory set
+  // gives way to as well.
+  const replaced = count > 1 && replaces === KEY_VERSION_FF_FACTORY ? 0 : replaces;
   return {
     commands: Array.from({ length: count }, (_, number) => ({
       ...header,
-      p1: number === count - 1 ? replaces : replaces | PUT_KEY_80_MORE_COMMANDS,
+      p1: number === count - 1 ? replaced : replaced | PUT_KEY_80_MORE_COMMANDS,
       data: data.slice(number * dataBytesMax, (number + 1) * dataBytesMax),
     })),
     expectedAnswer: concatBytes(

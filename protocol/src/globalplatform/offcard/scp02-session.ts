@@ -1,5 +1,5 @@
 /** Messages of SCP02, i=15 and 55, from the host's side. @see GPCS 2.3.1 Annex E */
-import { concatBytes, equalBytes } from '../../bytes/index.ts';
+import { concatBytes, equalBytes, fromHex, toHex } from '../../bytes/index.ts';
 import { padIso9797Method2, tdesCbcEncrypt, tdesEncrypt } from '../../crypto/index.ts';
 import type { CommandApdu, ResponseApdu } from '../../iso7816/index.ts';
 import {
@@ -16,14 +16,18 @@ import {
   scp02SessionKey,
 } from '../data/index.ts';
 import type { StaticKeys } from './keys.ts';
-import type { SessionMessages } from './session.ts';
+import type { SessionMessages, SessionSnapshot } from './session.ts';
 
 const MAC_BYTES = 8;
 /** Lc of SCP02 is one byte also in its MAC: there are no extended commands (report 11). */
 const COMMAND_BYTES_MAX = 255;
 
 /** The messages of one session. @throws GlobalPlatformError `ERR_GP_PROTOCOL` for other keys. */
-export function scp02Messages(keys: StaticKeys, challenges: Scp02Challenges): SessionMessages {
+export function scp02Messages(
+  keys: StaticKeys,
+  challenges: Scp02Challenges,
+  from?: SessionSnapshot,
+): SessionMessages {
   const { sequenceCounter } = challenges;
   const clear = {
     encryption: keys.encryption.expose(),
@@ -39,7 +43,7 @@ export function scp02Messages(keys: StaticKeys, challenges: Scp02Challenges): Se
   const sessionEnc = scp02SessionKey(clear.encryption, 'encryption', sequenceCounter);
   const sessionMac = scp02SessionKey(clear.mac, 'commandMac', sequenceCounter);
   const sessionDek = scp02SessionKey(clear.dataEncryption, 'dataEncryption', sequenceCounter);
-  let previousMac: Uint8Array | null = null;
+  let previousMac = from?.chainingValue ? fromHex(from.chainingValue) : null;
   return {
     ...{ protocol: 2, macBytes: MAC_BYTES, blockBytes: 8 },
     hostCryptogram: () => scp02HostCryptogram(sessionEnc, challenges),
@@ -65,5 +69,8 @@ export function scp02Messages(keys: StaticKeys, challenges: Scp02Challenges): Se
     },
     unwrap: (response: ResponseApdu): ResponseApdu => response,
     encryptData: (blocks) => tdesEncrypt(sessionDek, blocks),
+    snapshot: () => ({
+      ...{ chainingValue: previousMac && toHex(previousMac), number: 0, pending: [] },
+    }),
   };
 }

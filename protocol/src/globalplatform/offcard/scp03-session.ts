@@ -1,5 +1,5 @@
 /** Messages of SCP03 from the host's side. @see GP-D §6.2 */
-import { concatBytes, equalBytes } from '../../bytes/index.ts';
+import { concatBytes, equalBytes, fromHex, toHex } from '../../bytes/index.ts';
 import { AES_BLOCK_BYTES, aesCbcEncrypt, type CipherProvider } from '../../crypto/index.ts';
 import type { CommandApdu, ResponseApdu } from '../../iso7816/index.ts';
 import {
@@ -20,7 +20,7 @@ import {
   scp03SessionKey,
 } from '../data/index.ts';
 import type { StaticKeys } from './keys.ts';
-import { isProtectedAnswer, type SessionMessages } from './session.ts';
+import { isProtectedAnswer, type SessionMessages, type SessionSnapshot } from './session.ts';
 
 /** Commands that may wait for their answers: a script computed beforehand. */
 export const PENDING_ANSWERS_MAX = 1024;
@@ -39,12 +39,17 @@ export function scp03Messages(
   ciphers: CipherProvider,
   statics: StaticKeys,
   challenges: Scp03Challenges,
+  from?: SessionSnapshot,
 ): SessionMessages {
   const keys = sessionKeys(ciphers, statics, challenges);
   const macBytes = challenges.hostChallenge.length === 16 ? 16 : 8;
-  const pending: Pending[] = [];
-  let chainingValue: Uint8Array = new Uint8Array(AES_BLOCK_BYTES);
-  let number = 0;
+  const pending: Pending[] = (from?.pending ?? []).map((one) => ({
+    ...{ number: one.number, chainingValue: fromHex(one.chainingValue) },
+  }));
+  let chainingValue: Uint8Array = from?.chainingValue
+    ? fromHex(from.chainingValue)
+    : new Uint8Array(AES_BLOCK_BYTES);
+  let number = from?.number ?? 0;
   const cryptogram = (whose: 'hostCryptogram' | 'cardCryptogram'): Uint8Array =>
     scp03Cryptogram(ciphers, keys.commandMac, whose, challenges);
   return {
@@ -83,6 +88,11 @@ export function scp03Messages(
     },
     encryptData: (blocks) =>
       aesCbcEncrypt(ciphers, keys.staticDek, blocks, new Uint8Array(AES_BLOCK_BYTES)),
+    snapshot: () => ({
+      chainingValue: toHex(chainingValue),
+      number,
+      pending: pending.map((one) => ({ ...one, chainingValue: toHex(one.chainingValue) })),
+    }),
   };
 }
 

@@ -155,7 +155,8 @@ function openedAnswer(script: OfflineScript, index: number, response: ResponseAp
   });
 }
 
-function assertPredictable(target: ScriptTarget, securityLevel: number): void {
+/** @throws GlobalPlatformError `ERR_GP_PROTOCOL`. */
+export function assertPredictable(target: ScriptTarget, securityLevel: number): void {
   const { protocol, parameterI } = target;
   const bit = protocol === 3 ? SCP03_I_10_PSEUDO_RANDOM : SCP02_I_40_PSEUDO_RANDOM;
   const isPredictable = (parameterI & bit) !== 0;
@@ -167,7 +168,8 @@ function assertPredictable(target: ScriptTarget, securityLevel: number): void {
   );
 }
 
-function predictedChallenge(
+/** The challenge that a card will show, whose counter is known. */
+export function predictedChallenge(
   ciphers: CipherProvider,
   { protocol, parameterI, sequenceCounter, invokerAid }: ScriptTarget,
   keys: StaticKeys,

@@ -3,6 +3,17 @@ import type { Secret } from '../../bytes/index.ts';
 import { APDU_DATA_BYTES_MAX, type CommandApdu, type ResponseApdu } from '../../iso7816/index.ts';
 import { GlobalPlatformError, LEVEL_02_C_DECRYPTION, LEVEL_10_R_MAC } from '../data/index.ts';
 
+/**
+ * Where a session stands between two commands: plain data, so that whoever holds the keys may put a
+ * session down and take it up again. `chainingValue` is the last MAC in hex, null before the first.
+ */
+export type SessionSnapshot = {
+  readonly chainingValue: string | null;
+  readonly number: number;
+  /** Commands of SCP03 that wait for their answers. */
+  readonly pending: readonly { readonly number: number; readonly chainingValue: string }[];
+};
+
 /** How the protocol of a session protects messages; one implementation each. */
 export interface SessionMessages {
   readonly protocol: 2 | 3;
@@ -18,6 +29,8 @@ export interface SessionMessages {
   unwrap(response: ResponseApdu, level: number): ResponseApdu;
   /** Enciphers whole blocks under the key for data. @see GP-D §6.2.8 */
   encryptData(blocks: Uint8Array): Uint8Array;
+  /** Where it stands; given to the maker of messages it goes on from there. */
+  snapshot(): SessionSnapshot;
 }
 
 /** What a session is. */

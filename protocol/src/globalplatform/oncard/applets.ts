@@ -53,7 +53,11 @@ export function forget(work: Pick<Work, 'ports'>, aid: string): void {
 }
 
 /** Takes a result into the state. @throws CardRefusal 6A84, 6985; then nothing of it lasts. */
-export function takeResult(work: Work, application: Application, result: AppletResult): void {
+export function takeResult(
+  work: Pick<Work, 'ports' | 'state'>,
+  application: Application,
+  result: Omit<AppletResult, 'response'>,
+): void {
   const { persistent = application.persistent, lifeCycle = application.lifeCycle } = result;
   if (persistent === application.persistent && lifeCycle === application.lifeCycle) return;
   const next = { ...application, persistent: persistent.slice(), lifeCycle };

@@ -39,7 +39,7 @@ import {
   SW_6581_MEMORY_FAILURE,
   SW_6881_CHANNEL_NOT_SUPPORTED,
 } from '../data/index.ts';
-import { forget, processInApplet } from './applets.ts';
+import { forget, processInApplet, takeResult } from './applets.ts';
 import { externalAuthenticate, initializeUpdate } from './authenticate.ts';
 import { getData } from './card-data.ts';
 import { deleteObject } from './delete.ts';
@@ -88,6 +88,12 @@ export interface Card {
   reset(): void;
   /** The state as it was last made to last. */
   state(): CardState;
+  /**
+   * Makes last what an application wrote outside of a command, in a conversation that the element
+   * started. @throws GlobalPlatformError `ERR_GP_REFUSED` when it is not there, has no room for that,
+   * or the store failed: then nothing of it lasts.
+   */
+  keepApplication(aid: string, persistent: Uint8Array): void;
 }
 
 /** A card of a profile over its ports; its state is what the store loads. */
@@ -102,6 +108,16 @@ export function createCard(profile: CardProfile, ports: CardPorts): Card {
   return {
     reset,
     state: () => state,
+    keepApplication(aid, persistent): void {
+      const application = entryOf(state, aid);
+      if (application?.kind !== 'application') {
+        throw new CardRefusal(SW_6985_CONDITIONS_NOT_SATISFIED, `no application ${aid}`);
+      }
+      const work = { ports, state };
+      takeResult(work, application, { persistent });
+      keep(work);
+      state = work.state;
+    },
     process(wire: Uint8Array): Uint8Array {
       const parsed = parse(wire, channels, profile.commandBytesMax);
       if ('statusWord' in parsed) return encodeResponse(bare(parsed.statusWord));
@@ -175,7 +191,7 @@ function answer(work: Work, command: CommandApdu): ResponseApdu {
 }
 
 /** @throws CardRefusal 6581 when the store keeps the old state; applications are then told so. */
-function keep({ ports, state }: Work): void {
+function keep({ ports, state }: Pick<Work, 'ports' | 'state'>): void {
   try {
     ports.store.commit(state);
   } catch (thrown) {

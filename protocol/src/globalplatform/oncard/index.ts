@@ -1,4 +1,5 @@
 /** The secure element as a pure state machine over ports. */
+export { instanceOf } from './applets.ts';
 export { type Card, createCard } from './card.ts';
 export { remainingDelayMs } from './delay.ts';
 export * from './ports.ts';

@@ -1,50 +1,10 @@
-/** Payment applications: their enrolment and what they are told to accept. */
+/** Payment applications: their enrolment. */
 import { checkShape, enrolmentRequestShape } from '@tapnpay/protocol/wire';
 import { z } from 'zod';
-import { terminalParameters } from '../../parameters.ts';
 import { named, OPERATORS, type Route, route, timeMs } from '../route.ts';
 
 const hex = z.string().regex(/^(?:[0-9A-F]{2})*$/);
 const text = z.string();
-
-const parameters = named(
-  'TerminalParameters',
-  z.object({
-    terminalTransactionQualifiers: hex.describe('Tag 9F66.'),
-    countryCode: text,
-    terminalType: hex,
-    terminalCapabilities: hex,
-    additionalTerminalCapabilities: hex,
-    aids: z.array(
-      z.object({
-        aid: hex,
-        applicationVersion: hex,
-        tacDefault: hex,
-        tacDenial: hex,
-        tacOnline: hex,
-        floorLimitMinor: text,
-        defaultDdol: hex,
-        contactless: z
-          .object({
-            floorLimitMinor: text,
-            transactionLimitMinor: text,
-            cvmLimitMinor: text,
-          })
-          .nullable(),
-      }),
-    ),
-    caPublicKeys: z.array(
-      z.object({
-        rid: hex,
-        index: hex,
-        modulus: hex,
-        exponent: hex,
-        sha1: hex,
-        expiryYymmdd: text,
-      }),
-    ),
-  }),
-);
 
 const enrolmentRequest = named(
   'EnrolmentRequest',
@@ -94,26 +54,14 @@ export const ELEMENT_ROUTES: readonly Route[] = [
       initialKeyId: hex,
       encipheredInitialKey: hex,
       initialKeyKcv: hex,
-      parameters,
+      parameterPublicKeySpki: hex.describe('Key of the parameter sets.'),
+      parameters: z.object({ body: text, signature: hex }),
     }),
     errors: ['ERR_PAIRING_CODE', 'ERR_PROOF_OF_POSSESSION', 'ERR_ELEMENT_EXISTS', 'ERR_RATE'],
-    handle: async ({ core, certifier, dataDir, codes }, { body }) => {
+    handle: async ({ core, certifier, parameters, codes }, { body }) => {
       const request = checkShape(enrolmentRequestShape, body, 'enrolment');
-      const told = terminalParameters(dataDir);
+      const told = await parameters.signed();
       return codes.guard(() => core.enrol({ request, certifier, parameters: told }));
     },
-  }),
-  route({
-    id: 'getParameters',
-    method: 'GET',
-    path: '/v1/parameters',
-    tag: 'elements',
-    summary: { en: 'What payment applications accept', zh: '受理参数' },
-    roles: [],
-    idempotency: 'none',
-    status: 200,
-    response: parameters,
-    errors: [],
-    handle: async ({ dataDir }) => terminalParameters(dataDir),
   }),
 ];

@@ -1,5 +1,5 @@
 /** UTF-8 (RFC 3629) for frames and signatures, also in rooms that have no TextEncoder. */
-import { BytesError, byteAt } from '../bytes/index.ts';
+import { BytesError, byteAt } from './bytes.ts';
 
 declare const TextEncoder: { new (): { encode(text: string): Uint8Array } };
 declare const TextDecoder: {

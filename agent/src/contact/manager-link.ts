@@ -1,0 +1,75 @@
+/** The manager over HTTP: one POST for each message of a contact. */
+import { errorFromBody } from '@tapnpay/protocol/bytes';
+import {
+  type CardFacts,
+  checkShape,
+  errorBodyShape,
+  type TsmContactAnswer,
+  tsmContactAnswerShape,
+} from '@tapnpay/protocol/wire';
+import { AgentError } from '../errors.ts';
+import type { ManagerLink } from './contact.ts';
+
+const HTTP_TIMEOUT_MS = 30_000;
+/** Longest answer read: a batch in hex with what surrounds it. */
+const ANSWER_CHARACTERS_MAX = 1_048_576;
+const HTTP_OK = 200;
+const HTTP_SERVER_FAULT = 500;
+
+/** The link to the manager at this address. */
+export function httpManagerLink(managerUrl: string): ManagerLink {
+  return {
+    async post(serialNumber, message): Promise<TsmContactAnswer> {
+      const path = `/v1/elements/${encodeURIComponent(serialNumber)}/contact`;
+      const { status, body } = await post(new URL(path, managerUrl), message);
+      assertAnswered(status, body);
+      return checkShape(tsmContactAnswerShape, body, 'answer');
+    },
+  };
+}
+
+/**
+ * Tells a laboratory's manager that a new element is there.
+ * @throws AgentError `ERR_MANAGER_HTTP`; TapError the manager's own code.
+ */
+export async function announceElement(managerUrl: string, card: CardFacts): Promise<void> {
+  const { serialNumber, keyDiversificationData, attestationPublicKeySpki } = card;
+  const { status, body } = await post(new URL('/v1/announcements', managerUrl), {
+    serial: serialNumber,
+    keyDiversificationData,
+    attestationKeySpki: attestationPublicKeySpki,
+  });
+  assertAnswered(status, body);
+}
+
+function assertAnswered(status: number, body: unknown): void {
+  if (status === HTTP_OK) return;
+  // A manager in trouble has not decided anything: the message may be sent again.
+  if (status >= HTTP_SERVER_FAULT) throw lost(`it answered status ${status}`);
+  throw errorFromBody(checkShape(errorBodyShape, body, 'error'));
+}
+
+async function post(
+  url: URL,
+  message: unknown,
+): Promise<{ readonly status: number; readonly body: unknown }> {
+  try {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(message),
+      redirect: 'error',
+      signal: AbortSignal.timeout(HTTP_TIMEOUT_MS),
+    });
+    const text = await response.text();
+    if (text.length > ANSWER_CHARACTERS_MAX) throw lost('its answer is too long');
+    return { status: response.status, body: JSON.parse(text) };
+  } catch (cause) {
+    if (cause instanceof AgentError) throw cause;
+    throw lost('no answer that can be read', cause);
+  }
+}
+
+function lost(why: string, cause?: unknown): AgentError {
+  return new AgentError('ERR_MANAGER_HTTP', `the element's manager: ${why}`, {}, cause);
+}
