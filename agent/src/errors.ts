@@ -12,9 +12,7 @@ export type AgentErrorCode =
   | 'ERR_CARD_FAULT'
   | 'ERR_CARD_INTERFACE'
   | 'ERR_CARD_IN_USE'
-  | 'ERR_GATEWAY_HTTP'
-  | 'ERR_MANAGER_HTTP'
-  | 'ERR_MANAGER_ANSWER';
+  | 'ERR_GATEWAY_HTTP';
 
 /** A lost element, an unknown card, or a gateway that refuses. */
 export class AgentError extends TapError<AgentErrorCode> {}

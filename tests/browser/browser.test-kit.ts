@@ -1,6 +1,7 @@
 /** A person at a real Chromium: shops, pays, answers the helper's window, and what they then see. */
 import { existsSync } from 'node:fs';
 import { after, before } from 'node:test';
+import type { TokenWish } from '@tapnpay/protocol/wire';
 import {
   type Browser,
   type BrowserContext,
@@ -196,6 +197,39 @@ export async function pressBalance(page: Page, { ready }: TestSystem): Promise<v
     document.body.prepend(button);
   }, agentUrl);
   await page.click('#balance');
+}
+
+/** The same for a dynamic token over a wish. */
+export async function pressToken(
+  page: Page,
+  { ready }: TestSystem,
+  wish: TokenWish,
+): Promise<void> {
+  const agentUrl = new URL(ready.wallet).origin;
+  await page.evaluate(
+    async ([url, asked]) => {
+      const library = '/library/tapnpay.js';
+      const { createTapAndPay } = await import(library);
+      const tapAndPay = createTapAndPay();
+      const button = document.createElement('button');
+      button.id = 'token';
+      button.textContent = 'token';
+      const names: string[] = [];
+      button.addEventListener('click', async () => {
+        const on = ({ name }: { name: string }) => {
+          if (names.at(-1) !== name) names.push(name);
+        };
+        const { name, charged, error, token } = await tapAndPay.token({
+          ...{ agentUrl: url, on, wish: asked },
+        });
+        const end = { name, charged, code: error?.code ?? null, token };
+        Object.assign(globalThis, { look: { names, end } });
+      });
+      document.body.prepend(button);
+    },
+    [agentUrl, wish] as const,
+  );
+  await page.click('#token');
 }
 
 /** The pay page's main panel. */

@@ -9,8 +9,8 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { TapError } from '@tapnpay/protocol/bytes';
 import type { TsmContactAnswer, TsmContactRequest, TsmProgress } from '@tapnpay/protocol/wire';
-import { AgentError } from '../errors.ts';
 import { CONTACT_PAUSES_MS, contactManager, type ManagerLink } from './contact.ts';
+import { ContactError } from './errors.ts';
 import { httpManagerLink } from './manager-link.ts';
 
 const SERIAL = '0011223344556677';
@@ -97,7 +97,7 @@ test('an unexpected status word stops the batch; its answer is told', async () =
 });
 
 test('a lost answer: the same message again; no command is sent twice', async () => {
-  const lost = new AgentError('ERR_MANAGER_HTTP', 'lost');
+  const lost = new ContactError('ERR_MANAGER_HTTP', 'lost');
   const { run, heard, sent, pauses } = setUp([CHALLENGE, batchOf(1, '01'), lost, lost, END]);
   await run();
   assert.deepEqual(sent, ['01']);
@@ -107,7 +107,7 @@ test('a lost answer: the same message again; no command is sent twice', async ()
 });
 
 test('ERR_MANAGER_HTTP: a manager that stays away; the card is reset', async () => {
-  const lost = new AgentError('ERR_MANAGER_HTTP', 'lost');
+  const lost = new ContactError('ERR_MANAGER_HTTP', 'lost');
   const { run, counts, pauses } = setUp([CHALLENGE, lost, lost, lost, lost]);
   await assert.rejects(run(), { code: 'ERR_MANAGER_HTTP' });
   assert.deepEqual(pauses, CONTACT_PAUSES_MS);

@@ -12,7 +12,7 @@ import {
   type TsmProgress,
   type TsmStep,
 } from '@tapnpay/protocol/wire';
-import { AgentError } from '../errors.ts';
+import { ContactError } from './errors.ts';
 
 /** Pauses before a message is sent again whose answer was lost, in milliseconds. */
 export const CONTACT_PAUSES_MS: readonly number[] = [200, 1_000, 3_000];
@@ -30,7 +30,7 @@ export interface ManagedCard {
 
 /** The way to the manager. */
 export interface ManagerLink {
-  /** @throws AgentError `ERR_MANAGER_HTTP` for a lost message; TapError the manager's own code. */
+  /** @throws ContactError `ERR_MANAGER_HTTP` for a lost message; TapError the manager's own code. */
   post(serialNumber: string, message: TsmContactRequest): Promise<TsmContactAnswer>;
 }
 
@@ -43,7 +43,7 @@ export type ContactPorts = {
 
 /**
  * Runs a contact to its end, and tells what became of the manager's jobs.
- * @throws AgentError `ERR_MANAGER_HTTP`, `ERR_MANAGER_ANSWER`; TapError the manager's or element's.
+ * @throws ContactError `ERR_MANAGER_HTTP`, `ERR_MANAGER_ANSWER`; TapError the manager's or element's.
  */
 export async function contactManager(ports: ContactPorts): Promise<readonly TsmJobOutcome[]> {
   const { card } = ports;
@@ -74,7 +74,7 @@ async function workOff(
     const answers = await transmitAll(ports.card, answer.steps);
     answer = await say(ports, { type: 'answers', contactId, batch: answer.batch, answers });
   }
-  throw new AgentError('ERR_MANAGER_ANSWER', `more than ${TSM_BATCHES_MAX} batches`);
+  throw new ContactError('ERR_MANAGER_ANSWER', `more than ${TSM_BATCHES_MAX} batches`);
 }
 
 /** As many answers as commands were sent. */
@@ -105,6 +105,6 @@ async function say(ports: ContactPorts, message: TsmContactRequest): Promise<Tsm
   return await manager.post(card.serialNumber, message);
 }
 
-function unexpected({ type }: TsmContactAnswer): AgentError {
-  return new AgentError('ERR_MANAGER_ANSWER', `the manager says ${type} out of turn`, { type });
+function unexpected({ type }: TsmContactAnswer): ContactError {
+  return new ContactError('ERR_MANAGER_ANSWER', `the manager says ${type} out of turn`, { type });
 }

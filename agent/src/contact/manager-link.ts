@@ -7,8 +7,8 @@ import {
   type TsmContactAnswer,
   tsmContactAnswerShape,
 } from '@tapnpay/protocol/wire';
-import { AgentError } from '../errors.ts';
 import type { ManagerLink } from './contact.ts';
+import { ContactError } from './errors.ts';
 
 const HTTP_TIMEOUT_MS = 30_000;
 /** Longest answer read: a batch in hex with what surrounds it. */
@@ -30,7 +30,7 @@ export function httpManagerLink(managerUrl: string): ManagerLink {
 
 /**
  * Tells a laboratory's manager that a new element is there.
- * @throws AgentError `ERR_MANAGER_HTTP`; TapError the manager's own code.
+ * @throws ContactError `ERR_MANAGER_HTTP`; TapError the manager's own code.
  */
 export async function announceElement(managerUrl: string, card: CardFacts): Promise<void> {
   const { serialNumber, keyDiversificationData, attestationPublicKeySpki } = card;
@@ -65,11 +65,11 @@ async function post(
     if (text.length > ANSWER_CHARACTERS_MAX) throw lost('its answer is too long');
     return { status: response.status, body: JSON.parse(text) };
   } catch (cause) {
-    if (cause instanceof AgentError) throw cause;
+    if (cause instanceof ContactError) throw cause;
     throw lost('no answer that can be read', cause);
   }
 }
 
-function lost(why: string, cause?: unknown): AgentError {
-  return new AgentError('ERR_MANAGER_HTTP', `the element's manager: ${why}`, {}, cause);
+function lost(why: string, cause?: unknown): ContactError {
+  return new ContactError('ERR_MANAGER_HTTP', `the element's manager: ${why}`, {}, cause);
 }

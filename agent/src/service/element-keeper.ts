@@ -15,7 +15,7 @@ import type { AgentLog } from './events.ts';
 
 /** Pauses between tries to enrol, in milliseconds; the last one repeats. */
 const ENROL_PAUSES_MS = [500, 1000, 2000, 5000] as const;
-/** Pauses between calls of a manager that is not there yet, in milliseconds; the last one repeats. */
+/** Pauses between calls of a manager that is away, in milliseconds; the last one repeats. */
 const CALL_PAUSES_MS = [250, 500, 1000, 2000, 5000] as const;
 /** An element that is silent this long is dead. */
 const ALIVE_TIMEOUT_MS = 2_000;
@@ -54,7 +54,7 @@ export type ElementKeeperPorts = {
   readonly config: ElementConfig;
   readonly gatewayUrl: string;
   readonly requestPairingCode: () => Promise<string>;
-  /** The element's manager; without one the element pays with the application it is started with. */
+  /** The element's manager; without one the element pays with the application it starts with. */
   readonly manager?: ManagerCaller | undefined;
   readonly clock: Clock;
   readonly log: AgentLog;

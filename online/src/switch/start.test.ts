@@ -14,8 +14,8 @@ import {
   connectHsm,
   connectTcp,
   type HsmClient,
-  type PaymentParty,
   MemberLine,
+  type PaymentParty,
   systemClock,
   systemRandom,
 } from '../runtime/index.ts';

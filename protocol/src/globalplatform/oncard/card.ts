@@ -90,8 +90,8 @@ export interface Card {
   state(): CardState;
   /**
    * Makes last what an application wrote outside of a command, in a conversation that the element
-   * started. @throws GlobalPlatformError `ERR_GP_REFUSED` when it is not there, has no room for that,
-   * or the store failed: then nothing of it lasts.
+   * started. @throws GlobalPlatformError `ERR_GP_REFUSED` when it is not there, has no room for
+   * that, or the store failed: then nothing of it lasts.
    */
   keepApplication(aid: string, persistent: Uint8Array): void;
 }
