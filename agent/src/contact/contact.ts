@@ -30,7 +30,7 @@ export interface ManagedCard {
 
 /** The way to the manager. */
 export interface ManagerLink {
-  /** @throws ContactError `ERR_MANAGER_HTTP` for a lost message; TapError the manager's own code. */
+  /** @throws ContactError `ERR_MANAGER_HTTP` for a lost message; TapError the manager's code. */
   post(serialNumber: string, message: TsmContactRequest): Promise<TsmContactAnswer>;
 }
 
@@ -43,7 +43,7 @@ export type ContactPorts = {
 
 /**
  * Runs a contact to its end, and tells what became of the manager's jobs.
- * @throws ContactError `ERR_MANAGER_HTTP`, `ERR_MANAGER_ANSWER`; TapError the manager's or element's.
+ * @throws ContactError `ERR_MANAGER_HTTP`, `ERR_MANAGER_ANSWER`; TapError of manager or element.
  */
 export async function contactManager(ports: ContactPorts): Promise<readonly TsmJobOutcome[]> {
   const { card } = ports;
