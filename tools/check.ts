@@ -80,6 +80,8 @@ const PHASES: readonly (readonly (readonly Step[])[])[] = [
         ],
       },
       { name: 'party tests in one process', command: [...ONE_PROCESS, ...shared] },
+    ],
+    [
       {
         name: 'party tests in processes of their own',
         command: [...TEST, '--test-concurrency=2', ...own],

@@ -7,7 +7,7 @@ export type AppletErrorCode =
   | 'ERR_CHANNEL_VERSION'
   | 'ERR_CHANNEL_NOT_MUTUAL'
   /** The gateway is not the one that the application was personalised for. */
-  | 'ERR_GATEWAY_NAME'
+  | 'ERR_CHANNEL_TLS'
   | 'ERR_ORDER_SIGNATURE'
   | 'ERR_ORDER_MISMATCH'
   | 'ERR_ORDER_FIELD'

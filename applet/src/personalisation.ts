@@ -11,13 +11,13 @@ const OBJECT_GATEWAY = `dgi.${toHex(uintToBytes(PAYMENT_DGI_0101_GATEWAY, 2))}`;
 
 /**
  * The application speaks with the gateway that it was personalised for, and with no other.
- * @throws AppletError `ERR_GATEWAY_NAME`.
+ * @throws AppletError `ERR_CHANNEL_TLS`.
  */
 export function assertOwnGateway({ objects }: AppletHost, serverName: string): void {
   const own = objects.read(OBJECT_GATEWAY);
   if (own === null || bytesToUtf8(own) === serverName) return;
   const text = 'this application was personalised for another gateway';
-  throw new AppletError('ERR_GATEWAY_NAME', text, { serverName });
+  throw new AppletError('ERR_CHANNEL_TLS', text, { serverName });
 }
 
 /**

@@ -68,6 +68,8 @@ export class Host {
   readonly apdu: Question<Uint8Array>;
   readonly pin: Question<Uint8Array | null>;
   #pinKey: Promise<PinKey> | null = null;
+  /** A card was presented whose PIN was not asked for yet. */
+  #isPinOpen = false;
   #presentations = 0;
   #hasCard = false;
   #presentedAtMs = 0;
@@ -136,6 +138,12 @@ export class Host {
     if (name !== 'seal') return {};
     const tapToSealedMs = rounded(performance.now() - this.#presentedAtMs);
     return { tapToSealedMs, sandboxMs: rounded(this.#sandboxMs) };
+  }
+
+  /** Makes the next PIN's key while the channel opens or a person looks for the card. */
+  preparePin(): void {
+    this.#pinKey ??= createPinKey();
+    this.#pinKey.catch(() => {});
   }
 
   /** Lets go of the channel and the payment's PIN key. */
@@ -217,10 +225,8 @@ export class Host {
 
   async #presentCard(call: Extract<HostCall, { call: 'presentCard' }>): Promise<CardInterface> {
     this.#countPresentation();
-    // Made while a person looks for the card, so that nobody waits for it at the PIN. A key whose
-    // PIN was asked for does not come back: each presentation has its own.
-    this.#pinKey ??= createPinKey();
-    this.#pinKey.catch(() => {});
+    // A key whose PIN was asked for does not come back: each presentation has its own.
+    this.preparePin();
     const { call: _, ...request } = call;
     const presented = await this.presentation.ask({
       emit: () => this.#ports.emit({ type: 'cardRequest', ...request }),
@@ -228,6 +234,7 @@ export class Host {
       late: () => new ElementError('ERR_CARD_TIMEOUT', 'nobody presented a card in time'),
       unless: this.channel.untilLost(),
     });
+    this.#isPinOpen = true;
     this.#hasCard = true;
     this.#presentedAtMs = performance.now();
     this.#sandboxMs = 0;
@@ -274,10 +281,11 @@ export class Host {
   async #sealPin(call: Extract<HostCall, { call: 'sealPin' }>): Promise<HostAnswers['sealPin']> {
     // One block for one presentation: an application is no oracle for PINs.
     const made = this.#pinKey;
-    if (made === null) {
+    if (made === null || !this.#isPinOpen) {
       throw new ElementError('ERR_PIN_REPEATED', 'no card is presented whose PIN was not asked');
     }
     this.#pinKey = null;
+    this.#isPinOpen = false;
     const pinKey = await made;
     const { kind, amountMinor, currency, merchantName, origin, pan } = call;
     const { publicKeySpki } = pinKey;

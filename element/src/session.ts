@@ -131,6 +131,9 @@ export class ElementSession {
     if (locked) throw new ElementError('ERR_ELEMENT_LOCKED', 'this element is locked');
     const { paymentApplication, seat } = this.#ports;
     const lifeCycle = (): ApplicationLifeCycle => lifeCycleOf(seat.card);
+    // No channel of before outlives a lock.
+    if (lifeCycle() !== 'operable' && state.record.tickets.length > 0)
+      state.update({ tickets: [] });
     assertOperable(lifeCycle());
     const { application, loadFileHash } = paymentApplication();
     const ports = { state, identity, ciphers, clock, random, emit };
@@ -154,6 +157,7 @@ export class ElementSession {
 
   async #pay({ orderId, serverName }: PayIntent): Promise<ElementPayResult> {
     const { host, payments } = this.#open();
+    host.preparePin();
     let welcomed = false;
     try {
       const result = await host.run(payments.pay({ orderId, serverName }));

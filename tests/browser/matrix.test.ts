@@ -37,6 +37,10 @@ const AMOUNT_MINOR = 400;
 /** Commands of our card's whole session, by interface; one more than it needs pulls nothing. */
 const CONTACT_COMMANDS = 16;
 const CONTACTLESS_COMMANDS = 9;
+/** `npm run page-faults` pulls the card before each command, `npm test` before every fourth. */
+const IS_WHOLE = process.env['TAPNPAY_WHOLE_MATRIX'] === '1';
+const PULL_STEP = IS_WHOLE ? 1 : 4;
+const ROWS_MIN = IS_WHOLE ? 40 : 20;
 const SETTLE_TIMEOUT_MS = 60_000;
 
 /** One person whose browser is paired once. */
@@ -360,8 +364,8 @@ test('the person says no, or gives no PIN', { skip }, async () => {
 
 for (const wire of ['contact', 'contactless'] as const) {
   const commands = wire === 'contact' ? CONTACT_COMMANDS : CONTACTLESS_COMMANDS;
-  test(`the card is pulled before each of its commands (${wire})`, { skip }, async () => {
-    for (let index = 1; index <= commands; index++) {
+  test(`the card is pulled before its commands (${wire})`, { skip }, async () => {
+    for (let index = 1; index <= commands; index += PULL_STEP) {
       await row(`${wire} card pulled at ${index}`, async ({ payer, page }) => {
         const pulled = { ...choices, interface: wire, liftAfter: index, again: 'cancel' } as const;
         const first = await payer.pay(page, pulled);
@@ -389,7 +393,7 @@ test('the table has no empty cell', { skip }, () => {
   print([...columns]);
   for (const line of table) print(columns.map((name) => line[name]));
   for (const line of table) for (const name of columns) assert.notEqual(line[name], '', line.fault);
-  assert.ok(table.length >= 40, `${table.length} rows`);
+  assert.ok(table.length >= ROWS_MIN, `${table.length} rows`);
 });
 
 /** Waits until a killed role is back: the next row needs it. */

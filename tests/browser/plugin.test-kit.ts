@@ -135,7 +135,7 @@ export async function openPayPage(
 
 /** Whether a page is the extension's payment window. */
 function isWindow(page: Page): boolean {
-  return /^chrome-extension:\/\/[a-p]{32}\/window\.html#/.test(page.url());
+  return /^chrome-extension:\/\/[a-p]{32}\/window\.html(?:\?lang=[a-z]+)?#/.test(page.url());
 }
 
 /** The next window that the extension opens. */

@@ -6,14 +6,17 @@ import type { CardInterface, HopName } from '@tapnpay/protocol/wire';
 import { UsageError } from '../command.ts';
 import { openCards } from '../commands/cards.ts';
 import type { TapDocument } from '../payment/document.ts';
-import { runTap } from '../payment/run-tap.ts';
+import { GatewayClient } from '../payment/gateway-client.ts';
+import { openElement, runTap } from '../payment/run-tap.ts';
 import { virtualTapCard } from '../payment/tap-card.ts';
 import { launchSystem } from '../system/launch.ts';
-import type { SystemConfig } from '../system/layout.ts';
+import { type SystemConfig, urlOf } from '../system/layout.ts';
 import { type Benchmark, type Spread, spreadOf } from './benchmark.ts';
 
 /** First payments of a process compile and connect: they are not counted. */
 const WARM_UP = 5;
+/** New elements that are enrolled, one after the other. */
+const ENROLMENTS = 5;
 
 /** `steps`: the time since the hop before; `tapToResult`: from the card to the last word. */
 type Report = {
@@ -27,22 +30,28 @@ type Report = {
   readonly sandboxShare: number;
 };
 
-/** Pays `count` times on each interface. */
+/** Pays `count` times on each interface, and enrols new elements. */
 export const benchTaps: Benchmark = {
   countDefault: 100,
   countMax: 2_000,
   run: async (count) => {
-    const reports = await measure(count);
+    const { reports, enrolmentMs } = await measure(count);
     // Of the slower interface: what a payer waits for at most.
     const [slower] = reports.toSorted((one, two) => two.tapToSealedMs.p50 - one.tapToSealedMs.p50);
     const tapToSealedMs = slower?.tapToSealedMs.p50 ?? null;
     const sandboxShare = slower?.sandboxShare ?? null;
-    const text = reports.map(reportText).join('\n');
-    return { json: { reports, tapToSealedMs, sandboxShare }, text };
+    const enrolled = `a new element, from its start until it can pay: ${Math.round(enrolmentMs.p50)} ms (${ENROLMENTS})`;
+    const text = [...reports.map(reportText), enrolled].join('\n');
+    return {
+      json: { reports, tapToSealedMs, sandboxShare, enrolmentMs: Math.round(enrolmentMs.p50) },
+      text,
+    };
   },
 };
 
-async function measure(count: number): Promise<readonly Report[]> {
+async function measure(
+  count: number,
+): Promise<{ readonly reports: readonly Report[]; readonly enrolmentMs: Spread }> {
   const dataDir = mkdtempSync(join(tmpdir(), 'tapnpay-bench-'));
   // The database's own user must be able to pass.
   chmodSync(dataDir, 0o711);
@@ -58,12 +67,31 @@ async function measure(count: number): Promise<readonly Report[]> {
       }
       reports.push(reportOf(wire, documents));
     }
+    const enrolmentMs = await enrolments(system.config);
     process.stderr.write('\n');
-    return reports;
+    return { reports, enrolmentMs };
   } finally {
     await system.close();
     rmSync(dataDir, { recursive: true, force: true });
   }
+}
+
+/**
+ * New elements: process, birth, the manager's keys, domains, load, installation and personalisation,
+ * and the gateway's certificate.
+ */
+async function enrolments(system: SystemConfig): Promise<Spread> {
+  const url = urlOf(system, 'gatewayHttp');
+  const gateway = new GatewayClient({ url, dataDir: system.dataDir });
+  const times: number[] = [];
+  for (let index = 1; index <= ENROLMENTS; index++) {
+    const startedMs = performance.now();
+    const element = await openElement(system, gateway, `element-bench-${index}`);
+    times.push(performance.now() - startedMs);
+    await element.close();
+    process.stderr.write(`\renrolment ${index}/${ENROLMENTS} `);
+  }
+  return spreadOf(times);
 }
 
 async function pay(system: SystemConfig, wire: CardInterface): Promise<TapDocument> {

@@ -57,8 +57,9 @@ export type TapRequest = {
 export async function openElement(
   system: SystemConfig,
   gateway: GatewayClient,
+  folder = 'element-tap',
 ): Promise<ElementProcess> {
-  const element = await startElement(elementConfig(system.dataDir, 'element-tap'));
+  const element = await startElement(elementConfig(system.dataDir, folder));
   try {
     if (system.lab) await callManager(element, urlOf(system, 'tsm'));
     if (element.state !== 'notEnrolled') return element;

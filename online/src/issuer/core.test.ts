@@ -295,7 +295,7 @@ const REFUSED: readonly Refused[] = [
   {
     name: 'the cryptogram of a dynamic token',
     options: { signed: { '9F1A': '0000', '9A': '000000' } },
-    ...{ code: '05', reason: 'tokenShape', arqc: true },
+    ...{ code: '05', reason: 'tokenCryptogram', arqc: null },
   },
   {
     name: 'dynamic data authentication failed',
