@@ -78,8 +78,8 @@ async function measure(
 }
 
 /**
- * New elements: process, birth, the manager's keys, domains, load, installation, personalisation, and
- * the gateway's certificate.
+ * New elements: process, birth, the manager's keys, domains, load, installation, personalisation,
+ * and the gateway's certificate.
  */
 async function enrolments(system: SystemConfig): Promise<Spread> {
   const url = urlOf(system, 'gatewayHttp');
