@@ -20,6 +20,8 @@ const DAY_MS = 86_400_000;
 export const TERM_DAYS_DEFAULT = 366;
 /** An installation's own set is published anew so long before its end. */
 const RENEW_BEFORE_MS = 30 * DAY_MS;
+/** By how much the clock of another gateway, or this one's after a correction, may be behind. */
+const CLOCK_TOLERANCE_MS = 2 * DAY_MS;
 /** How old an answer of the database may be. */
 const FRESH_MS = 1_000;
 /** Publisher of the sets that the installation makes by itself. */
@@ -112,7 +114,11 @@ export class ParameterBook {
     const version = afterVersion + 1;
     if ((newest?.version ?? 0) !== afterVersion) throw anotherVersion();
     const nowMs = this.#clock.nowMs();
-    const term = { issuedAtMs: nowMs, validFromMs: nowMs, validUntilMs: nowMs + termDays * DAY_MS };
+    const term = {
+      issuedAtMs: nowMs,
+      validFromMs: nowMs - CLOCK_TOLERANCE_MS,
+      validUntilMs: nowMs + termDays * DAY_MS,
+    };
     const body = encodeParameterSet({ ...content, format: '1', version, ...term });
     readParameterSet(body);
     const published: PublishedParameters = {

@@ -128,7 +128,8 @@ test('a set is published after the newest one only, signed, and never half under
   assert.equal(second.status, 201);
   assert.deepEqual([second.body.version, second.body.minimumVersion], [2, 2]);
   const set = readParameterSet(second.body.body);
-  assert.equal(set.validUntilMs - set.validFromMs, 10 * 86_400_000);
+  assert.equal(set.validUntilMs - set.issuedAtMs, 10 * 86_400_000);
+  assert.ok(set.validFromMs < set.issuedAtMs, 'clocks differ');
   const late = await call('POST', '/v1/parameters', { body: wanted });
   assert.equal(late.body.code, 'ERR_PARAMETERS_VERSION');
   const strange = { ...wanted, afterVersion: 2, content: { ...content, more: 1 } };
