@@ -174,6 +174,19 @@ test('over HTTP: answers are checked, refusals keep their code, trouble may be t
   await assert.rejects(answered(200, wrong), TapError);
 });
 
+test('over HTTP: a manager that takes a call and says nothing holds up no payment for long', async () => {
+  const server = createServer(() => {});
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  try {
+    const { port } = server.address() as AddressInfo;
+    const link = httpManagerLink(`http://127.0.0.1:${port}`);
+    await assert.rejects(link.post(SERIAL, { type: 'hello' }), { code: 'ERR_MANAGER_HTTP' });
+  } finally {
+    server.closeAllConnections();
+    await new Promise((done) => server.close(done));
+  }
+});
+
 test('over HTTP: nobody listens', async () => {
   const link = httpManagerLink('http://127.0.0.1:9');
   await assert.rejects(link.post(SERIAL, { type: 'hello' }), { code: 'ERR_MANAGER_HTTP' });

@@ -11,6 +11,8 @@ import type { ManagerLink } from './contact.ts';
 import { ContactError } from './errors.ts';
 
 const HTTP_TIMEOUT_MS = 30_000;
+/** For the first word of a contact: a payment waits behind it, and is not held up for long. */
+const FIRST_TIMEOUT_MS = 2_000;
 /** Longest answer read: a batch in hex with what surrounds it. */
 const ANSWER_CHARACTERS_MAX = 1_048_576;
 const HTTP_OK = 200;
@@ -21,7 +23,8 @@ export function httpManagerLink(managerUrl: string): ManagerLink {
   return {
     async post(serialNumber, message): Promise<TsmContactAnswer> {
       const path = `/v1/elements/${encodeURIComponent(serialNumber)}/contact`;
-      const { status, body } = await post(new URL(path, managerUrl), message);
+      const timeoutMs = message.type === 'hello' ? FIRST_TIMEOUT_MS : HTTP_TIMEOUT_MS;
+      const { status, body } = await post(new URL(path, managerUrl), message, timeoutMs);
       assertAnswered(status, body);
       return checkShape(tsmContactAnswerShape, body, 'answer');
     },
@@ -34,11 +37,13 @@ export function httpManagerLink(managerUrl: string): ManagerLink {
  */
 export async function announceElement(managerUrl: string, card: CardFacts): Promise<void> {
   const { serialNumber, keyDiversificationData, attestationPublicKeySpki } = card;
-  const { status, body } = await post(new URL('/v1/announcements', managerUrl), {
+  const announcement = {
     serial: serialNumber,
     keyDiversificationData,
     attestationKeySpki: attestationPublicKeySpki,
-  });
+  };
+  const url = new URL('/v1/announcements', managerUrl);
+  const { status, body } = await post(url, announcement, FIRST_TIMEOUT_MS);
   assertAnswered(status, body);
 }
 
@@ -52,6 +57,7 @@ function assertAnswered(status: number, body: unknown): void {
 async function post(
   url: URL,
   message: unknown,
+  timeoutMs: number,
 ): Promise<{ readonly status: number; readonly body: unknown }> {
   try {
     const response = await fetch(url, {
@@ -59,7 +65,7 @@ async function post(
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(message),
       redirect: 'error',
-      signal: AbortSignal.timeout(HTTP_TIMEOUT_MS),
+      signal: AbortSignal.timeout(timeoutMs),
     });
     const text = await response.text();
     if (text.length > ANSWER_CHARACTERS_MAX) throw lost('its answer is too long');
