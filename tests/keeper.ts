@@ -7,23 +7,43 @@
 import { lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { GatewayClient } from '../cli/src/payment/gateway-client.ts';
+import { openElement } from '../cli/src/payment/run-tap.ts';
+import { readSystemConfig, urlOf } from '../cli/src/system/layout.ts';
 import { startEmbeddedTestDatabase } from '../online/src/runtime/test-database.ts';
 import { TestSystem, temporaryDataDir } from './system.test-kit.ts';
 
 const END_TIMEOUT_MS = 5_000;
 const END_PAUSE_MS = 100;
+const MANAGED_TIMEOUT_MS = 60_000;
 
-/** Folder of a system that has been started and ended in order; without its logs. */
+/**
+ * Folder of a system that has been started and ended in order; without its logs. Both its elements
+ * have met their manager and are enrolled; nothing was paid.
+ */
 async function makeTemplate(): Promise<string> {
   const system = new TestSystem(temporaryDataDir(), { isFresh: true });
   await system.up();
-  await system.stop();
   const { dataDir } = system;
+  const config = readSystemConfig(dataDir);
+  const gateway = new GatewayClient({ url: urlOf(config, 'gatewayHttp'), dataDir });
+  const [element] = await Promise.all([openElement(config, gateway), untilManaged(system)]);
+  await element.close();
+  await system.stop();
   const isShared = lstatSync(join(dataDir, 'postgres')).isSymbolicLink();
   if (isShared) throw new Error(`the database of ${dataDir} is elsewhere, copies would share it`);
   const logs = join(dataDir, 'logs');
   for (const file of readdirSync(logs)) rmSync(join(logs, file));
   return dataDir;
+}
+
+/** Until the manager has installed the payment application on the agent's element. */
+async function untilManaged(system: TestSystem): Promise<void> {
+  const deadline = performance.now() + MANAGED_TIMEOUT_MS;
+  while (!/"kind":"enrol","state":"done"/.test(system.logs())) {
+    if (performance.now() > deadline) throw new Error('the element met no manager');
+    await pause(END_PAUSE_MS);
+  }
 }
 
 /** Processes of the run: its folder is among their arguments or in their environment. */

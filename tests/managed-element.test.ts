@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { TestSystem, tapnpay, temporaryDataDir } from './system.test-kit.ts';
 
-const system = new TestSystem(temporaryDataDir());
+const system = new TestSystem(temporaryDataDir(), { isFresh: true });
 /** The agent's, and that of the command `tap`. */
 const ELEMENTS = 2;
 const PATIENCE_MS = 60_000;
