@@ -26,7 +26,7 @@ const MANAGER_WAIT_MS = 30_000;
 /** Enrolment with load and install; a machine that runs other tests beside it is given time. */
 const ENROLMENT_MS = 15_000;
 
-const system = new TestSystem(temporaryDataDir());
+const system = new TestSystem(temporaryDataDir(), { hasManager: true });
 let url = '';
 let element: ElementProcess;
 let card: CardFacts;

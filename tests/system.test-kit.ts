@@ -55,16 +55,25 @@ export class TestSystem {
   readonly dataDir: string;
   readonly #env: NodeJS.ProcessEnv;
   readonly #template: string | undefined;
+  readonly #hasManager: boolean;
   #child: ChildProcess | null = null;
   #ready: ReadyFacts | null = null;
   readonly #taps: Set<ChildProcess> = new Set();
 
-  /** `isFresh` makes keys, cards and database itself; else they are those of the run's template. */
+  /**
+   * `isFresh` makes keys, cards and database itself; else they are those of the run's template,
+   * whose elements have met their manager, and `hasManager` says whether it is there again.
+   */
   constructor(
     dataDir: string,
-    options: { readonly databaseUrl?: string; readonly isFresh?: boolean } = {},
+    options: {
+      readonly databaseUrl?: string;
+      readonly isFresh?: boolean;
+      readonly hasManager?: boolean;
+    } = {},
   ) {
-    const { databaseUrl, isFresh = databaseUrl !== undefined } = options;
+    const { databaseUrl, isFresh = databaseUrl !== undefined, hasManager = false } = options;
+    this.#hasManager = hasManager;
     const { DATABASE_URL: _, ...env } = process.env;
     this.dataDir = dataDir;
     this.#env = databaseUrl === undefined ? env : { ...env, DATABASE_URL: databaseUrl };
@@ -76,7 +85,11 @@ export class TestSystem {
     if (this.#template && readdirSync(this.dataDir).length === 0) {
       copyFolder(this.#template, this.dataDir);
     }
-    const args = [cliEntry, 'up', '--port', '0', '--data', this.dataDir, '--json', ...more];
+    const isManaged = this.#hasManager || this.#template === undefined;
+    const args = [
+      ...[cliEntry, 'up', '--port', '0', '--data', this.dataDir, '--json', ...more],
+      ...(isManaged ? [] : ['--without-manager']),
+    ];
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: this.#env,

@@ -49,18 +49,9 @@ const { shared, own } = partyTests();
 const PAGES: Step = { name: 'pages', command: ['node', 'web/build.ts'] };
 /** Campaigns: each has a command of its own, which README names. */
 const LONG: readonly string[] = ['plugin-faults'];
-/** Browser tests that the other lane has time for. */
-const WITH_SYSTEM: readonly string[] = [
-  ...['plugin-firefox', 'plugin-prompts', 'plugin-relay', 'balance'],
-];
-
-function browserTests(isWithSystem: boolean): readonly string[] {
-  const nameOf = (file: string): string => basename(file, '.test.ts');
-  return globSync('tests/browser/*.test.ts', { cwd: ROOT })
-    .filter((file) => !LONG.includes(nameOf(file)))
-    .filter((file) => WITH_SYSTEM.includes(nameOf(file)) === isWithSystem)
-    .sort();
-}
+const BROWSER = globSync('tests/browser/*.test.ts', { cwd: ROOT })
+  .filter((file) => !LONG.includes(basename(file, '.test.ts')))
+  .sort();
 
 /** Phases follow one another; the lanes of a phase run at the same time. */
 const PHASES: readonly (readonly (readonly Step[])[])[] = [
@@ -101,16 +92,11 @@ const PHASES: readonly (readonly (readonly Step[])[])[] = [
         ],
         uses: 'template',
       },
-      {
-        name: 'plug-in in browsers',
-        command: [...TEST, '--test-concurrency=1', ...browserTests(true)],
-        uses: 'template',
-      },
     ],
     [
       {
         name: 'browser',
-        command: [...TEST, '--test-concurrency=1', ...browserTests(false)],
+        command: [...TEST, '--test-concurrency=1', ...BROWSER],
         uses: 'template',
       },
     ],

@@ -37,7 +37,7 @@ export type AgentServiceConfig = {
   /** Gets a pairing code for a new element from the gateway's operator. */
   readonly requestPairingCode: () => Promise<string>;
   /** A laboratory's manager of secure elements, which the element calls. */
-  readonly managerUrl?: string;
+  readonly managerUrl?: string | null;
   /**
    * Whether the system's PC/SC readers take part: a card that is presented there after a person's
    * consent is asked for a payment cryptogram.

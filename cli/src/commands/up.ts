@@ -18,16 +18,19 @@ export const up: Command = {
     en: 'start the whole system; stop it with Ctrl-C',
     zh: '启动整个系统；按 Ctrl-C 停止',
   },
-  usage: `usage: tapnpay up [--port N] [--data DIR] [--database-url URL] [--readers] [--json]
+  usage: `usage: tapnpay up [--port N] [--data DIR] [--database-url URL] [--readers]
+       [--without-manager] [--json]
 --port is the first of 15 ports on 127.0.0.1 (default ${DEFAULT_PORT}, 0 for free ones);
 DATABASE_URL or --database-url names your own PostgreSQL 15 or later;
 --readers lets a card in a PC/SC reader pay: after your consent in the helper's window the card that
-you present next is asked for a payment cryptogram. Without it no real card is touched.`,
+you present next is asked for a payment cryptogram. Without it no real card is touched;
+--without-manager starts no manager of secure elements: they go on with what it gave them before.`,
   options: {
     port: { type: 'string' },
     data: { type: 'string' },
     'database-url': { type: 'string' },
     readers: { type: 'boolean' },
+    'without-manager': { type: 'boolean' },
   },
   run: async (values) => {
     const startedMs = systemClock.nowMs();
@@ -41,6 +44,7 @@ you present next is asked for a payment cryptogram. Without it no real card is t
       basePort: portOption(values, 'port') ?? DEFAULT_PORT,
       databaseUrl: textOption(values, 'database-url') ?? process.env['DATABASE_URL'],
       readers: values['readers'] === true,
+      manager: values['without-manager'] !== true,
       onProgress: (text) => process.stderr.write(`… ${text}\n`),
     });
     const readyMs = systemClock.nowMs() - startedMs;

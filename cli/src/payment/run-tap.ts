@@ -14,7 +14,7 @@ import { errorBody, toHex } from '@tapnpay/protocol/bytes';
 import { systemClock, systemRandom } from '@tapnpay/protocol/node';
 import { type ElementPayResult, GATEWAY_SERVER_NAME, type HopRecord } from '@tapnpay/protocol/wire';
 import { elementConfig } from '../system/element.ts';
-import { type SystemConfig, urlOf } from '../system/layout.ts';
+import { managerUrlOf, type SystemConfig, urlOf } from '../system/layout.ts';
 import { type TapDocument, tapDocument } from './document.ts';
 import {
   GatewayClient,
@@ -61,7 +61,8 @@ export async function openElement(
 ): Promise<ElementProcess> {
   const element = await startElement(elementConfig(system.dataDir, folder));
   try {
-    if (system.lab) await callManager(element, urlOf(system, 'tsm'));
+    const managerUrl = managerUrlOf(system);
+    if (managerUrl !== null) await callManager(element, managerUrl);
     if (element.state !== 'notEnrolled') return element;
     const pairingCode = await gateway.pairingCode();
     await enrolElement({ element, gatewayUrl: urlOf(system, 'gatewayHttp'), pairingCode });

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { type HostConfig, type PlaceFacts, seeVersions, thisSight } from '@tapnpay/agent';
 import { TapError } from '@tapnpay/protocol/bytes';
 import { GATEWAY_SERVER_NAME, type PluginVersions } from '@tapnpay/protocol/wire';
-import { projectRoot, type SystemConfig, urlOf } from './layout.ts';
+import { managerUrlOf, projectRoot, type SystemConfig, urlOf } from './layout.ts';
 
 /** The configuration of a system's host; the extension's ids come from its gateway. */
 export function hostConfigOf(system: SystemConfig, versions: PluginVersions): HostConfig {
@@ -16,7 +16,7 @@ export function hostConfigOf(system: SystemConfig, versions: PluginVersions): Ho
     gatewayUrl,
     serverName: GATEWAY_SERVER_NAME,
     pairing: 'operator',
-    managerUrl: system.lab ? urlOf(system, 'tsm') : null,
+    managerUrl: managerUrlOf(system),
     readers: system.readers ?? false,
     extensionId: versions.extension.id,
     geckoId: versions.extension.geckoId,

@@ -14,6 +14,7 @@ import { buildPages } from './build.ts';
 import {
   assertPortsFree,
   choosePorts,
+  managerUrlOf,
   type Ports,
   type SystemConfig,
   urlOf,
@@ -52,6 +53,8 @@ export type LaunchOptions = {
   readonly readers?: boolean | undefined;
   /** Told what is being started, for people who wait. */
   readonly onProgress?: (text: string) => void;
+  /** False: without the manager of secure elements. */
+  readonly manager?: boolean;
 };
 
 /** A system that can take payments. */
@@ -108,6 +111,7 @@ async function launchParts(options: LaunchOptions, closers: Closer[]): Promise<S
     ...{ dataDir, ports, databaseUrl, lab: options.kind !== 'service' },
     ...(isLab ? {} : { notifyPolicy: 'loopback' }),
     ...(options.readers ? { readers: true } : {}),
+    ...(options.manager === false ? { manager: false } : {}),
   };
   const ways = await options.openWays?.(straight);
   const config: SystemConfig = { ...straight, ...(ways && { ways }) };
@@ -130,7 +134,9 @@ async function launchParts(options: LaunchOptions, closers: Closer[]): Promise<S
   await start(['switch', 'issuer', 'gateway', ...(isLab ? ['observer'] : [])]);
   onProgress('shop and payment helper 商城与支付助手');
   await Promise.all([start(isLab ? ['shop', 'agent'] : []), untilEstablished(config)]);
-  if (isLab) closers.push(startManager(config, { onProgress, onRestart }));
+  if (managerUrlOf(config) !== null && isLab) {
+    closers.push(startManager(config, { onProgress, onRestart }));
+  }
   return config;
 }
 

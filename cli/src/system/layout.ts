@@ -83,6 +83,8 @@ export type SystemConfig = {
   readonly lab: boolean;
   /** Whether cards in the readers of this machine may pay; not when absent. */
   readonly readers?: boolean;
+  /** False: elements go on with what their manager gave them before. */
+  readonly manager?: boolean;
   /** Where notifications may go; by `lab` when absent. */
   readonly notifyPolicy?: 'loopback' | 'public';
   /** In a trial: ports of faulty ways between two parties, instead of the straight ones. */
@@ -90,6 +92,11 @@ export type SystemConfig = {
   /** In a trial: how far the clocks of roles are off, milliseconds. */
   readonly skewMs?: Readonly<Record<string, number>>;
 };
+
+/** Where elements of this system call their manager; null without one. */
+export function managerUrlOf(system: SystemConfig): string | null {
+  return system.lab && system.manager !== false ? urlOf(system, 'tsm') : null;
+}
 
 /** A way between two parties of a system. */
 export type Way =

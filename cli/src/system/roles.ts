@@ -7,6 +7,7 @@ import { GatewayClient } from '../payment/gateway-client.ts';
 import { elementConfig, labPackages, shippedLoadFiles } from './element.ts';
 import {
   databaseUrlOf,
+  managerUrlOf,
   type Ports,
   pagesDir,
   type SystemConfig,
@@ -111,7 +112,7 @@ export const ROLES: Readonly<Record<string, StartRole>> = {
       pagesDir: pagesDir('helper'),
       requestPairingCode: () => new GatewayClient({ url: gatewayUrl, dataDir }).pairingCode(),
       readers: system.readers ?? false,
-      ...(system.lab ? { managerUrl: urlOf(system, 'tsm') } : {}),
+      managerUrl: managerUrlOf(system),
       log: (record) => process.stderr.write(`${JSON.stringify(record)}\n`),
     });
   },
