@@ -75,7 +75,7 @@ const PHASES: readonly (readonly (readonly Step[])[])[] = [
     [
       {
         name: 'party tests in processes of their own',
-        command: [...TEST, '--test-concurrency=2', ...own],
+        command: [...TEST, '--test-concurrency=3', ...own],
         uses: 'server',
       },
     ],
@@ -96,7 +96,7 @@ const PHASES: readonly (readonly (readonly Step[])[])[] = [
     [
       {
         name: 'browser',
-        command: [...TEST, '--test-concurrency=1', ...BROWSER],
+        command: [...TEST, '--test-concurrency=2', ...BROWSER],
         uses: 'template',
       },
     ],
