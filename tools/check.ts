@@ -75,7 +75,7 @@ const PHASES: readonly (readonly (readonly Step[])[])[] = [
     [
       {
         name: 'party tests in processes of their own',
-        command: [...TEST, '--test-concurrency=3', ...own],
+        command: [...TEST, '--test-concurrency=2', ...own],
         uses: 'server',
       },
     ],
