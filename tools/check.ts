@@ -96,7 +96,7 @@ const PHASES: readonly (readonly (readonly Step[])[])[] = [
     [
       {
         name: 'browser',
-        command: [...TEST, '--test-concurrency=2', ...BROWSER],
+        command: [...TEST, '--test-concurrency=1', ...BROWSER],
         uses: 'template',
       },
     ],
