@@ -48,7 +48,7 @@ function partyTests(): { readonly shared: readonly string[]; readonly own: reado
 const { shared, own } = partyTests();
 const PAGES: Step = { name: 'pages', command: ['node', 'web/build.ts'] };
 /** Campaigns: each has a command of its own, which README names. */
-const LONG: readonly string[] = ['plugin-faults'];
+const LONG: readonly string[] = ['balance', 'plugin-faults', 'plugin-relay'];
 const BROWSER = globSync('tests/browser/*.test.ts', { cwd: ROOT })
   .filter((file) => !LONG.includes(basename(file, '.test.ts')))
   .sort();
